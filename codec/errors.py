@@ -1,0 +1,57 @@
+"""What can go wrong with a file, a picture or a model: one class per case, all of them CodecError.
+
+A message is one sentence with the failing value and what to do; it does not repeat the name of the input
+file, which the command line puts before it.
+"""
+
+
+class CodecError(Exception):
+    """Base of every error this room raises for bad input."""
+
+
+class NotAnLmcFile(CodecError):
+    """The data does not start with the magic bytes of a compressed image."""
+
+
+class UnknownVersion(CodecError):
+    """The file's format version is not one this program reads."""
+
+
+class DamagedFile(CodecError):
+    """The file is truncated or altered, has bytes too many, or decodes to other pixels than were coded."""
+
+
+class ImageTooLarge(CodecError):
+    """More pixels than the caller allows; raised before anything of that size is allocated."""
+
+
+class UnreadableImage(CodecError):
+    """A picture that cannot be opened or is broken."""
+
+
+class UnsupportedImage(CodecError):
+    """A sound picture of a kind that is not coded: palette, 16 bits, several frames, ..."""
+
+
+class UnsupportedOutput(CodecError):
+    """The picture cannot be written losslessly in the format that the output's name asks for."""
+
+
+class OutputExists(CodecError):
+    """The output is there already and overwriting was not asked for."""
+
+
+class UnwritableOutput(CodecError):
+    """The output cannot be written: its folder is missing, or the system refuses."""
+
+
+class ModelNotFound(CodecError):
+    """No bundle of this name, path or identity is at hand."""
+
+
+class WrongModel(CodecError):
+    """The bundle at hand is not the one that the file was made with."""
+
+
+class PixelsDiffer(CodecError):
+    """A decoded picture is not the one it is compared with."""

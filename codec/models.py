@@ -1,0 +1,76 @@
+"""Finding a model's bundle: by name among the shipped ones, by path, or by the model id in a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from codec import container
+from codec.errors import ModelNotFound, WrongModel
+
+if TYPE_CHECKING:
+    import runtime
+
+DEFAULT = "photo"
+BUNDLES = Path(__file__).with_name("bundles")
+SUFFIX = ".lmconv"
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A bundle that comes with the package; name is what --model takes."""
+
+    name: str
+    path: Path
+    manifest: runtime.Manifest
+
+
+def available() -> list[Shipped]:
+    """The shipped bundles by name. Raises runtime.BundleError when one is broken."""
+    import runtime
+
+    return [Shipped(path.stem, path, runtime.read_manifest(path)) for path in _bundles()]
+
+
+def resolve(name_or_path: str | Path) -> Path:
+    """The bundle that --model means: a shipped one's name, else a path. Raises ModelNotFound."""
+    for path in _bundles():
+        if path.stem == str(name_or_path):
+            return path
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    raise ModelNotFound(f"no model {str(name_or_path)!r}: give a {SUFFIX} file's path or one of: {_names()}")
+
+
+def find(model_id: bytes, extra: Path | None = None) -> Path:
+    """The bundle that a file was made with, by its header's model_id: `extra` if given, else a shipped one.
+
+    Raises WrongModel when extra is another model, ModelNotFound when no shipped one is it.
+    """
+    import runtime
+
+    if extra is not None:
+        given = runtime.read_manifest(extra).model_id
+        if container.short_id(given) != model_id:
+            raise WrongModel(
+                f"made with model {model_id.hex()[:12]}, but {extra} is model {given[:12]}: "
+                "give the right one with --model"
+            )
+        return extra
+    for shipped in available():
+        if container.short_id(shipped.manifest.model_id) == model_id:
+            return shipped.path
+    raise ModelNotFound(
+        f"made with model {model_id.hex()[:12]}, which is not shipped here ({_names()}): "
+        "give its bundle with --model PATH"
+    )
+
+
+def _bundles() -> list[Path]:
+    return sorted(BUNDLES.glob(f"*{SUFFIX}"))
+
+
+def _names() -> str:
+    return ", ".join(path.stem for path in _bundles()) or "none is shipped"

@@ -1,0 +1,1 @@
+"""Locally masked convolutions: autoregressive image models in any pixel order."""

@@ -1,0 +1,214 @@
+"""Training of the photo network on prepared crops: random windows, Adam, averaged weights, exact resume.
+
+Every batch is drawn from (seed, step) alone, so a run that is stopped and resumed sees what an unbroken run sees.
+The learning rate rises for `warmup` steps, stays, and falls linearly to zero over the last `cooldown` of the run.
+The checkpoint from just before the fall is kept (plateau.safetensors): a longer run can start from it.
+"""
+import math
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from lmconv import checkpoint as checkpoints
+from lmconv import data, likelihood
+from lmconv.photo import PhotoConfig, PhotoNet
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One run. Defaults train the shipped model."""
+    steps: int = 11000
+    batch: int = 8
+    window: int = 64                    # side of the square windows cut from the crops
+    crop: int = 192                     # side of the crops that the predictor sees as whole pictures
+    variants: tuple[int, ...] = (0, 4, 3, 7)
+    rate: float = 2e-3
+    betas: tuple[float, float] = (0.9, 0.98)
+    warmup: int = 200
+    cooldown: float = 0.4
+    clip: float = 1.0
+    ema: float = 0.999
+    holdout: int = 32                   # crops kept for evaluation
+    evaluate_every: int = 500
+    save_minutes: float = 5.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how a run computes; changes nothing but speed and rounding."""
+    device: str = "auto"                # auto, cpu, cuda, cuda:1, ...
+    precision: str = "auto"             # auto, fp32, bf16
+    threads: int = 0                    # 0: PyTorch's choice
+    minutes: float = math.inf           # stop (resumable) after so long
+    progress: bool = True
+
+    def resolved_device(self) -> torch.device:
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device(self.device)
+
+    def bf16(self) -> bool:
+        if self.precision != "auto":
+            return self.precision == "bf16"
+        if self.resolved_device().type == "cuda":
+            return torch.cuda.is_bf16_supported()
+        return torch.cpu._is_amx_tile_supported()      # AVX-512 alone runs bf16 slower than fp32: measured
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    falling = (config.steps - step) / max(1.0, config.cooldown * config.steps)
+    return config.rate * max(0.0, min(1.0, (step + 1) / config.warmup, falling))
+
+
+def plateau_step(config: TrainConfig) -> int:
+    """The step at which the learning rate begins to fall."""
+    return int(config.steps * (1 - config.cooldown))
+
+
+def train(prepared: data.Prepared, run: Path, config: TrainConfig, network: PhotoConfig = PhotoConfig(),
+          machine: Machine = Machine(), resume: bool = False) -> Path:
+    """Runs or resumes a training and returns the path of its last checkpoint, RUN/last.safetensors.
+
+    Raises FileExistsError if RUN holds a checkpoint and `resume` is not asked for.
+    """
+    run = Path(run)
+    last = run / "last.safetensors"
+    if last.exists() and not resume:
+        raise FileExistsError(f"{last} exists: resume the run, or choose another folder")
+    run.mkdir(parents=True, exist_ok=True)
+    if machine.threads:
+        torch.set_num_threads(machine.threads)
+    trainer = Trainer(prepared, config, network, machine)
+    if last.exists():
+        trainer.restore(checkpoints.load(last))
+    trainer.run(run)
+    return last
+
+
+class Trainer:
+    """Network, optimiser and averages of one run, and the step."""
+
+    def __init__(self, prepared: data.Prepared, config: TrainConfig, network: PhotoConfig, machine: Machine):
+        if len(prepared) <= config.holdout:
+            raise data.DataError(f"{len(prepared)} crops are too few to hold {config.holdout} out")
+        self.prepared, self.config, self.machine = prepared, config, machine
+        self.device, self.bf16 = machine.resolved_device(), machine.bf16()
+        torch.manual_seed(config.seed)
+        self.net = PhotoNet(network).to(self.device)
+        if self.device.type == "cpu":
+            self.net = self.net.to(memory_format=torch.channels_last)
+        self.ema = {name: tensor.clone() for name, tensor in self.net.state_dict().items()}
+        self.optimiser = torch.optim.Adam(self.net.parameters(), lr=config.rate, betas=config.betas)
+        self.step, self.curve = 0, []
+
+    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pixels uint8 and bases int16 [B, 3, window, window] of one step, from (seed, step) alone."""
+        c, rng = self.config, np.random.default_rng([self.config.seed, step])
+        windows = []
+        for _ in range(c.batch):
+            index = rng.integers(len(self.prepared) - c.holdout)
+            row, column = rng.integers(c.crop - c.window + 1, size=2)
+            windows.append(self.prepared.window(index, int(rng.choice(c.variants)), row, column, c.window))
+        pixels, bases = (torch.from_numpy(np.stack(part)) for part in zip(*windows))
+        return pixels, bases
+
+    def loss(self, net: PhotoNet, pixels: torch.Tensor, bases: torch.Tensor) -> torch.Tensor:
+        """Bits per subpixel of a batch."""
+        pixels, bases = pixels.to(self.device, non_blocking=True), bases.to(self.device, non_blocking=True)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+            parameters = net(pixels, bases)
+        nats = likelihood.nll(pixels.float(), bases.float() / 64, parameters)
+        return likelihood.bits_per_subpixel(nats)
+
+    def train_step(self, pixels: torch.Tensor, bases: torch.Tensor) -> torch.Tensor:
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.config, self.step)
+        loss = self.loss(self.net, pixels, bases)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.config.clip)
+        self.optimiser.step()
+        keep = min(self.config.ema, (self.step + 1) / (self.step + 20))
+        with torch.no_grad():
+            for name, tensor in self.net.state_dict().items():
+                if tensor.is_floating_point():
+                    self.ema[name].lerp_(tensor, 1 - keep)
+        self.step += 1
+        return loss.detach()
+
+    @torch.no_grad()
+    def evaluate(self) -> float:
+        """Bits per subpixel of the averaged weights on the held-out crops, whole."""
+        net = PhotoNet(self.net.config).to(self.device)
+        net.load_state_dict(self.ema)
+        first = len(self.prepared) - self.config.holdout
+        losses = []
+        for start in range(first, len(self.prepared), 8):
+            part = slice(start, min(start + 8, len(self.prepared)))
+            bases = self.prepared.bases[self.config.variants[0]][part]
+            oriented = data.orient(self.prepared.pixels[part], self.config.variants[0])
+            pixels = torch.from_numpy(np.ascontiguousarray(oriented))
+            losses.append(self.loss(net, pixels, torch.from_numpy(np.array(bases))).item() * len(bases))
+        return sum(losses) / self.config.holdout
+
+    def run(self, folder: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+        writer = SummaryWriter(str(folder / "tensorboard"), purge_step=self.step)
+        started = saved = time.monotonic()
+        smooth, plateau = None, plateau_step(self.config)
+        bar = tqdm(total=self.config.steps, initial=self.step, unit="step", disable=not self.machine.progress)
+        with ThreadPoolExecutor(1) as ahead:
+            future = ahead.submit(self.batch, self.step)
+            while self.step < self.config.steps and time.monotonic() - started < 60 * self.machine.minutes:
+                pixels, bases = future.result()
+                future = ahead.submit(self.batch, self.step + 1)
+                loss = self.train_step(pixels, bases)
+                if self.step % 20 == 0:
+                    value = loss.item()
+                    smooth = value if smooth is None else 0.9 * smooth + 0.1 * value
+                    writer.add_scalar("loss", value, self.step)
+                    bar.set_postfix(bpsp=f"{smooth:.4f}", refresh=False)
+                if self.step % self.config.evaluate_every == 0 or self.step == self.config.steps:
+                    bits = self.evaluate()
+                    self.curve.append([self.step, round(bits, 5)])
+                    writer.add_scalar("heldout", bits, self.step)
+                    bar.write(f"step {self.step}: {bits:.4f} bits per subpixel held out, {smooth or bits:.4f} training")
+                if self.step == plateau:
+                    checkpoints.save(folder / "plateau.safetensors", self.snapshot())
+                if time.monotonic() - saved > 60 * self.config.save_minutes:
+                    checkpoints.save(folder / "last.safetensors", self.snapshot())
+                    saved = time.monotonic()
+                bar.update()
+        checkpoints.save(folder / "last.safetensors", self.snapshot())
+        bar.close()
+        writer.close()
+
+    def snapshot(self) -> checkpoints.Checkpoint:
+        """The run's state as a checkpoint."""
+        optimiser = {}
+        for name, parameter in self.net.named_parameters():
+            for key, value in self.optimiser.state.get(parameter, {}).items():
+                optimiser[f"{key}/{name}"] = value
+        training = asdict(self.config) | {"data": self.prepared.digest, "crops": len(self.prepared)}
+        return checkpoints.Checkpoint(self.net.config, self.net.state_dict(), self.ema, optimiser, training, self.step, self.curve)
+
+    def restore(self, state: checkpoints.Checkpoint) -> None:
+        """Goes on from a checkpoint. Raises CheckpointError if it is of another network or data set."""
+        if state.network != self.net.config:
+            raise checkpoints.CheckpointError(f"the checkpoint's network is {state.network}, not {self.net.config}")
+        if state.training["data"] != self.prepared.digest:
+            raise checkpoints.CheckpointError(f"the checkpoint was trained on data {state.training['data'][:12]}, not {self.prepared.digest[:12]}")
+        self.net.load_state_dict(state.model)
+        self.ema = {name: tensor.to(self.device) for name, tensor in state.ema.items()}
+        for name, parameter in self.net.named_parameters():
+            entries = {key.split("/", 1)[0]: value for key, value in state.optimiser.items() if key.split("/", 1)[1] == name}
+            self.optimiser.state[parameter] = {key: value if key == "step" else value.to(self.device).clone(memory_format=torch.preserve_format)
+                                               for key, value in entries.items()}
+        self.step, self.curve = state.step, list(state.curve)
+

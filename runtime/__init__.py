@@ -1,0 +1,1 @@
+"""Runs exported models: the schedule, the online predictor, bundles, and the exact level-by-level pass."""

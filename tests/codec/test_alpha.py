@@ -1,0 +1,73 @@
+import lzma
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from codec import alpha
+from codec.errors import CodecError, DamagedFile
+
+planes = arrays.arrays(np.uint8, arrays.array_shapes(min_dims=2, max_dims=2, max_side=20))
+
+
+@given(planes)
+def test_a_plane_comes_back(plane):
+    coded = alpha.encode(plane)
+    decoded = alpha.decode(coded, *plane.shape)
+    assert decoded.dtype == np.uint8
+    np.testing.assert_array_equal(decoded, plane)
+
+
+@given(planes)
+def test_the_differences_are_those_to_the_left(plane):
+    """The plain way: left neighbour, in the first column the pixel above, before everything 0."""
+    differences = bytearray()
+    for row in range(plane.shape[0]):
+        for col in range(plane.shape[1]):
+            before = plane[row, col - 1] if col else plane[row - 1, 0] if row else 0
+            differences.append((int(plane[row, col]) - int(before)) % 256)
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 2**20}]
+    assert lzma.decompress(alpha.encode(plane), lzma.FORMAT_RAW, filters=filters) == bytes(differences)
+
+
+def test_an_opaque_plane_costs_little():
+    assert len(alpha.encode(np.full((512, 768), 255, np.uint8))) < 150
+
+
+def test_golden_bytes_decode():
+    coded = bytes.fromhex("01 0003 ff010207 00")  # one uncompressed LZMA2 chunk of 4 bytes, then the end
+    assert alpha.decode(coded, 2, 2).tolist() == [[255, 0], [1, 8]]
+
+
+def test_a_noise_plane_costs_little_more_than_itself():
+    noise = np.random.default_rng(0).integers(0, 256, (300, 500), dtype=np.uint8)
+    coded = alpha.encode(noise)
+    assert len(coded) < noise.size + 100
+    np.testing.assert_array_equal(alpha.decode(coded, 300, 500), noise)
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (5, 4), (4, 3), (4, 5), (1, 1), (2**14, 2**14)])
+def test_only_exactly_the_plane_s_values_are_taken(shape):
+    coded = alpha.encode(np.arange(16, dtype=np.uint8).reshape(4, 4))
+    with pytest.raises(DamagedFile, match=f"does not hold {shape[0] * shape[1]} values"):
+        alpha.decode(coded, *shape)
+
+
+def test_every_truncation_is_noticed_and_so_are_trailing_bytes():
+    coded = alpha.encode(np.random.default_rng(1).integers(0, 4, (16, 16), dtype=np.uint8))
+    for length in range(len(coded)):
+        with pytest.raises(DamagedFile):
+            alpha.decode(coded[:length], 16, 16)
+    with pytest.raises(DamagedFile):
+        alpha.decode(coded + b"\0", 16, 16)
+
+
+@given(st.binary(max_size=100))
+def test_garbage_raises_nothing_but_codec_errors(payload):
+    try:
+        decoded = alpha.decode(payload, 4, 4)
+    except CodecError:
+        return
+    assert decoded.shape == (4, 4)

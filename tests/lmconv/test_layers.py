@@ -1,0 +1,258 @@
+"""The layer against a loop over positions; its two paths; gradients, memory, compilation."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmconv import layers, masks, orders
+from lmconv.layers import LocallyMaskedConv2d, mask_from_rank, single_pattern
+
+torch.set_num_threads(1)
+
+
+def make_layer(kernel: int, dilation: int = 1, mask_weight: bool = False, channels: tuple[int, int] = (2, 3)):
+    torch.manual_seed(kernel)
+    return LocallyMaskedConv2d(*channels, kernel, dilation, mask_weight=mask_weight).double()
+
+
+def images(batch: int, channels: int, height: int, width: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(batch, channels, height, width, dtype=torch.double, generator=generator)
+
+
+def loop(layer: LocallyMaskedConv2d, x: torch.Tensor, mask: np.ndarray) -> torch.Tensor:
+    """The layer's definition, one position and one tap at a time; `mask` is [k*k, H*W] bool."""
+    batch, _, height, width = x.shape
+    k, d = layer.kernel_size, layer.dilation
+    out = torch.zeros(batch, layer.out_channels, height, width, dtype=x.dtype)
+    for r in range(height):
+        for c in range(width):
+            for tap in np.flatnonzero(mask[:, r * width + c]):
+                i, j = divmod(int(tap), k)
+                seen = x[:, :, r + d * (i - k // 2), c + d * (j - k // 2)]  # [B, Cin]
+                out[:, :, r, c] += seen @ layer.weight[:, :, i, j].T
+                if layer.mask_weight is not None:
+                    out[:, :, r, c] += layer.mask_weight[:, i, j]
+    return out if layer.bias is None else out + layer.bias[:, None, None]
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.sampled_from(["raster", "s_curve:6", "wavefront", "gilbert", "random=2", "multiscale=2"]),
+    st.integers(1, 5),
+    st.integers(1, 5),
+    st.integers(1, 2),
+    st.sampled_from([1, 3, 5]),
+    st.integers(1, 2),
+    st.sampled_from("AB"),
+    st.booleans(),
+)
+def test_both_paths_equal_a_loop(spec, height, width, batch, kernel, dilation, kind, mask_weight):
+    rank = orders.make(spec, height, width)
+    layer, mask = make_layer(kernel, dilation, mask_weight), mask_from_rank(rank, kernel, dilation, kind)
+    x = images(batch, 2, height, width)
+    with torch.no_grad():
+        expected = loop(layer, x, masks.masks(rank, kernel, dilation, kind))
+        for path in (layer.forward, layer.by_patterns, layer.by_unfolding):
+            torch.testing.assert_close(path(x, mask), expected, rtol=0, atol=1e-12)
+
+
+def test_no_bias():
+    layer = LocallyMaskedConv2d(2, 3, 3, bias=False).double()
+    x, rank = images(2, 2, 4, 4), orders.random(4, 4, 1)
+    mask = mask_from_rank(rank, 3, 1, "B")
+    assert [name for name, _ in layer.named_parameters()] == ["weight"]
+    for path in (layer.by_patterns, layer.by_unfolding):
+        torch.testing.assert_close(
+            path(x, mask), loop(layer, x, masks.masks(rank, 3, 1, "B")), rtol=0, atol=1e-12
+        )
+
+
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_a_mask_of_ones_is_a_convolution(dilation):
+    layer, x = make_layer(3, dilation), images(2, 2, 6, 7)
+    conv = F.conv2d(x, layer.weight, layer.bias, padding=dilation, dilation=dilation)
+    inside = masks.inside(6, 7, 3, dilation)
+    mask = layers.TorchMask(
+        3,
+        dilation,
+        torch.ones(1, 3, 3, dtype=torch.bool),
+        (bytes((0, 3, 0, 3)),),
+        dense=torch.from_numpy(inside),
+    )
+    torch.testing.assert_close(layer.by_patterns(x, mask), conv, rtol=0, atol=1e-12)
+    torch.testing.assert_close(layer.by_unfolding(x, mask), conv, rtol=0, atol=1e-12)
+
+
+def test_parameters_are_drawn_as_by_torch():
+    torch.manual_seed(0)
+    ours = LocallyMaskedConv2d(3, 5, 3)
+    torch.manual_seed(0)
+    theirs = torch.nn.Conv2d(3, 5, 3)
+    assert torch.equal(ours.weight, theirs.weight) and torch.equal(ours.bias, theirs.bias)
+    assert LocallyMaskedConv2d(3, 5, 3, mask_weight=True).mask_weight.shape == (5, 3, 3)
+
+
+def test_boxes_hold_only_the_taps_of_the_order():
+    assert [tuple(box) for box in single_pattern("wavefront", 5).boxes] == [(0, 3, 0, 5)]
+    # One tap of the row below, three columns to the left, has a smaller rank: -3 + 2 < 0.
+    assert [tuple(box) for box in single_pattern("wavefront", 7).boxes] == [(0, 5, 0, 7)]
+    assert int(single_pattern("wavefront", 7).taps[0, 4].sum()) == 1
+    assert [tuple(box) for box in single_pattern("wavefront", 3, 1, "B").boxes] == [(0, 2, 0, 3)]
+    assert [tuple(box) for box in single_pattern("raster:3", 3, 1, "B").boxes] == [(1, 3, 0, 3)]
+    assert [tuple(box) for box in single_pattern("raster", 1, 1, "A").boxes] == [(0, 1, 0, 1)]
+    s_curve = mask_from_rank(orders.s_curve(8, 8), 3, 1, "A")
+    assert {tuple(box) for box in s_curve.boxes} == {(0, 2, 0, 3)}
+
+
+@pytest.mark.parametrize("order", ["raster", "wavefront", "wavefront:3", "wavefront:6"])
+@pytest.mark.parametrize("kernel, dilation, kind", [(7, 1, "A"), (3, 1, "B"), (3, 2, "B"), (5, 1, "A")])
+def test_single_pattern_serves_every_size(order, kernel, dilation, kind):
+    layer, anywhere = (
+        make_layer(kernel, dilation, mask_weight=True),
+        single_pattern(order, kernel, dilation, kind),
+    )
+    for height, width in ((1, 1), (1, 9), (9, 1), (2, 3), (8, 8), (5, 12)):
+        x = images(2, 2, height, width)
+        here = mask_from_rank(orders.make(order, height, width), kernel, dilation, kind)
+        torch.testing.assert_close(layer(x, anywhere), layer.by_unfolding(x, here), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("mask_weight", [False, True])
+@pytest.mark.parametrize("spec", ["s_curve", "random=4"])
+@pytest.mark.parametrize("path", ["by_patterns", "by_unfolding"])
+def test_gradients(path, spec, mask_weight):
+    layer = make_layer(3, 1, mask_weight, channels=(2, 2))
+    mask = mask_from_rank(orders.make(spec, 3, 4), 3, 1, "B")
+    names, parameters = zip(*layer.named_parameters(), strict=True)
+
+    def call(x: torch.Tensor, *values: torch.Tensor) -> torch.Tensor:
+        bound = dict(zip(names, values, strict=True))
+        return torch.func.functional_call(
+            _Path(layer, path), {f"layer.{k}": v for k, v in bound.items()}, (x, mask)
+        )
+
+    x = images(2, 2, 3, 4).requires_grad_()
+    assert torch.autograd.gradcheck(call, (x, *parameters))
+
+
+class _Path(torch.nn.Module):
+    """One of the layer's two paths as a module's forward."""
+
+    def __init__(self, layer: LocallyMaskedConv2d, path: str) -> None:
+        super().__init__()
+        self.layer, self.path = layer, path
+
+    def forward(self, x, mask):
+        return getattr(self.layer, self.path)(x, mask)
+
+
+def test_only_the_gradients_asked_for():
+    layer, mask = make_layer(3), mask_from_rank(orders.random(4, 4, 0), 3)
+    layer.weight.requires_grad_(False)
+    x = images(1, 2, 4, 4).requires_grad_()
+    layer.by_unfolding(x, mask).sum().backward()
+    assert x.grad is not None and layer.weight.grad is None
+    layer = make_layer(3)
+    layer.by_unfolding(x.detach(), mask).sum().backward()
+    assert layer.weight.grad is not None
+
+
+def saved_elements(function) -> int:
+    """The most elements of any one tensor that a computation saves for its backward pass."""
+    sizes = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.numel()) or t, lambda t: t):
+        function()
+    return max(sizes)
+
+
+def test_unfolded_patches_are_not_saved():
+    layer, x = make_layer(3, channels=(8, 8)), images(2, 8, 10, 10).requires_grad_()
+    mask = mask_from_rank(orders.gilbert(10, 10), 3, 1, "B")
+    assert len(mask.boxes) > layers.FEW_PATTERNS
+
+    def plain() -> torch.Tensor:
+        patches = F.unfold(x, 3, padding=1).view(2, 8, 9, 100) * mask.dense
+        return layer.weight.flatten(1) @ patches.flatten(1, 2)
+
+    assert saved_elements(plain) == 9 * x.numel()  # so the next line can fail
+    assert saved_elements(lambda: layer(x, mask)) == x.numel()
+
+
+@pytest.mark.parametrize("variant", range(8))
+def test_no_position_depends_on_a_later_one(variant):
+    rank = orders.make(f"s_curve:{variant}", 5, 6)
+    first, second = make_layer(3, 1, channels=(1, 1)), make_layer(3, 2, channels=(1, 1))
+    with torch.no_grad():  # positive weights: no dependence can cancel
+        first.weight.abs_()
+        second.weight.abs_()
+    x = images(1, 1, 5, 6).requires_grad_()
+    out = first(x, mask_from_rank(rank, 3, 1, "A"))
+    for _ in range(30):
+        out = second(out, mask_from_rank(rank, 3, 2, "B")) + first(out, mask_from_rank(rank, 3, 1, "B"))
+    for r, c in ((0, 0), (2, 3), (4, 5), (3, 0)):
+        (gradient,) = torch.autograd.grad(out[0, 0, r, c], x, retain_graph=True)
+        np.testing.assert_array_equal(gradient[0, 0].numpy() != 0, rank < rank[r, c])
+
+
+@pytest.mark.parametrize("spec", ["wavefront", "s_curve", "gilbert"])
+def test_autocast_and_channels_last(spec):
+    layer = LocallyMaskedConv2d(4, 6, 3, mask_weight=True)
+    mask = mask_from_rank(orders.make(spec, 8, 8), 3, 1, "B")
+    x = images(2, 4, 8, 8).float()
+    expected = layer(x, mask)
+    x = x.to(memory_format=torch.channels_last).requires_grad_()
+    torch.testing.assert_close(layer(x, mask), expected)
+    if spec != "gilbert":
+        assert layer(x, mask).is_contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = layer(x, mask)
+    assert out.dtype == torch.bfloat16
+    torch.testing.assert_close(out.float(), expected, rtol=0, atol=0.03)
+    out.float().sum().backward()
+    assert x.grad.dtype == layer.weight.grad.dtype == layer.mask_weight.grad.dtype == torch.float32
+
+
+def test_compiles_without_graph_breaks():
+    layer = LocallyMaskedConv2d(2, 2, 3, mask_weight=True)
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    for spec in ("s_curve", "s_curve:1", "s_curve:4", "s_curve:7", "gilbert"):
+        mask, x = (
+            mask_from_rank(orders.make(spec, 6, 6), 3, 1, "B"),
+            images(1, 2, 6, 6).float().requires_grad_(),
+        )
+        gradients = []
+        for module in (compiled, layer):
+            out = module(x, mask)
+            gradients.append((out, *torch.autograd.grad(out.square().sum(), [x, *layer.parameters()])))
+        torch.testing.assert_close(*gradients)
+    anywhere = single_pattern("wavefront", 3, 1, "B")
+    for side in (6, 9):
+        x = images(1, 2, side, side + 1).float()
+        torch.testing.assert_close(compiled(x, anywhere), layer(x, anywhere))
+
+
+def test_masks_move_between_devices():
+    mask = mask_from_rank(orders.s_curve(4, 4), 3)
+    assert mask.to("cpu") is mask
+    moved = mask.to("meta")
+    assert {t.device.type for t in (moved.taps, moved.index, moved.dense)} == {"meta"}
+    assert (moved.boxes, moved.size) == (mask.boxes, mask.size)
+    assert single_pattern("raster", 3).to("meta").taps.device.type == "meta"
+
+
+def test_errors():
+    layer, x = make_layer(3), images(1, 2, 4, 4)
+    with pytest.raises(ValueError, match=r"kernel 5 and dilation 1.*kernel 3"):
+        layer(x, single_pattern("raster", 5))
+    with pytest.raises(ValueError, match="dilation 2"):
+        layer(x, single_pattern("raster", 3, 2))
+    with pytest.raises(ValueError, match=r"\(4, 5\), not \(4, 4\)"):
+        layer(x, mask_from_rank(orders.raster(4, 5), 3))
+    with pytest.raises(ValueError, match="mask_from_rank"):
+        layer.by_unfolding(x, single_pattern("raster", 3))
+    with pytest.raises(ValueError, match="odd kernel size, not 4"):
+        LocallyMaskedConv2d(1, 1, 4)
