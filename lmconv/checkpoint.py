@@ -12,12 +12,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from lmconv.photo import PhotoConfig, PhotoNet
+from lmconv.config import PhotoConfig
+from lmconv.errors import LmconvError
+from lmconv.photo import PhotoNet
 
 FORMAT = "lmconv checkpoint 1"
 
 
-class CheckpointError(ValueError):
+class CheckpointError(LmconvError):
     """A file that is not a checkpoint of ours, or does not fit the network it names."""
 
 
@@ -47,8 +49,13 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     header = {"format": FORMAT, "network": asdict(checkpoint.network), "training": checkpoint.training,
               "step": checkpoint.step, "curve": checkpoint.curve}
     partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata={"lmconv": json.dumps(header)})
-    os.replace(partial, path)
+    try:
+        save_file(tensors, partial, metadata={"lmconv": json.dumps(header)})
+        with open(partial, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def load(path: Path) -> Checkpoint:
@@ -65,12 +72,18 @@ def load(path: Path) -> Checkpoint:
                 group, _, rest = name.partition("/")
                 groups[group][rest] = file.get_tensor(name)
         checkpoint = Checkpoint(PhotoConfig(**header["network"]), groups["model"], groups["ema"], groups["optimiser"],
-                                header["training"], header["step"], header["curve"])
-        expected = {name: tensor.shape for name, tensor in PhotoNet(checkpoint.network).state_dict().items()}
-    except (SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+                                dict(header["training"]), int(header["step"]), list(header["curve"]))
+    except (SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, CheckpointError):
+            raise
         raise CheckpointError(f"{path} is not an LMConv checkpoint: {error}") from error
-    found = {name: tensor.shape for name, tensor in checkpoint.ema.items()}
-    if found != expected:
-        wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-        raise CheckpointError(f"{path} does not fit its own configuration: {', '.join(wrong[:3])}")
+    network = checkpoint.network
+    if 4 * (network.blocks + 1) * network.channels**2 > Path(path).stat().st_size:
+        raise CheckpointError(f"{path} does not fit its own configuration: it is too small for {network}")
+    expected = {name: tensor.shape for name, tensor in PhotoNet(network).state_dict().items()}
+    for tensors in (checkpoint.ema, checkpoint.model):
+        found = {name: tensor.shape for name, tensor in tensors.items()}
+        if found != expected:
+            wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+            raise CheckpointError(f"{path} does not fit its own configuration: {', '.join(wrong[:3])}")
     return checkpoint

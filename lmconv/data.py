@@ -8,21 +8,24 @@ import io
 import json
 import multiprocessing
 import os
+import signal
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
+from lmconv.errors import LmconvError
 from runtime.predictor import Settings, predict_picture
 from runtime.variants import orient
 
 SUFFIXES = (".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".jpg", ".jpeg")
 
 
-class DataError(ValueError):
+class DataError(LmconvError):
     """A data set that cannot be read or holds nothing of the wanted size."""
 
 
@@ -44,22 +47,35 @@ class Prepared:
 
 def pictures(source: Path):
     """Yields (name, uint8 [H, W, 3]) of every picture in a folder (recursively) or a zip, in order of name."""
-    source = Path(source)
-    if source.is_dir():
-        names = sorted(p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES)
-        opened = ((str(p.relative_to(source)), p.read_bytes()) for p in names)
-    elif zipfile.is_zipfile(source):
-        archive = zipfile.ZipFile(source)
-        names = sorted(n for n in archive.namelist() if Path(n).suffix.lower() in SUFFIXES)
-        opened = ((name, archive.read(name)) for name in names)
-    else:
-        raise DataError(f"{source} is neither a folder nor a zip of images")
-    for name, data in opened:
+    for name, data in _files(Path(source)):
         try:
             with Image.open(io.BytesIO(data)) as image:
-                yield name, np.asarray(image.convert("RGB"))
-        except (UnidentifiedImageError, OSError) as error:
+                picture = np.asarray(image.convert("RGB"))
+        except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
             raise DataError(f"{name} in {source} cannot be read as an image: {error}") from error
+        yield name, picture
+
+
+def _files(source: Path):
+    """Yields (name, bytes) of the files with an image's suffix, names with forward slashes in order of characters."""
+    if source.is_dir():
+        found = {path.relative_to(source).as_posix(): path for path in source.rglob("*") if path.is_file()}
+        for name in _wanted(found):
+            yield name, found[name].read_bytes()
+    elif zipfile.is_zipfile(source):
+        with zipfile.ZipFile(source) as archive:
+            for name in _wanted(info.filename for info in archive.infolist() if not info.is_dir()):
+                try:
+                    data = archive.read(name)
+                except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:   # damaged, or encrypted
+                    raise DataError(f"{name} in {source} cannot be unpacked: {error}") from error
+                yield name, data
+    else:
+        raise DataError(f"{source} is neither a folder nor a zip of images")
+
+
+def _wanted(names) -> list[str]:
+    return sorted(name for name in names if PurePosixPath(name).suffix.lower() in SUFFIXES)
 
 
 def crops(source: Path, size: int) -> np.ndarray:
@@ -82,24 +98,28 @@ def prepare(source: Path, cache: Path, size: int, variants: tuple[int, ...], set
     filled file by file, so an interrupted preparation goes on where it stopped.
     """
     pixels = crops(source, size)
-    digest = hashlib.sha256(pixels.tobytes() + json.dumps(asdict(settings)).encode()).hexdigest()
+    identity = hashlib.sha256(pixels.tobytes())
+    identity.update(json.dumps(asdict(settings)).encode())
+    digest = identity.hexdigest()
     folder = Path(cache) / digest[:16]
     folder.mkdir(parents=True, exist_ok=True)
+    bases = {}
     for variant in variants:
         path = folder / f"bases_{variant}.npy"
         if not path.exists():
             _save(path, _bases(pixels, variant, settings, workers, progress))
-    bases = {variant: np.load(folder / f"bases_{variant}.npy", mmap_mode="r") for variant in variants}
+        bases[variant] = _load(path, pixels.shape)
     return Prepared(pixels, bases, digest)
 
 
 def _bases(pixels: np.ndarray, variant: int, settings: Settings, workers: int, progress: bool) -> np.ndarray:
     oriented = (np.ascontiguousarray(orient(crop, variant)) for crop in pixels)
-    bar = dict(total=len(pixels), desc=f"predicting, variant {variant}", unit="crop", disable=not progress)
+    bar = dict(total=len(pixels), desc=f"predicting, variant {variant}", unit="crop", disable=None if progress else True)
     workers = workers or os.cpu_count() or 1
     if workers == 1:
         return np.stack([predict_picture(crop, settings) for crop in tqdm(oriented, **bar)])
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+    ignored = (signal.SIGINT, signal.SIG_IGN)           # an interrupt is this process's to handle
+    with multiprocessing.get_context("spawn").Pool(workers, signal.signal, ignored) as pool:
         return np.stack(list(tqdm(pool.imap(_Task(settings), oriented, chunksize=8), **bar)))
 
 
@@ -113,6 +133,21 @@ class _Task:
 
 def _save(path: Path, array: np.ndarray) -> None:
     partial = path.with_suffix(".partial")
-    with open(partial, "wb") as file:
-        np.save(file, array)
-    os.replace(partial, path)
+    try:
+        with open(partial, "wb") as file:
+            np.save(file, array)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _load(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{path} is damaged, delete it: {error}") from error
+    if array.dtype != np.int16 or array.shape != shape:
+        raise DataError(f"{path} holds {array.dtype} {list(array.shape)}, not int16 {list(shape)}: delete it")
+    return array

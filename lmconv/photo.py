@@ -5,44 +5,31 @@ x - base through a companding table, a plane that marks the inside, and at the c
 differences to six neighbours. Wavefront order, one mask pattern per layer. Output: mixture parameters relative to
 the bases (likelihood.py). Only additions, products and ReLU, so that it quantises to exact integers.
 """
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lmconv import likelihood
+from lmconv.config import PhotoConfig
 from lmconv.layers import LocallyMaskedConv2d, single_pattern
 from runtime.predictor import FILL, UNIT
+from runtime.rules import CODE_BITS, CODE_INSIDE, CODE_RANGE, CODE_ZERO, KNOWN, NEIGHBOURS
 
-KNOWN = 7                               # planes of the known past: 3 pixels, 3 residual codes, inside
-NEIGHBOURS = ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))    # whose difference to the red base is read
 CURRENT = len(NEIGHBOURS) + 1
-ZERO = 128                              # the code of zero
-INSIDE = 64                             # the code of 1 in the inside plane
-CODE_BITS = 2                           # residuals enter the table in steps of 2^2 / 64 grey level
-_KNOWN_SCALE = (64.0, 64.0, 64.0, 32.0, 32.0, 32.0, 64.0)              # codes per unit of the network's input
-_CURRENT_SCALE = (32.0,) * len(NEIGHBOURS) + (64.0,)
+ZERO, INSIDE = CODE_ZERO, CODE_INSIDE
+KNOWN_SCALE = (64.0, 64.0, 64.0, 32.0, 32.0, 32.0, 64.0)              # codes per unit of the network's input
+CURRENT_SCALE = (32.0,) * len(NEIGHBOURS) + (64.0,)
 
 
 def residual_codes() -> np.ndarray:
-    """The companding table, uint8 [8192]: entry (e >> CODE_BITS) + 4096 codes a residual e in 1/64 grey level.
+    """The companding table, uint8 [8192]: entry (e >> 2) + 4096 codes a residual e in 1/64 grey level.
 
-    128 + sign(e) 18 ln(1 + 2 |e|), |e| in grey levels: 1/36 of a grey level near zero, every residual within 8 bits.
+    128 + sign(e) 18 ln(1 + 2 |e|), e in grey levels at the middle of the step: every residual within 8 bits, symmetric,
+    so that a residual of zero has code 129 and the code of zero, 128, stands for the outside alone.
     """
-    e = (np.arange(-4096, 4096) + 0.5) * (1 << CODE_BITS) / UNIT
+    e = (np.arange(-CODE_RANGE, CODE_RANGE) + 0.5) * (1 << CODE_BITS) / UNIT
     return np.round(ZERO + np.sign(e) * 18 * np.log1p(2 * np.abs(e))).astype(np.uint8)
-
-
-@dataclass(frozen=True)
-class PhotoConfig:
-    """Shape of the network; everything else is fixed by the design."""
-    channels: int = 64
-    blocks: int = 8
-    components: int = 3
-    first_kernel: int = 7
-    kernel: int = 3
 
 
 class Block(nn.Module):
@@ -85,9 +72,16 @@ class PhotoNet(nn.Module):
             spread = torch.arange(self.config.components) * 1.5 - 2.0
             self.out.bias.view(likelihood.PARAMETERS, -1)[4:7] = spread
 
+    def size(self) -> tuple[int, int]:
+        """Parameters in use and multiply-adds per pixel; weights that the masks close count for neither."""
+        masked = [(self.first.weight, self.first_mask)] + [(block.wide.weight, self.mask) for block in self.blocks]
+        closed = sum(weight[:, :, ~mask.taps[0]].numel() for weight, mask in masked)
+        parameters = sum(parameter.numel() for parameter in self.parameters()) - closed
+        return parameters, parameters - sum(p.numel() for name, p in self.named_parameters() if name.endswith("bias"))
+
     def code(self, residual: Tensor) -> Tensor:
         """Residuals in 1/64 grey level, any integer tensor -> codes uint8."""
-        return self.codes[(residual.int() >> CODE_BITS).clamp(-4096, 4095) + 4096]
+        return self.codes[(residual.int() >> CODE_BITS).clamp(-CODE_RANGE, CODE_RANGE - 1) + CODE_RANGE]
 
     def inputs(self, pixels: Tensor, bases: Tensor) -> tuple[Tensor, Tensor]:
         """Codes of the known past [B, 7, H, W] and of the current position [B, 7, H, W], uint8."""
@@ -103,8 +97,8 @@ class PhotoNet(nn.Module):
     def forward(self, pixels: Tensor, bases: Tensor) -> Tensor:
         known, current = self.inputs(pixels, bases)
         zero = known.new_tensor([ZERO] * 6 + [0]).view(1, -1, 1, 1)
-        known = (known.float() - zero) / known.new_tensor(_KNOWN_SCALE, dtype=torch.float32).view(1, -1, 1, 1)
-        current = (current.float() - ZERO) / current.new_tensor(_CURRENT_SCALE, dtype=torch.float32).view(1, -1, 1, 1)
+        known = (known.float() - zero) / known.new_tensor(KNOWN_SCALE, dtype=torch.float32).view(1, -1, 1, 1)
+        current = (current.float() - ZERO) / current.new_tensor(CURRENT_SCALE, dtype=torch.float32).view(1, -1, 1, 1)
         if pixels.device.type == "cpu":
             known = known.contiguous(memory_format=torch.channels_last)
         first_mask, mask = self.first_mask.to(pixels.device), self.mask.to(pixels.device)

@@ -4,10 +4,13 @@ Every batch is drawn from (seed, step) alone, so a run that is stopped and resum
 The learning rate rises for `warmup` steps, stays, and falls linearly to zero over the last `cooldown` of the run.
 The checkpoint from just before the fall is kept (plateau.safetensors): a longer run can start from it.
 """
-import math
+import signal
+import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,54 +19,15 @@ from tqdm import tqdm
 
 from lmconv import checkpoint as checkpoints
 from lmconv import data, likelihood
-from lmconv.photo import PhotoConfig, PhotoNet
+from lmconv.config import Machine, PhotoConfig, TrainConfig
+from lmconv.photo import PhotoNet
 
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """One run. Defaults train the shipped model."""
-    steps: int = 11000
-    batch: int = 8
-    window: int = 64                    # side of the square windows cut from the crops
-    crop: int = 192                     # side of the crops that the predictor sees as whole pictures
-    variants: tuple[int, ...] = (0, 4, 3, 7)
-    rate: float = 2e-3
-    betas: tuple[float, float] = (0.9, 0.98)
-    warmup: int = 200
-    cooldown: float = 0.4
-    clip: float = 1.0
-    ema: float = 0.999
-    holdout: int = 32                   # crops kept for evaluation
-    evaluate_every: int = 500
-    save_minutes: float = 5.0
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where and how a run computes; changes nothing but speed and rounding."""
-    device: str = "auto"                # auto, cpu, cuda, cuda:1, ...
-    precision: str = "auto"             # auto, fp32, bf16
-    threads: int = 0                    # 0: PyTorch's choice
-    minutes: float = math.inf           # stop (resumable) after so long
-    progress: bool = True
-
-    def resolved_device(self) -> torch.device:
-        if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return torch.device(self.device)
-
-    def bf16(self) -> bool:
-        if self.precision != "auto":
-            return self.precision == "bf16"
-        if self.resolved_device().type == "cuda":
-            return torch.cuda.is_bf16_supported()
-        return torch.cpu._is_amx_tile_supported()      # AVX-512 alone runs bf16 slower than fp32: measured
+__all__ = ["Machine", "PhotoConfig", "TrainConfig", "Trainer", "learning_rate", "plateau_step", "train"]
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
     falling = (config.steps - step) / max(1.0, config.cooldown * config.steps)
-    return config.rate * max(0.0, min(1.0, (step + 1) / config.warmup, falling))
+    return config.rate * max(0.0, min(1.0, (step + 1) / max(1, config.warmup), falling))
 
 
 def plateau_step(config: TrainConfig) -> int:
@@ -97,6 +61,9 @@ class Trainer:
     def __init__(self, prepared: data.Prepared, config: TrainConfig, network: PhotoConfig, machine: Machine):
         if len(prepared) <= config.holdout:
             raise data.DataError(f"{len(prepared)} crops are too few to hold {config.holdout} out")
+        if config.crop != prepared.pixels.shape[-1] or config.window > config.crop:
+            raise data.DataError(f"windows of {config.window} from crops of {config.crop} pixels cannot be cut: "
+                                 f"the prepared crops have {prepared.pixels.shape[-1]}")
         self.prepared, self.config, self.machine = prepared, config, machine
         self.device, self.bf16 = machine.resolved_device(), machine.bf16()
         torch.manual_seed(config.seed)
@@ -158,17 +125,26 @@ class Trainer:
         return sum(losses) / self.config.holdout
 
     def run(self, folder: Path) -> None:
+        """Trains to the last step or the last minute. However it ends, last.safetensors holds the last whole step."""
         from torch.utils.tensorboard import SummaryWriter
-        writer = SummaryWriter(str(folder / "tensorboard"), purge_step=self.step)
+        progress = self.machine.progress
+        bar = tqdm(total=self.config.steps, initial=self.step, unit="step", disable=None if progress else True)
+        with SummaryWriter(str(folder / "tensorboard"), purge_step=self.step) as writer, bar:
+            try:
+                self._steps(folder, writer, bar)
+            finally:
+                checkpoints.save(folder / "last.safetensors", self.snapshot())
+
+    def _steps(self, folder: Path, writer, bar: tqdm) -> None:
         started = saved = time.monotonic()
         smooth, plateau = None, plateau_step(self.config)
-        bar = tqdm(total=self.config.steps, initial=self.step, unit="step", disable=not self.machine.progress)
         with ThreadPoolExecutor(1) as ahead:
             future = ahead.submit(self.batch, self.step)
             while self.step < self.config.steps and time.monotonic() - started < 60 * self.machine.minutes:
                 pixels, bases = future.result()
                 future = ahead.submit(self.batch, self.step + 1)
-                loss = self.train_step(pixels, bases)
+                with _whole():
+                    loss = self.train_step(pixels, bases)
                 if self.step % 20 == 0:
                     value = loss.item()
                     smooth = value if smooth is None else 0.9 * smooth + 0.1 * value
@@ -178,16 +154,15 @@ class Trainer:
                     bits = self.evaluate()
                     self.curve.append([self.step, round(bits, 5)])
                     writer.add_scalar("heldout", bits, self.step)
-                    bar.write(f"step {self.step}: {bits:.4f} bits per subpixel held out, {smooth or bits:.4f} training")
+                    if self.machine.progress:
+                        bar.write(f"step {self.step}: {bits:.4f} bits per subpixel held out, {smooth or bits:.4f} training",
+                                  file=sys.stderr)
                 if self.step == plateau:
                     checkpoints.save(folder / "plateau.safetensors", self.snapshot())
                 if time.monotonic() - saved > 60 * self.config.save_minutes:
                     checkpoints.save(folder / "last.safetensors", self.snapshot())
                     saved = time.monotonic()
                 bar.update()
-        checkpoints.save(folder / "last.safetensors", self.snapshot())
-        bar.close()
-        writer.close()
 
     def snapshot(self) -> checkpoints.Checkpoint:
         """The run's state as a checkpoint."""
@@ -202,13 +177,35 @@ class Trainer:
         """Goes on from a checkpoint. Raises CheckpointError if it is of another network or data set."""
         if state.network != self.net.config:
             raise checkpoints.CheckpointError(f"the checkpoint's network is {state.network}, not {self.net.config}")
-        if state.training["data"] != self.prepared.digest:
-            raise checkpoints.CheckpointError(f"the checkpoint was trained on data {state.training['data'][:12]}, not {self.prepared.digest[:12]}")
+        trained_on = str(state.training.get("data"))
+        if trained_on != self.prepared.digest:
+            raise checkpoints.CheckpointError(
+                f"the checkpoint was trained on data {trained_on[:12]}, not {self.prepared.digest[:12]}")
         self.net.load_state_dict(state.model)
-        self.ema = {name: tensor.to(self.device) for name, tensor in state.ema.items()}
+        self.ema = {name: tensor.to(self.device, copy=True) for name, tensor in state.ema.items()}
         for name, parameter in self.net.named_parameters():
             entries = {key.split("/", 1)[0]: value for key, value in state.optimiser.items() if key.split("/", 1)[1] == name}
-            self.optimiser.state[parameter] = {key: value if key == "step" else value.to(self.device).clone(memory_format=torch.preserve_format)
+            self.optimiser.state[parameter] = {key: value.clone() if key == "step" else value.to(self.device, copy=True)
                                                for key, value in entries.items()}
         self.step, self.curve = state.step, list(state.curve)
 
+
+@contextmanager
+def _whole():
+    """Holds an interrupt back until the block is done: half a step cannot be saved. A second one is not held back."""
+    usual, pending = signal.getsignal(signal.SIGINT), []
+    if usual is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield                           # interrupts are ignored or handled by others
+        return
+
+    def hold(number, frame):
+        pending.append(number)
+        signal.signal(signal.SIGINT, usual)
+
+    signal.signal(signal.SIGINT, hold)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    if pending:
+        raise KeyboardInterrupt

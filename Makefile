@@ -1,0 +1,63 @@
+# make demo    compress and restore a photograph with what a user would install (no PyTorch)
+# make test    everything installed, ruff and the tests;  make test-slow: the ones marked slow as well
+# make bench DATA=DIR    size and speed on a folder of images, beside PNG, WebP and JPEG XL
+# Another interpreter: make test PYTHON=python3.12 (after make clean). On an NVIDIA card: RUNTIME=gpu.
+
+PYTHON ?= python3
+RUNTIME ?= cpu
+DEMO := .venv-demo
+TEST := .venv-test
+TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
+PIP_FLAGS := --quiet --disable-pip-version-check
+RECIPE := setup.cfg pyproject.toml constraints.txt
+ROOMS := $(wildcard */__init__.py)
+PACKAGE := $(ROOMS) $(wildcard codec/*.py codec/bundles/* codec/demo/* runtime/*.py)
+
+.PHONY: help demo test test-slow bench clean
+
+help:
+	@sed -n 's/^# //p' Makefile | head -4
+
+demo: $(DEMO)/.installed
+	$(DEMO)/bin/python tools/demo.py
+
+test: $(TEST)/.installed
+	$(TEST)/bin/ruff check .
+	$(TEST)/bin/python -m pytest -q -m "not slow"
+
+test-slow: $(TEST)/.installed
+	$(TEST)/bin/python -m pytest -q
+
+bench: $(TEST)/.installed
+	@test -n "$(DATA)" || { echo "usage: make bench DATA=DIR" >&2; exit 2; }
+	$(TEST)/bin/python tools/bench_codec.py "$(DATA)" --peers png,webp,jxl --json bench.json
+
+clean:
+	rm -rf $(DEMO) $(TEST) build *.egg-info .pytest_cache .ruff_cache .hypothesis bench.json
+
+# A copy is installed, as a user has it. build/ would bring back modules that are gone from the tree.
+$(DEMO)/.installed: $(RECIPE) $(PACKAGE)
+	@echo "installing into $(DEMO)"
+	test -x $(DEMO)/bin/python || $(PYTHON) -m venv $(DEMO)
+	rm -rf build
+	$(DEMO)/bin/pip install $(PIP_FLAGS) --constraint constraints.txt ".[$(RUNTIME)]"
+	rm -rf build
+	touch $@
+
+$(TEST)/.installed: $(RECIPE) $(ROOMS) $(TEST)/.torch
+	@echo "installing into $(TEST)"
+	$(TEST)/bin/pip install $(PIP_FLAGS) --constraint constraints.txt --editable ".[$(RUNTIME),train,export,test]"
+	touch $@
+
+# PyTorch comes first: without an NVIDIA card its CPU build, which the constraint then accepts as it is, because the
+# plain version brings gigabytes of CUDA on Linux.
+$(TEST)/.torch: constraints.txt
+	@echo "installing PyTorch $(TORCH) into $(TEST)"
+	test -x $(TEST)/bin/python || $(PYTHON) -m venv $(TEST)
+	if test "$$(uname)" != Linux || nvidia-smi >/dev/null 2>&1; then \
+	  $(TEST)/bin/pip install $(PIP_FLAGS) --constraint constraints.txt "torch==$(TORCH)"; \
+	else \
+	  $(TEST)/bin/pip install $(PIP_FLAGS) --constraint constraints.txt "torch==$(TORCH)+cpu" || \
+	  $(TEST)/bin/pip install $(PIP_FLAGS) "torch==$(TORCH)+cpu" --index-url https://download.pytorch.org/whl/cpu; \
+	fi
+	touch $@

@@ -1,0 +1,71 @@
+"""What a network is and how it is trained: the settings, free of heavy imports so that the command line can show them."""
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lmconv.errors import LmconvError
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class PhotoConfig:
+    """Shape of the photo network; everything else is fixed by the design."""
+    channels: int = 64
+    blocks: int = 8
+    components: int = 3
+    first_kernel: int = 7
+    kernel: int = 3
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            if not isinstance(value, int) or not 1 <= value <= 4096:
+                raise LmconvError(f"a network's {name} is a whole number from 1 to 4096, not {value!r}")
+        for kernel in (self.first_kernel, self.kernel):
+            if kernel % 2 == 0 or kernel > 31:
+                raise LmconvError(f"a network's kernels are odd, 31 at most, not {kernel}")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One run. Defaults train the shipped model."""
+    steps: int = 11000
+    batch: int = 8
+    window: int = 64                    # side of the square windows cut from the crops
+    crop: int = 192                     # side of the crops that the predictor sees as whole pictures
+    variants: tuple[int, ...] = (0, 4, 3, 7)
+    rate: float = 2e-3
+    betas: tuple[float, float] = (0.9, 0.98)
+    warmup: int = 200
+    cooldown: float = 0.4
+    clip: float = 1.0
+    ema: float = 0.999
+    holdout: int = 32                   # crops kept for evaluation
+    evaluate_every: int = 500
+    save_minutes: float = 5.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how a run computes; changes nothing but speed and rounding."""
+    device: str = "auto"                # auto, cpu, cuda, cuda:1, ...
+    precision: str = "auto"             # auto, fp32, bf16
+    threads: int = 0                    # 0: PyTorch's choice
+    minutes: float = math.inf           # stop (resumable) after so long
+    progress: bool = True
+
+    def resolved_device(self) -> "torch.device":
+        import torch
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device(self.device)
+
+    def bf16(self) -> bool:
+        import torch
+        if self.precision != "auto":
+            return self.precision == "bf16"
+        if self.resolved_device().type == "cuda":
+            return torch.cuda.is_bf16_supported()
+        return torch.cpu._is_amx_tile_supported()      # AVX-512 alone runs bf16 slower than fp32: measured

@@ -1,0 +1,5 @@
+"""The base of what can go wrong with an input of training: data sets and checkpoints."""
+
+
+class LmconvError(ValueError):
+    """A message of one sentence with the failing value and what to do."""

@@ -1,0 +1,166 @@
+"""Who may import whom (design: ARCHITECTURE.md), read from the source and tried in a process that lacks the rest."""
+
+import ast
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("lmconv", "export", "runtime", "codec")
+
+# What a room imports of other rooms (a prefix of the dotted name) and of other people's packages.
+ALLOWED_ROOMS = {
+    "lmconv": ("runtime.predictor", "runtime.rules", "runtime.schedule", "runtime.variants"),
+    "export": ("lmconv", "runtime"),
+    "runtime": (),
+    "codec": ("runtime",),
+}
+ALLOWED_PACKAGES = {
+    "lmconv": {"PIL", "click", "numpy", "safetensors", "torch", "tqdm"},
+    "export": {"PIL", "click", "numpy", "onnx", "onnxruntime", "safetensors", "torch", "tqdm"},
+    "runtime": {"llvmlite", "numba", "numpy", "onnxruntime", "safetensors"},
+    "codec": {"PIL", "click", "constriction", "numba", "numpy"},
+}
+FREE_OF_TORCH = {
+    "lmconv/masks.py": {"lmconv.orders", "numpy"},
+    "lmconv/orders.py": {"numpy"},
+}
+NOT_FOR_COMPRESSING = ("torch", "lmconv", "export", "onnx", "tqdm", "tensorboard")
+HEAVY = ("PIL", "constriction", "llvmlite", "numba", "numpy", "onnxruntime", "safetensors", "torch")
+
+
+def imported(source: str, module: str, is_package: bool = False) -> set[str]:
+    """Dotted names that a module's source imports anywhere in it, `from a import b` as a.b, relative ones resolved."""
+    package = module.split(".") if is_package else module.split(".")[:-1]
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = [*above, *([node.module] if node.module else [])]
+            names |= {".".join([*base, alias.name]) for alias in node.names}
+    return names
+
+
+def imports_of(path: Path) -> set[str]:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    is_package = parts[-1] == "__init__"
+    module = ".".join(parts[:-1] if is_package else parts)
+    return imported(path.read_text(encoding="utf-8"), module, is_package)
+
+
+def is_within(name: str, prefixes: tuple[str, ...]) -> bool:
+    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes)
+
+
+def strangers(room: str, names: set[str]) -> set[str]:
+    """The imports that a room may not make."""
+    other_rooms = {name for name in names if is_within(name, ROOMS) and not is_within(name, (room,))}
+    packages = {name for name in names if not is_within(name, ROOMS)}
+    return {name for name in other_rooms if not is_within(name, ALLOWED_ROOMS[room])} | {
+        name
+        for name in packages
+        if (top := name.split(".")[0]) not in sys.stdlib_module_names and top not in ALLOWED_PACKAGES[room]
+    }
+
+
+FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_import_directions(path):
+    assert strangers(path.relative_to(ROOT).parts[0], imports_of(path)) == set()
+
+
+def test_every_room_is_read():
+    assert {path.relative_to(ROOT).parts[0] for path in FILES} == set(ROOMS)
+
+
+@pytest.mark.parametrize("name", sorted(FREE_OF_TORCH))
+def test_orders_and_masks_need_numpy_alone(name):
+    stdlib = sys.stdlib_module_names
+    found = {name for name in imports_of(ROOT / name) if name.split(".")[0] not in stdlib}
+    assert {name for name in found if not is_within(name, tuple(FREE_OF_TORCH["lmconv/masks.py"]))} == set()
+    assert all(is_within(other, tuple(FREE_OF_TORCH[name])) for other in found)
+
+
+@pytest.mark.parametrize(
+    ("room", "source", "found"),
+    [
+        ("codec", "import torch", {"torch"}),
+        ("codec", "def f():\n    from torch.nn import functional", {"torch.nn.functional"}),
+        ("codec", "import os\nimport runtime\nfrom runtime import load\nfrom . import tiles", set()),
+        ("codec", "from lmconv import orders", {"lmconv.orders"}),
+        ("runtime", "from codec import images", {"codec.images"}),
+        ("runtime", "from .. import codec", {"codec"}),
+        ("runtime", "if True:\n    import export.bundle as e", {"export.bundle"}),
+        ("lmconv", "from runtime.predictor import Settings\nfrom runtime import schedule", set()),
+        ("lmconv", "import runtime", {"runtime"}),
+        ("lmconv", "from runtime import load", {"runtime.load"}),
+        ("lmconv", "from runtime.predictors import x", {"runtime.predictors.x"}),
+        ("export", "import codec.container", {"codec.container"}),
+        ("export", "import pandas", {"pandas"}),
+    ],
+)
+def test_the_check_sees_what_it_should(room, source, found):
+    assert strangers(room, imported(source, f"{room}.module")) == found
+
+
+def test_relative_imports_are_resolved():
+    assert imported("from . import a\nfrom .b import c", "codec", is_package=True) == {"codec.a", "codec.b.c"}
+    assert imported("from . import a\nfrom .b import c", "codec.x") == {"codec.a", "codec.b.c"}
+    assert imported("from ..y import c", "codec.x.z") == {"codec.y.c"}
+
+
+def python(code: str, *blocked: str) -> str:
+    """What code prints in a fresh interpreter that cannot import `blocked`."""
+    block = "".join(f"sys.modules[{name!r}] = None\n" for name in blocked)
+    command = [sys.executable, "-c", f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{block}{code}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_blocking_works():
+    with pytest.raises(AssertionError, match="ModuleNotFoundError: import of torch halted"):
+        python("import torch", "torch")
+
+
+def test_compressing_loads_no_training_code():
+    python("import codec, runtime, codec.cli, codec.codec", *NOT_FOR_COMPRESSING)
+
+
+@pytest.mark.parametrize("room", ["codec", "runtime"])
+def test_every_module_imports_without_training_code(room):
+    paths = [path.relative_to(ROOT) for path in FILES if path.is_relative_to(ROOT / room)]
+    modules = [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in paths]
+    python(f"import {', '.join(modules)}", *NOT_FOR_COMPRESSING)
+
+
+def test_orders_and_masks_import_with_numpy_alone():
+    python("import lmconv.orders, lmconv.masks", "torch", "numba", "PIL", "safetensors", "tqdm", "onnxruntime")
+
+
+HELP = "from codec.cli import cli\ncli({arguments!r}, standalone_mode=False)\n"
+LOADED = f"print('loaded:', sorted(set({HEAVY!r}) & set(sys.modules)))"
+
+
+@pytest.mark.parametrize("command", [[], ["compress"], ["decompress"], ["info"], ["verify"], ["models"]])
+def test_help_loads_nothing_heavy(command):
+    printed = python(HELP.format(arguments=[*command, "--help"]) + LOADED)
+    assert printed.startswith("Usage:")
+    assert printed.splitlines()[-1] == "loaded: []"
+
+
+def test_help_answers_soon():
+    """A bound for a busy machine; tools/bench_codec.py prints the time itself."""
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        python(HELP.format(arguments=["--help"]))
+        times.append(time.perf_counter() - start)
+    assert min(times) < 2

@@ -1,0 +1,245 @@
+"""Size and speed of lmconv on a folder of images, beside other lossless codecs measured in the same run.
+
+    python tools/bench_codec.py DIR [--peers png,webp,jxl] [--json FILE] [--threads N] [--limit N] [--sizes]
+
+Every coded image is decoded and compared with the original, the peers' too; any difference exits with 1. Times are
+wall clock, array to bytes and back, after one warm-up, without reading files. Markdown tables go to stdout, every row
+with the data's SHA-256 and the machine to the JSON file. Needs the extras cpu and test.
+"""
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import multiprocessing
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from bench_report import OURS, Peak, Report, Row, markdown, this_machine
+from PIL import Image as Pillow
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import codec  # noqa: E402
+from codec import images, models  # noqa: E402
+from codec.images import Image  # noqa: E402
+
+SUFFIXES = (".png", ".webp", ".bmp", ".ppm", ".pgm", ".tif", ".tiff")
+PEERS = ("png", "webp", "jxl")
+JXL_EFFORTS = (7, 9)
+SIZES = (256, 512, 1024, 2048)
+BLOCK = 256                     # side of the pieces that the pictures of --sizes are made of
+
+
+@dataclass(frozen=True)
+class Coder:
+    """encode: picture -> (bytes, nll_bits or None); decode: bytes -> picture."""
+    name: str
+    encode: Callable[[Image], tuple[bytes, float | None]]
+    decode: Callable[[bytes], Image]
+
+
+class Mismatch(Exception):
+    """A decoded image is not the original."""
+
+
+def ours(network: object) -> Coder:
+    def encode(image: Image) -> tuple[bytes, float | None]:
+        coded = codec.compress(image, network)
+        return coded.data, float(coded.nll_bits)
+    return Coder(OURS, encode, lambda data: codec.decompress(data, network))
+
+
+def peer(name: str, kind: str, **options: object) -> Coder:
+    """A lossless codec of Pillow or of one of its plugins."""
+    def encode(image: Image) -> tuple[bytes, float | None]:
+        stream = io.BytesIO()
+        pixels = image.pixels[:, :, 0] if image.mode == "L" else image.pixels
+        Pillow.fromarray(pixels).save(stream, kind, **options)
+        return stream.getvalue(), None
+
+    def decode(data: bytes) -> Image:
+        with Pillow.open(io.BytesIO(data)) as picture:
+            return _image(picture)
+    return Coder(name, encode, decode)
+
+
+def peers(names: list[str], threads: int) -> list[Coder]:
+    """PNG optimised; WebP at its strongest; JPEG XL with as many threads as lmconv."""
+    found = []
+    if "png" in names:
+        found.append(peer("png", "PNG", optimize=True))
+    if "webp" in names:
+        found.append(peer("webp", "WEBP", lossless=True, quality=100, method=6, exact=True))
+    if "jxl" in names:
+        try:
+            from pillow_jxl import JpegXLImagePlugin
+        except ImportError:
+            sys.exit("jxl needs pillow-jxl-plugin, which the extra test brings: install it or name other --peers")
+        workers = threads or -1
+        JpegXLImagePlugin.DECODE_THREADS = workers
+        found += [peer(f"jxl e{effort}", "JXL", lossless=True, effort=effort, num_threads=workers)
+                  for effort in JXL_EFFORTS]
+    return found
+
+
+def measure(coder: Coder, name: str, image: Image) -> Row:
+    """Raises Mismatch when the image does not come back."""
+    start = time.perf_counter()
+    data, nll_bits = coder.encode(image)
+    middle = time.perf_counter()
+    restored = coder.decode(data)
+    end = time.perf_counter()
+    if coder.name != OURS and restored.mode != image.mode:      # WebP keeps neither grey nor opaque alpha as such
+        restored = _image(Pillow.fromarray(restored.pixels).convert(image.mode))
+    difference = image.difference(restored)
+    if difference:
+        raise Mismatch(f"{coder.name} on {name}: {difference}")
+    size, subpixels = len(data), image.pixels.size
+    return Row(coder.name, name, image.width, image.height, subpixels, size, 8 * size / subpixels,
+               middle - start, end - middle, nll_bits)
+
+
+def _image(picture: Pillow.Image) -> Image:
+    return Image(np.array(picture).reshape(picture.height, picture.width, -1), picture.mode)
+
+
+def run(coders: list[Coder], pictures: list[tuple[str, Image]]) -> list[Row]:
+    rows = []
+    for name, image in pictures:
+        for coder in coders:
+            row = measure(coder, name, image)
+            rows.append(row)
+            times = f"{row.encode_seconds:.2f} s there, {row.decode_seconds:.2f} s back"
+            print(f"{name}: {coder.name} {row.bytes} bytes, {times}", file=sys.stderr)
+    return rows
+
+
+def warm_up(coders: list[Coder], image: Image) -> None:
+    """Compiles kernels, fills caches and starts threads on a corner of an image."""
+    corner = Image(np.ascontiguousarray(image.pixels[:128, :128]), image.mode)
+    for coder in coders:
+        measure(coder, "the warm-up", corner)
+
+
+def mosaics(pictures: list[tuple[str, Image]]) -> list[tuple[str, Image]]:
+    """Square RGB pictures of SIZES laid out of BLOCK x BLOCK pieces of the given ones, no piece twice in a picture."""
+    blocks = [image.pixels[row:row + BLOCK, column:column + BLOCK]
+              for _, image in pictures if image.mode == "RGB"
+              for row in range(0, image.height - BLOCK + 1, BLOCK)
+              for column in range(0, image.width - BLOCK + 1, BLOCK)]
+    made = []
+    for size in SIZES:
+        side = size // BLOCK
+        if side * side > len(blocks):
+            print(f"{size} x {size} left out: {len(blocks)} pieces, {side * side} needed", file=sys.stderr)
+            continue
+        lines = [np.hstack(blocks[line * side:(line + 1) * side]) for line in range(side)]
+        made.append((f"mosaic {size}", Image(np.vstack(lines), "RGB")))
+    return made
+
+
+def peaks(path: Path, model: Path, threads: int) -> list[Peak]:
+    """Peak memory of compressing and of restoring one file, each in a process of its own.
+
+    Call it before anything large is loaded: on Linux a new process's maximum begins at its parent's size.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        data, compressing = pool.submit(_compress_alone, path, model, threads).result()
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        restoring = pool.submit(_restore_alone, data, model, threads).result()
+    return [Peak(path.name, "compress", compressing), Peak(path.name, "decompress", restoring)]
+
+
+def _compress_alone(path: Path, model: Path, threads: int) -> tuple[bytes, float]:
+    return codec.compress(images.read(path), load(model, threads)).data, _peak_megabytes()
+
+
+def _restore_alone(data: bytes, model: Path, threads: int) -> float:
+    codec.decompress(data, load(model, threads))
+    return _peak_megabytes()
+
+
+def _peak_megabytes() -> float:
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def load(model: Path, threads: int) -> object:
+    import runtime
+    return runtime.load(model, threads=threads)
+
+
+def help_seconds() -> float:
+    """Median wall clock of `lmconv-codec --help`, interpreter included."""
+    command = [sys.executable, "-c", "from codec.cli import cli; cli()", "--help"]
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def sha256(paths: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="images; not searched recursively")
+    parser.add_argument("--peers", default=",".join(PEERS), help="default: %(default)s; empty for none")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every row there")
+    parser.add_argument("--threads", type=int, default=0, help="of lmconv and JPEG XL; 0: all cores")
+    parser.add_argument("--limit", type=int, metavar="N", help="the first N images only")
+    parser.add_argument("--sizes", action="store_true", help="time per megapixel from 256 x 256 to 2048 x 2048 too")
+    parser.add_argument("--model", default=models.DEFAULT, help="shipped model's name or bundle file")
+    given = parser.parse_args()
+    given.peers = [name for name in given.peers.split(",") if name]
+    unknown = sorted(set(given.peers) - set(PEERS))
+    if unknown:
+        parser.error(f"--peers knows {', '.join(PEERS)}, not {', '.join(unknown)}")
+    given.paths = sorted(path for path in given.folder.glob("*") if path.suffix.lower() in SUFFIXES)[:given.limit]
+    if not given.paths:
+        parser.error(f"no image in {given.folder}")
+    return given
+
+
+def main() -> int:
+    given = arguments()
+    bundle = models.resolve(given.model)
+    memory = peaks(max(given.paths, key=lambda path: path.stat().st_size), bundle, given.threads)
+    network = load(bundle, given.threads)
+    pictures = [(path.stem, images.read(path)) for path in given.paths]
+    coders = [ours(network), *peers(given.peers, given.threads)]
+    try:
+        warm_up(coders, pictures[0][1])
+        rows = run(coders, pictures)
+        sizes = run(coders[:1], mosaics(pictures)) if given.sizes else []
+    except Mismatch as error:
+        print(f"FAILED: {error}", file=sys.stderr)
+        return 1
+    report = Report(folder=given.folder.name, data_sha256=sha256(given.paths), model=network.manifest.name,
+                    model_id=network.manifest.model_id, machine=this_machine(given.threads),
+                    help_seconds=help_seconds(), peaks=memory, rows=rows, sizes=sizes)
+    if given.json:
+        report.write(given.json)
+    print(markdown(report))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
