@@ -68,7 +68,7 @@ def export_bundle(checkpoint: Checkpoint, path: Path, name: str, pictures: np.nd
     manifest = bundle.Manifest(
         name=name, model_id="", order="wavefront", components=net.config.components, kernel=net.config.kernel,
         first_offsets=network.first_offsets, predictor=Settings(), bits_per_subpixel=round(integer_bits, 5),
-        parameters=sum(p.numel() for p in net.parameters()), card=card or {},
+        parameters=sum(layer.weight.size + layer.bias.size for layer in network.layers()), card=card or {},
         members={member: hashlib.sha256(data).hexdigest() for member, data in members.items()})
     manifest = replace(manifest, model_id=bundle.identity(manifest, weights, tables))
     temporary = Path(f"{path}.unproved")

@@ -21,7 +21,7 @@ from . import rules
 from .network import PRODUCTS, BundleError, Network, Probe
 from .photo import PhotoTile, wavefront
 from .predictor import Settings
-from .schedule import Kernel, Schedule, all_at_once, schedule
+from .schedule import Kernel, Schedule, all_at_once, open_taps, schedule
 
 FORMAT = 1
 _EXTERNAL = b"\x0a\x08location"      # how protobuf writes the key of an external tensor's file name
@@ -98,7 +98,12 @@ class Model:
 
 @lru_cache(maxsize=4)
 def _schedule(height: int, width: int, kernel: int, offsets: tuple) -> Schedule:
-    return schedule(wavefront(height, width), Kernel(kernel, kind="B"), (Kernel(_side(offsets), kind="A"),))
+    return schedule(wavefront(height, width), Kernel(kernel, kind="B"), (Kernel(_side(offsets), kind="A"),), _taps(kernel))
+
+
+def _taps(kernel: int) -> tuple[tuple[int, int], ...]:
+    """The taps of a block's window that the wavefront opens where all of the window is inside."""
+    return open_taps(wavefront(kernel, kernel), Kernel(kernel, kind="B"))[0]
 
 
 def _side(offsets: tuple[tuple[int, int], ...]) -> int:
@@ -122,7 +127,7 @@ def _full_pass(model: Model, picture: np.ndarray) -> np.ndarray:
                 inputs[at] = here
             predictor.put(level, k, picture[k].reshape(-1)[at])
         tile.finish(level)
-    whole = all_at_once(wavefront(height, width), Kernel(model.manifest.kernel, kind="B"))
+    whole = all_at_once(wavefront(height, width), Kernel(model.manifest.kernel, kind="B"), _taps(model.manifest.kernel))
     return model.network.start(whole).step(0, inputs).T.reshape(-1, height, width)
 
 

@@ -101,19 +101,25 @@ def _is_level(rank: np.ndarray, reads: list[tuple[tuple[int, int], np.ndarray]])
     return bool((highest + 1 == rank).all())
 
 
-def schedule(rank: np.ndarray, feature_kernel: Kernel, kernels: tuple[Kernel, ...] = ()) -> Schedule:
-    """The steps of an order for layers that read features through `feature_kernel` and inputs through `kernels`."""
-    return _assign(levels(rank, (feature_kernel, *kernels)), rank, feature_kernel)
+def schedule(rank: np.ndarray, feature_kernel: Kernel, kernels: tuple[Kernel, ...] = (),
+             offsets: tuple[tuple[int, int], ...] | None = None) -> Schedule:
+    """The steps of an order for layers that read features through `feature_kernel` and inputs through `kernels`.
+
+    `offsets`: the taps to give in this order, all that are open anywhere among them (the default is just those): a
+    network has its taps in pictures of one row, too, where some are closed everywhere.
+    """
+    return _assign(levels(rank, (feature_kernel, *kernels)), rank, feature_kernel, offsets)
 
 
-def all_at_once(rank: np.ndarray, feature_kernel: Kernel) -> Schedule:
+def all_at_once(rank: np.ndarray, feature_kernel: Kernel, offsets: tuple[tuple[int, int], ...] | None = None) -> Schedule:
     """One step for all positions: the full pass over a known picture. Layers are computed one after another."""
-    return _assign(np.where(rank < 0, -1, 0).astype(np.int32), rank, feature_kernel)
+    return _assign(np.where(rank < 0, -1, 0).astype(np.int32), rank, feature_kernel, offsets)
 
 
-def _assign(level: np.ndarray, rank: np.ndarray, kernel: Kernel) -> Schedule:
+def _assign(level: np.ndarray, rank: np.ndarray, kernel: Kernel, wanted: tuple[tuple[int, int], ...] | None) -> Schedule:
     h, w = rank.shape
     offsets, seen = open_taps(rank, kernel)
+    wanted = offsets if wanted is None else wanted
     last = level.copy()                                                 # the last level that reads a position
     for (dr, dc), mask in zip(offsets, seen):
         centre, tap = overlap((h, w), dr, dc)
@@ -125,11 +131,11 @@ def _assign(level: np.ndarray, rank: np.ndarray, kernel: Kernel) -> Schedule:
     steps = int(flat.max(initial=-1)) + 1
     starts = np.searchsorted(flat[positions], np.arange(steps + 1))
     slot_of, slots = _slots(positions, starts, last.ravel())
-    taps = np.zeros((computed, len(offsets)), np.int64)
-    for t, ((dr, dc), mask) in enumerate(zip(offsets, seen)):
+    taps = np.zeros((computed, len(wanted)), np.int64)
+    for (dr, dc), mask in zip(offsets, seen):
         open_here = mask.ravel()[positions]
-        taps[open_here, t] = slot_of[positions[open_here] + dr * w + dc]
-    return Schedule(h, w, starts, positions, taps, slot_of[positions], slots, offsets)
+        taps[open_here, wanted.index((dr, dc))] = slot_of[positions[open_here] + dr * w + dc]
+    return Schedule(h, w, starts, positions, taps, slot_of[positions], slots, wanted)
 
 
 def _slots(positions: np.ndarray, starts: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, int]:

@@ -25,10 +25,11 @@ FEATURES = [
 ]
 
 
-def predict(pixels: np.ndarray) -> np.ndarray:
-    """uint8 [3, H, W] -> int16 [3, H, W] in 1/64 grey level."""
+def predict(pixels: np.ndarray, weights: dict | None = None) -> np.ndarray:
+    """uint8 [3, H, W] -> int16 [3, H, W] in 1/64 grey level; `weights` collects those of every (plane, r, c)."""
     _, height, width = pixels.shape
     x = pixels.tolist()
+    weights = {} if weights is None else weights
     predictions = np.zeros(pixels.shape, np.int16)
     error = {}                              # (plane, r, c) -> absolute error in grey levels
     window = {}                             # (plane, r) -> R[r], row i holds columns i .. n; column n is the target
@@ -53,22 +54,18 @@ def predict(pixels: np.ndarray) -> np.ndarray:
         rows = [r for r in range(height) if 0 <= level - 2 * r < width]
         for k in range(3):
             n = len(FEATURES[k])
-            for r in rows:
+            for r in rows:                  # first the sample before this one enters its row's window
                 c = level - 2 * r
                 if c == 0:
                     window[k, r] = [[0.0] * (n + 1 - i) for i in range(n)]
                 else:
                     learn(window[k, r], *sample[k, r], weight(k, r, c))
-            total = None
+            above = window.get((k, rows[0] - 1)) if rows else None      # the last row that has ended
+            total = above or [[0.0] * (n + 1 - i) for i in range(n)]
             for r in rows:
-                if total is None:
-                    total = window.get((k, r - 1), window[k, r])
-                    start = 0.0 if r > 0 else None          # r - 1 has ended; above row 0 there is nothing
-                    total = [[ROW_DECAY * 0.0 + t for t in line] for line in total] if start == 0.0 else \
-                        [[0.0 for _ in line] for line in total]
                 total = [[ROW_DECAY * t + s for t, s in zip(*lines)] for lines in zip(total, window[k, r])]
-                w = solve(total, RIDGE[k])
                 c = level - 2 * r
+                w = weights[k, r, c] = solve(total, RIDGE[k])
                 f = [pixel(p, r + dr, c + dc) - near(p, r, c) for p, dr, dc in FEATURES[k]]
                 origin = near(k, r, c)
                 if k == 1:

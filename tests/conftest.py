@@ -1,0 +1,72 @@
+"""A tiny model for every room's tests: a network of random weights, exported once per session.
+
+What needs PyTorch is imported in the fixtures, so that the codec's own tests start without it.
+"""
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.pictures import photographs
+
+CALIBRATION = (8, 36, 44)               # pictures, height, width
+
+
+@pytest.fixture(scope="session")
+def tiny_pictures() -> np.ndarray:
+    """What the tiny model is calibrated and measured with, uint8 [8, 3, 36, 44]."""
+    return photographs(*CALIBRATION)
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint():
+    """8 channels, 2 blocks, 3 components, random weights: its parameters vary from pixel to pixel."""
+    import torch
+
+    from lmconv.checkpoint import Checkpoint
+    from lmconv.config import PhotoConfig
+    from lmconv.photo import PhotoNet
+
+    torch.set_num_threads(1)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = PhotoNet(PhotoConfig(channels=8, blocks=2, components=3))
+        torch.nn.init.normal_(net.out.weight, std=0.1)          # PhotoNet starts with zeros there
+    weights = net.state_dict()
+    return Checkpoint(net.config, weights, weights, {}, {"made": "by tests/conftest.py"})
+
+
+@pytest.fixture(scope="session")
+def tiny_integers(tiny_checkpoint, tiny_pictures):
+    """The tiny network's integers, quantised as the export does."""
+    import torch
+
+    from export.quantise import quantise
+    from runtime.predictor import predict_picture
+
+    half = tiny_pictures[:len(tiny_pictures) // 2]
+    bases = np.stack([predict_picture(picture) for picture in half])
+    return quantise(tiny_checkpoint.net(), torch.from_numpy(half), torch.from_numpy(bases))
+
+
+@pytest.fixture(scope="session")
+def tiny_export(tiny_checkpoint, tiny_pictures, tmp_path_factory):
+    """(path of the bundle, report of its export)."""
+    from export.bundle import export_bundle
+
+    path = tmp_path_factory.mktemp("tiny") / "tiny.lmconv"
+    return path, export_bundle(tiny_checkpoint, path, "tiny", tiny_pictures, {"data": "made up"})
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_export) -> Path:
+    """The exported bundle's path: read it, do not write to it."""
+    return tiny_export[0]
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_bundle):
+    """The bundle, loaded for one thread."""
+    import runtime
+
+    return runtime.load(tiny_bundle, threads=1)
