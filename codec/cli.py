@@ -55,14 +55,10 @@ def _options(*names: str) -> Callable[[Callable], Callable]:
     path = click.Path(path_type=Path)
     every = {
         "inputs": click.argument("inputs", nargs=-1, required=True, type=path, metavar="FILE..."),
-        "output": click.option(
-            "-o", "--output", metavar="OUT|DIR", help="Folder if it is one or ends with /."
-        ),
+        "output": click.option("-o", "--output", metavar="OUT|DIR", help="Folder if it is one or ends with /."),
         "model": click.option("--model", metavar="NAME|PATH", help="Shipped model or bundle file."),
         "threads": click.option("--threads", type=click.IntRange(min=0), default=0, help="0: all cores."),
-        "provider": click.option(
-            "--provider", default="cpu", show_default=True, help="What runs the network."
-        ),
+        "provider": click.option("--provider", default="cpu", show_default=True, help="What runs the network."),
         "max_pixels": click.option(
             "--max-pixels",
             type=click.IntRange(min=1),
@@ -254,12 +250,8 @@ def info(inputs: tuple[Path, ...], as_json: bool) -> None:
 
     def line(row: Information, width: int) -> str:
         picture = f"{row.width} x {row.height} {row.mode}"
-        sizes = (
-            f"{row.bytes:>10} bytes  {row.bpsp:6.3f} bpsp  {row.tiles:>3} tile{'s' if row.tiles > 1 else ' '}"
-        )
-        return (
-            f"{_name(row.input, width)}  {picture:<18}  {sizes}  {row.model or 'unknown'} {row.model_id[:12]}"
-        )
+        sizes = f"{row.bytes:>10} bytes  {row.bpsp:6.3f} bpsp  {row.tiles:>3} tile{'s' if row.tiles > 1 else ' '}"
+        return f"{_name(row.input, width)}  {picture:<18}  {sizes}  {row.model or 'unknown'} {row.model_id[:12]}"
 
     _each(inputs, work, line, as_json)
 

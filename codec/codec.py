@@ -4,6 +4,7 @@ A tile is coded level by level: known neighbours -> online predictor and network
 -> range coder. `code_tile` is the only loop; encoder and decoder hand it different coders and nothing else differs.
 Tiles have states, payloads and checksums of their own, so several run side by side and give the same bytes.
 """
+
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,12 +22,13 @@ from .images import Image
 from .mixture import Mixture
 
 Progress = Callable[[int, int], None]
-_TRANSPOSED = 4                         # the order's variant for pictures that are higher than wide
+_TRANSPOSED = 4  # the order's variant for pictures that are higher than wide
 
 
 @dataclass(frozen=True)
 class Compressed:
     """A file's bytes, and the model's negative log-likelihood of the colour or grey pixels in bits."""
+
     data: bytes
     nll_bits: float
 
@@ -35,8 +37,10 @@ def compress(image: Image, model: Model, *, progress: Progress | None = None) ->
     """Codes an image with a model; on as many threads as the model was loaded with, to the same bytes."""
     mode = container.MODES[image.mode]
     variant = _TRANSPOSED if image.height > image.width else 0
-    header = container.Header(image.width, image.height, image.mode, container.short_id(model.manifest.model_id), variant)
-    planes = image.pixels[..., :mode.colours].transpose(2, 0, 1)
+    header = container.Header(
+        image.width, image.height, image.mode, container.short_id(model.manifest.model_id), variant
+    )
+    planes = image.pixels[..., : mode.colours].transpose(2, 0, 1)
 
     def work(box, report, worker):
         tile = _cut(planes, box)
@@ -50,13 +54,17 @@ def compress(image: Image, model: Model, *, progress: Progress | None = None) ->
     return Compressed(container.pack(header, [tile for tile, _ in results], plane), sum(bits for _, bits in results))
 
 
-def decompress(data: bytes, model: Model, *, max_pixels: int = container.MAX_PIXELS, progress: Progress | None = None) -> Image:
+def decompress(
+    data: bytes, model: Model, *, max_pixels: int = container.MAX_PIXELS, progress: Progress | None = None
+) -> Image:
     """Restores the image of a file. Raises CodecError: damaged data, another model, more pixels than `max_pixels`."""
     parsed = container.unpack(data, max_pixels)
     header = parsed.header
     if header.model_id != container.short_id(model.manifest.model_id):
-        raise WrongModel(f"the file needs model {header.model_id.hex()[:12]}, not {model.manifest.name} "
-                         f"({model.manifest.model_id[:12]}); name the right one with --model")
+        raise WrongModel(
+            f"the file needs model {header.model_id.hex()[:12]}, not {model.manifest.name} "
+            f"({model.manifest.model_id[:12]}); name the right one with --model"
+        )
     mode = container.MODES[header.mode]
     pixels = np.empty((header.height, header.width, mode.channels), np.uint8)
     stored = dict(zip(header.boxes, parsed.tiles))
@@ -67,8 +75,10 @@ def decompress(data: bytes, model: Model, *, max_pixels: int = container.MAX_PIX
         _, planes = code_tile(model, Decoder(stored[box].payload), empty, worker, report)
         tile = unorient(planes, header.variant).transpose(1, 2, 0)
         if container.pixels_crc(tile) != stored[box].pixels_crc:
-            raise DamagedFile(f"the tile at row {box.row}, column {box.col} does not decode to the pixels that were coded")
-        pixels[box.row:box.row + box.height, box.col:box.col + box.width, :mode.colours] = tile
+            raise DamagedFile(
+                f"the tile at row {box.row}, column {box.col} does not decode to the pixels that were coded"
+            )
+        pixels[box.row : box.row + box.height, box.col : box.col + box.width, : mode.colours] = tile
 
     _each_tile(work, header, model.threads, progress)
     if mode.has_alpha:
@@ -76,8 +86,13 @@ def decompress(data: bytes, model: Model, *, max_pixels: int = container.MAX_PIX
     return Image(pixels, header.mode)
 
 
-def code_tile(model: Model, coder: Encoder | Decoder, known: np.ndarray, worker: Executor | None = None,
-              report: Callable[[int], None] = lambda pixels: None) -> tuple[float, np.ndarray]:
+def code_tile(
+    model: Model,
+    coder: Encoder | Decoder,
+    known: np.ndarray,
+    worker: Executor | None = None,
+    report: Callable[[int], None] = lambda pixels: None,
+) -> tuple[float, np.ndarray]:
     """Runs one tile through a coder: returns the model's bits and the pixels, uint8 [C, H, W].
 
     `known` holds the true pixels for an Encoder; a Decoder overwrites every decision taken from it. Grey tiles (C = 1)
@@ -94,7 +109,7 @@ def code_tile(model: Model, coder: Encoder | Decoder, known: np.ndarray, worker:
         predictor.solve(level, 2)
 
     for level in range(schedule.steps):
-        at = schedule.positions[schedule.starts[level]:schedule.starts[level + 1]]
+        at = schedule.positions[schedule.starts[level] : schedule.starts[level + 1]]
         predictor.solve(level, 0)
         red = predictor.predict(level, 0)
         ahead = worker.submit(solve_rest, level) if worker else solve_rest(level)
@@ -112,7 +127,9 @@ def code_tile(model: Model, coder: Encoder | Decoder, known: np.ndarray, worker:
     return float(mixture.bits[0]), pixels.reshape(channels, height, width)
 
 
-def _code_channel(coder: Encoder | Decoder, mixture: Mixture, channel: int, bases: np.ndarray, known: np.ndarray) -> np.ndarray:
+def _code_channel(
+    coder: Encoder | Decoder, mixture: Mixture, channel: int, bases: np.ndarray, known: np.ndarray
+) -> np.ndarray:
     """One channel of one level: rounds of decisions until every value is known."""
     frequencies, symbols = mixture.open(channel, bases, known)
     while len(symbols):
@@ -124,7 +141,7 @@ def _code_channel(coder: Encoder | Decoder, mixture: Mixture, channel: int, base
 
 
 def _cut(planes: np.ndarray, box) -> np.ndarray:
-    return planes[:, box.row:box.row + box.height, box.col:box.col + box.width]
+    return planes[:, box.row : box.row + box.height, box.col : box.col + box.width]
 
 
 def _oriented(tile: np.ndarray, variant: int) -> np.ndarray:

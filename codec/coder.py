@@ -4,19 +4,21 @@ A probability is the integer frequency q of symbol 1 out of 2^24, 0 < q < 2^24. 
 documented conversion to float64 that reproduces q exactly. Encoder and Decoder have the same method, `code`: the
 encoder reads the symbols, the decoder fills them in. Nothing else differs between the two directions.
 """
+
 import constriction
 import numpy as np
-from numba import njit
+
+from runtime.kernels import kernel
 
 from .errors import DamagedFile
 
 PRECISION = 24
 ONE = 1 << PRECISION
 _MODEL = constriction.stream.model.Bernoulli(perfect=False)
-_BATCH = 1 << 16                # decisions encoded in one call
+_BATCH = 1 << 16  # decisions encoded in one call
 
 
-@njit(cache=True)
+@kernel
 def as_float(frequencies, out):
     """constriction's p of symbol 1 for integer frequencies of symbol 1: symbol 0 gets exactly 2^24 - q.
 
@@ -52,8 +54,8 @@ class Encoder:
         while start < n:
             take = min(n - start, _BATCH - self._count)
             here = slice(self._count, self._count + take)
-            self._symbols[here] = symbols[start:start + take]
-            self._frequencies[here] = frequencies[start:start + take]
+            self._symbols[here] = symbols[start : start + take]
+            self._frequencies[here] = frequencies[start : start + take]
             self._count += take
             start += take
             if self._count == _BATCH:
@@ -61,7 +63,7 @@ class Encoder:
 
     def _flush(self) -> None:
         if self._count:
-            self._coder.encode(self._symbols[:self._count], _MODEL, _probabilities(self._frequencies[:self._count]))
+            self._coder.encode(self._symbols[: self._count], _MODEL, _probabilities(self._frequencies[: self._count]))
             self._count = 0
 
     def finish(self) -> bytes:

@@ -85,9 +85,7 @@ class Header:
         if self.mode not in MODES:
             raise ValueError(f"mode is {self.mode!r}, not one of {', '.join(MODES)}")
         if len(self.model_id) != MODEL_ID_BYTES:
-            raise ValueError(
-                f"model_id has {len(self.model_id)} bytes instead of {MODEL_ID_BYTES}: use short_id"
-            )
+            raise ValueError(f"model_id has {len(self.model_id)} bytes instead of {MODEL_ID_BYTES}: use short_id")
 
     @property
     def boxes(self) -> list[Box]:
@@ -140,9 +138,7 @@ def pack(header: Header, tiles: list[Tile] | tuple[Tile, ...], alpha: bytes | No
     if len(tiles) != header.tile_count:
         raise ValueError(f"{len(tiles)} payloads for an image of {header.tile_count} tiles")
     if (alpha is not None) != MODES[header.mode].has_alpha:
-        raise ValueError(
-            f"alpha is {'missing' if alpha is None else 'given'} for an image of mode {header.mode}"
-        )
+        raise ValueError(f"alpha is {'missing' if alpha is None else 'given'} for an image of mode {header.mode}")
     head = _HEADER.pack(
         MAGIC,
         VERSION,
@@ -210,13 +206,9 @@ def _read_index(stream: BinaryIO, max_pixels: int | None) -> _Index:
 def _read_header(head: bytes, max_pixels: int | None) -> Header:
     """The fixed part, checked for everything but its checksum, which covers the index too."""
     if head[: len(MAGIC)] != MAGIC:
-        raise NotAnLmcFile(
-            f"the file starts with {head[: len(MAGIC)]!r}, not as a compressed image (.lmc) does"
-        )
+        raise NotAnLmcFile(f"the file starts with {head[: len(MAGIC)]!r}, not as a compressed image (.lmc) does")
     if len(head) > len(MAGIC) and head[len(MAGIC)] != VERSION:
-        raise UnknownVersion(
-            f"the file has format version {head[len(MAGIC)]}; this program reads version {VERSION}"
-        )
+        raise UnknownVersion(f"the file has format version {head[len(MAGIC)]}; this program reads version {VERSION}")
     if len(head) < _HEADER.size:
         raise DamagedFile(f"the file ends after {len(head)} bytes, within its header: get it again")
     _, _, code, variant, effort, width, height, tile, model_id = _HEADER.unpack(head)
@@ -226,9 +218,7 @@ def _read_header(head: bytes, max_pixels: int | None) -> Header:
             "allow more with --max-pixels if you trust it"
         )
     try:
-        return Header(
-            width, height, _MODE_OF_CODE.get(code, f"number {code}"), model_id, variant, tile, effort
-        )
+        return Header(width, height, _MODE_OF_CODE.get(code, f"number {code}"), model_id, variant, tile, effort)
     except ValueError as error:
         raise DamagedFile(f"the header's {error}: get the file again") from error
 

@@ -134,9 +134,7 @@ def write(path: Path, image: Image, *, force: bool = False) -> None:
     try:
         Pillow.fromarray(np.ascontiguousarray(pixels)).save(stream, chosen.name, **dict(chosen.options))
     except (OSError, ValueError) as error:
-        raise UnsupportedOutput(
-            f"{path.suffix} cannot hold {image.description} ({error}): use .png"
-        ) from error
+        raise UnsupportedOutput(f"{path.suffix} cannot hold {image.description} ({error}): use .png") from error
     files.write_atomically(path, stream.getvalue(), force=force)
 
 
@@ -161,20 +159,15 @@ def _check(picture: ImageFile.ImageFile, max_pixels: int) -> None:
     """Refuse what is too large or would lose something, from the file's header alone."""
     if picture.width * picture.height > max_pixels:
         raise ImageTooLarge(
-            f"{picture.width} x {picture.height} pixels are more than {max_pixels} in all: "
-            "allow more with --max-pixels"
+            f"{picture.width} x {picture.height} pixels are more than {max_pixels} in all: allow more with --max-pixels"
         )
     can = f"only 8-bit {', '.join(MODES)} can be coded, convert it first"
     if picture.mode not in MODES:
         raise UnsupportedImage(f"mode {picture.mode} is not supported: {can}")
     if getattr(picture, "n_frames", 1) > 1:
-        raise UnsupportedImage(
-            f"mode {picture.mode} in {picture.n_frames} frames is not supported: extract one"
-        )
+        raise UnsupportedImage(f"mode {picture.mode} in {picture.n_frames} frames is not supported: extract one")
     if "transparency" in picture.info:
-        raise UnsupportedImage(
-            f"mode {picture.mode} with a transparent colour (tRNS) is not supported: use RGBA"
-        )
+        raise UnsupportedImage(f"mode {picture.mode} with a transparent colour (tRNS) is not supported: use RGBA")
     reason = _lossy_decoding(picture)
     if reason:
         raise UnsupportedImage(f"{reason} are not supported: {can}")

@@ -5,39 +5,40 @@ A decision that splits [low, high) at s has P(away from the centre) = mass of it
 channel is known the weights are multiplied by how well each component explained it, so the conditionals multiply to
 the joint mixture. Rows are the positions of a level, in the order of the schedule.
 """
+
 import numpy as np
-from numba import njit
 
 from runtime import rules
+from runtime.kernels import kernel
 
 from .binarisation import LOW, NODE, SIDE, SPLIT, answer, follow, open_node
 from .coder import ONE, PRECISION
 
-_LOGITS = 16 * rules.LOGIT_UNIT - 1             # largest logit difference in the table
-_UNIFORM = rules.CDF_BITS - 20                  # log2 of a value's uniform mass per unit of weight: 2^-20 of the whole
-_POSITION = rules.INVERSE_BITS - rules.POSITION_BITS + 6    # 1/64 grey level * inverse scale -> table positions
+_LOGITS = 16 * rules.LOGIT_UNIT - 1  # largest logit difference in the table
+_UNIFORM = rules.CDF_BITS - 20  # log2 of a value's uniform mass per unit of weight: 2^-20 of the whole
+_POSITION = rules.INVERSE_BITS - rules.POSITION_BITS + 6  # 1/64 grey level * inverse scale -> table positions
 _FRACTION = (1 << rules.POSITION_BITS) - 1
 _END = 2 * rules.LOGISTIC_RANGE * rules.LOGISTIC_UNIT
 _ZERO = (rules.LOGISTIC_RANGE * rules.LOGISTIC_UNIT) << rules.POSITION_BITS
-_SMALLEST = 16                                  # of 2^24; F's uniform part keeps probabilities above it
+_SMALLEST = 16  # of 2^24; F's uniform part keeps probabilities above it
 _LOWEST = rules.LOWEST_LOG_SCALE * rules.SCALE_UNIT
-_MEANS = (1 << 15) - 1                          # limit of a mean's shift, 1/64 grey level
-WEIGHT, MEAN, INVERSE = range(3)                # columns of a component
+_MEANS = (1 << 15) - 1  # limit of a mean's shift, 1/64 grey level
+WEIGHT, MEAN, INVERSE = range(3)  # columns of a component
 TABLES = ("exponential", "inverse_scale", "deviation", "logistic")
 
 
 class Mixture:
-    """The distributions of one level of a tile, channel by channel: `weigh`, then `open`, `decide`..., `learn` per channel."""
+    """The distributions of one level of a tile: `weigh`, then for each channel `open`, `decide` till empty, `learn`."""
 
     def __init__(self, rows: int, components: int, tables: dict[str, np.ndarray]):
         self._tables = [tables[name] for name in TABLES]
         self._components = np.zeros((rows, components, 3), np.int64)
         self._nodes = np.zeros((rows, NODE), np.int64)
-        self._mass = np.zeros((rows, 3), np.int64)          # F(low), F(split), F(high)
+        self._mass = np.zeros((rows, 3), np.int64)  # F(low), F(split), F(high)
         self._active = np.zeros(rows, np.int64)
         self._frequencies, self._symbols = np.zeros(rows, np.int32), np.zeros(rows, np.int32)
         self._residuals = np.zeros((2, rows), np.int64)
-        self.bits = np.zeros(1)                             # -log2 of the probabilities used
+        self.bits = np.zeros(1)  # -log2 of the probabilities used
 
     def weigh(self, parameters: np.ndarray) -> None:
         """Starts a level: component weights from the logits. parameters int32 [n, 10 K]."""
@@ -47,14 +48,36 @@ class Mixture:
     def open(self, channel: int, bases: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """First decisions of a channel: views of frequencies and symbols int32 [n]. values: int [n], the true values
         when encoding (symbols then hold the answers), anything when decoding."""
-        n = _open(channel, self._parameters, bases, values, self._components, self._residuals, *self._tables[1:],
-                  self._nodes, self._mass, self._active, self._frequencies, self._symbols)
+        n = _open(
+            channel,
+            self._parameters,
+            bases,
+            values,
+            self._components,
+            self._residuals,
+            *self._tables[1:],
+            self._nodes,
+            self._mass,
+            self._active,
+            self._frequencies,
+            self._symbols,
+        )
         return self._frequencies[:n], self._symbols[:n]
 
     def decide(self, count: int, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Follows `count` coded symbols and gives the next frequencies and symbols; empty when every value is known."""
-        n = _decide(count, values, self._components, self._tables[3], self._nodes, self._mass, self._active,
-                    self._frequencies, self._symbols, self.bits)
+        n = _decide(
+            count,
+            values,
+            self._components,
+            self._tables[3],
+            self._nodes,
+            self._mass,
+            self._active,
+            self._frequencies,
+            self._symbols,
+            self.bits,
+        )
         return self._frequencies[:n], self._symbols[:n]
 
     def learn(self, channel: int, bases: np.ndarray, out: np.ndarray) -> None:
@@ -62,7 +85,7 @@ class Mixture:
         _learn(channel, bases, self._components, self._tables[3], self._nodes, self._residuals, out)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _weigh(parameters, components, exponential):
     count = components.shape[1]
     for row in range(len(parameters)):
@@ -78,7 +101,7 @@ def _weigh(parameters, components, exponential):
             components[row, j, WEIGHT] = (components[row, j, WEIGHT] << rules.WEIGHT_BITS) // total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _component_cdf(component, value, logistic):
     """Distribution function of a component below `value` - 1/2, 0 .. 2^22."""
     distance = value * rules.MEAN_UNIT - rules.MEAN_UNIT // 2 - component[MEAN]
@@ -92,7 +115,7 @@ def _component_cdf(component, value, logistic):
     return low + (((logistic[entry + 1] - low) * (position & _FRACTION)) >> rules.POSITION_BITS)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cdf(components, value, logistic):
     """F(value); with weights that sum to at most 2^15 it stays below 2^38."""
     total, weights = 0, 0
@@ -105,7 +128,7 @@ def _cdf(components, value, logistic):
     return total + ((weights * value) << _UNIFORM)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _frequency(node, mass):
     """Probability of decision 1 out of 2^24."""
     part = mass[2] - mass[1] if node[SIDE] != 0 else mass[1] - mass[0]
@@ -113,9 +136,23 @@ def _frequency(node, mass):
     return min(max(frequency, _SMALLEST), ONE - _SMALLEST)
 
 
-@njit(cache=True, nogil=True)
-def _open(channel, parameters, bases, values, components, residuals, inverse_scale, deviation, logistic, nodes, mass,
-          active, frequencies, symbols):
+@kernel
+def _open(
+    channel,
+    parameters,
+    bases,
+    values,
+    components,
+    residuals,
+    inverse_scale,
+    deviation,
+    logistic,
+    nodes,
+    mass,
+    active,
+    frequencies,
+    symbols,
+):
     count = components.shape[1]
     shifts, scales, couplings = count * (1 + channel), count * (4 + channel), count * 7
     for row in range(len(parameters)):
@@ -145,13 +182,13 @@ def _open(channel, parameters, bases, values, components, residuals, inverse_sca
     return len(parameters)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _coupled(coefficient, residual):
     limit = 2 * rules.COUPLING_UNIT
     return (min(max(np.int64(coefficient), -limit), limit) * residual) // rules.COUPLING_UNIT
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _decide(count, values, components, logistic, nodes, mass, active, frequencies, symbols, bits):
     left = 0
     for i in range(count):
@@ -173,7 +210,7 @@ def _decide(count, values, components, logistic, nodes, mass, active, frequencie
     return left
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _learn(channel, bases, components, logistic, nodes, residuals, out):
     for row in range(len(out)):
         value = nodes[row, LOW]

@@ -1,4 +1,5 @@
-"""Checkpoint -> bundle: quantise, measure the loss of rounding, build both graphs, prove them equal, write in one piece."""
+"""Checkpoint -> bundle: quantise, measure the loss of rounding, build both graphs, prove them equal, write it whole."""
+
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ class ExportError(ValueError):
 @dataclass(frozen=True)
 class LayerReport:
     """One layer's proof: the largest sum that any input can give, against 2^24."""
+
     name: str
     inputs: int
     outputs: int
@@ -35,6 +37,7 @@ class LayerReport:
 @dataclass(frozen=True)
 class Report:
     """What an export proved and measured (bits per subpixel on the calibration pictures' held-out half)."""
+
     layers: list[LayerReport]
     stream: int
     float_bits: float
@@ -47,7 +50,9 @@ class Report:
         return self.integer_bits / self.float_bits - 1
 
 
-def export_bundle(checkpoint: Checkpoint, path: Path, name: str, pictures: np.ndarray, card: dict | None = None) -> Report:
+def export_bundle(
+    checkpoint: Checkpoint, path: Path, name: str, pictures: np.ndarray, card: dict | None = None
+) -> Report:
     """Writes a bundle and returns the report. pictures uint8 [N, 3, H, W]: half calibrates, half measures.
 
     Raises QuantisationError if a bound cannot be proved, ExportError if the written bundle does not give the PyTorch
@@ -60,16 +65,27 @@ def export_bundle(checkpoint: Checkpoint, path: Path, name: str, pictures: np.nd
     network = quantise(net, *calibration)
     measured = torch.from_numpy(pictures[-half:]), torch.from_numpy(bases[-half:])
     float_bits, integer_bits = _bits(net, network, *measured)
-    weights = save_tensors(_weights(network))
-    tables = save_tensors(distribution_tables() | {"codes": net.codes.numpy(), "out_shift": network.out.shift}
-                          | _probe(network))
+    weights = _packed(_weights(network))
+    tables = _packed(
+        distribution_tables() | {"codes": net.codes.numpy(), "out_shift": network.out.shift} | _probe(network)
+    )
     members = {"weights.safetensors": weights, "tables.safetensors": tables}
-    members |= {f"step_{kind}.onnx": step_graph(network, kind).SerializeToString(deterministic=True) for kind in PRODUCTS}
+    members |= {
+        f"step_{kind}.onnx": step_graph(network, kind).SerializeToString(deterministic=True) for kind in PRODUCTS
+    }
     manifest = bundle.Manifest(
-        name=name, model_id="", order="wavefront", components=net.config.components, kernel=net.config.kernel,
-        first_offsets=network.first_offsets, predictor=Settings(), bits_per_subpixel=round(integer_bits, 5),
-        parameters=sum(layer.weight.size + layer.bias.size for layer in network.layers()), card=card or {},
-        members={member: hashlib.sha256(data).hexdigest() for member, data in members.items()})
+        name=name,
+        model_id="",
+        order="wavefront",
+        components=net.config.components,
+        kernel=net.config.kernel,
+        first_offsets=network.first_offsets,
+        predictor=Settings(),
+        bits_per_subpixel=round(integer_bits, 5),
+        parameters=sum(layer.weight.size + layer.bias.size for layer in network.layers()),
+        card=card or {},
+        members={member: hashlib.sha256(data).hexdigest() for member, data in members.items()},
+    )
     manifest = replace(manifest, model_id=bundle.identity(manifest, weights, tables))
     temporary = Path(f"{path}.unproved")
     try:
@@ -105,10 +121,19 @@ def _prove(path: Path, net: PhotoNet, network: IntegerPhoto, measured: tuple[tor
             raise ExportError(f"{products} products differ from PyTorch at {int((found != expected).sum())} parameters")
 
 
+def _packed(tensors: dict[str, np.ndarray]) -> bytes:
+    """As a safetensors file, which takes an array's memory as it lies: row-major, then."""
+    return save_tensors({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})
+
+
 def _weights(network: IntegerPhoto) -> dict[str, np.ndarray]:
     tensors = {"exponents": np.array(network.exponents, np.int64)}
     for layer in network.layers():
-        tensors |= {f"{layer.name}.weight": layer.weight, f"{layer.name}.bias": layer.bias, f"{layer.name}.shift": layer.shift}
+        tensors |= {
+            f"{layer.name}.weight": layer.weight,
+            f"{layer.name}.bias": layer.bias,
+            f"{layer.name}.shift": layer.shift,
+        }
     return tensors
 
 
@@ -125,16 +150,21 @@ def _probe(network: IntegerPhoto, rows: int = 96, slots: int = 33) -> dict[str, 
     taps[:, -1] = own[:, 0]
     cache = np.concatenate([cache, np.zeros((rows, cache.shape[1]), np.uint8)])
     probe = {"inputs": inputs, "cache": cache, "taps": taps, "slots": own}
-    return {f"probe.{name}": array for name, array in (probe | {"parameters": _reference_step(network, **probe)}).items()}
+    return {
+        f"probe.{name}": array for name, array in (probe | {"parameters": _reference_step(network, **probe)}).items()
+    }
 
 
-def _reference_step(n: IntegerPhoto, inputs: np.ndarray, cache: np.ndarray, taps: np.ndarray, slots: np.ndarray) -> np.ndarray:
+def _reference_step(
+    n: IntegerPhoto, inputs: np.ndarray, cache: np.ndarray, taps: np.ndarray, slots: np.ndarray
+) -> np.ndarray:
     """One step in float64 on integers: int32 [n, 10 K]. Every block reads the same old cache."""
+
     def total(x, layer):
         return x.astype(np.int64) @ layer.weight.astype(np.int64) + layer.bias
 
     def value(x, layer):
-        return total(x, layer) * 2.0 ** -layer.shift
+        return total(x, layer) * 2.0**-layer.shift
 
     def activation(x, exponent=0):
         return np.clip(np.round(x * 2.0**-exponent), 0, 255).astype(np.int64)
@@ -145,7 +175,7 @@ def _reference_step(n: IntegerPhoto, inputs: np.ndarray, cache: np.ndarray, taps
         features[slots[:, 0]] = activation(h, exponent)
         h = h + value(activation(value(features[taps].reshape(len(taps), -1), wide)), narrow)
     x = activation(value(activation(h, n.exponents[-1]), n.head))
-    return np.floor(total(x, n.out) * 2.0 ** -n.out.shift).astype(np.int32)
+    return np.floor(total(x, n.out) * 2.0**-n.out.shift).astype(np.int32)
 
 
 def describe(report: Report) -> str:
@@ -153,7 +183,10 @@ def describe(report: Report) -> str:
     lines = [f"{'layer':<18}{'inputs':>7}{'outputs':>8}{'largest sum':>13}   of 2^24"]
     rows = report.layers + [LayerReport("residual stream", 0, report.layers[0].outputs, report.stream)]
     for layer in rows:
-        lines.append(f"{layer.name:<18}{layer.inputs:>7}{layer.outputs:>8}{layer.largest_sum:>13}   {layer.largest_sum / BOUND:6.1%}")
-    lines.append(f"bits per subpixel: float {report.float_bits:.5f}, integers {report.integer_bits:.5f} ({report.loss:+.3%})")
+        share = f"{layer.largest_sum / BOUND:6.1%}"
+        lines.append(f"{layer.name:<18}{layer.inputs:>7}{layer.outputs:>8}{layer.largest_sum:>13}   {share}")
+    lines.append(
+        f"bits per subpixel: float {report.float_bits:.5f}, integers {report.integer_bits:.5f} ({report.loss:+.3%})"
+    )
     lines.append(f"model id {report.model_id}")
     return "\n".join(lines)

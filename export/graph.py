@@ -1,10 +1,11 @@
-"""The step graph in ONNX, written node by node: weights and masks are constants, nothing of the exporting machine is in it.
+"""The step graph in ONNX, written node by node: weights and masks are constants, nothing of this machine is in it.
 
 Inputs: inputs uint8 [n, F], slots int64 [n, 1] (where the positions' own features go), taps int64 [n, T] (slots that
 the blocks read), cache_i uint8 [S, C] (block i's input features by slot). Outputs: parameters int32 [n, 10 K] and the
 new caches. A full pass over a known picture is the same graph with all positions in one step.
 `integer` products are uint8 x int8 -> int32 (MatMulInteger); `float32` ones multiply the same integers in float32.
 """
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -44,8 +45,8 @@ class _Graph:
         total = self.sums(x, layer)
         if self.products == "integer":
             total = self.node("Cast", [total], f"{layer.name}.sum_float", to=TensorProto.FLOAT)
-        scale = self.constant(f"{layer.name}.scale", (2.0 ** -layer.shift).astype(np.float32))
-        bias = self.constant(f"{layer.name}.bias", (layer.bias * 2.0 ** -layer.shift).astype(np.float32))
+        scale = self.constant(f"{layer.name}.scale", (2.0**-layer.shift).astype(np.float32))
+        bias = self.constant(f"{layer.name}.bias", (layer.bias * 2.0**-layer.shift).astype(np.float32))
         return self.node("Add", [self.node("Mul", [total, scale], f"{layer.name}.scaled"), bias], f"{layer.name}.value")
 
     def activation(self, x: str, name: str, exponent: int = 0) -> str:
@@ -64,21 +65,27 @@ def step_graph(network: IntegerPhoto, products: str) -> onnx.ModelProto:
     for i, (wide, narrow) in enumerate(zip(network.wide, network.narrow)):
         x = g.activation(h, f"blocks.{i}.features", network.exponents[i])
         caches.append(g.node("ScatterND", [f"cache_{i}", "slots", x], f"new_cache_{i}"))
-        x = g.node("Reshape", [g.node("Gather", [caches[-1], "taps"], f"blocks.{i}.taps"), "patch"], f"blocks.{i}.patches")
+        x = g.node(
+            "Reshape", [g.node("Gather", [caches[-1], "taps"], f"blocks.{i}.taps"), "patch"], f"blocks.{i}.patches"
+        )
         x = g.activation(g.value(x, wide), f"blocks.{i}.hidden")
         h = g.node("Add", [h, g.value(x, narrow)], f"blocks.{i}.stream")
     x = g.activation(h, "head.features", network.exponents[-1])
     x = g.activation(g.value(x, network.head), "out.features")
     parameters = _parameters(g, g.sums(x, network.out), network.out)
     info = helper.make_tensor_value_info
-    inputs = [info("inputs", TensorProto.UINT8, ["n", network.first.weight.shape[0]]),
-              info("slots", TensorProto.INT64, ["n", 1]), info("taps", TensorProto.INT64, ["n", taps])]
+    inputs = [
+        info("inputs", TensorProto.UINT8, ["n", network.first.weight.shape[0]]),
+        info("slots", TensorProto.INT64, ["n", 1]),
+        info("taps", TensorProto.INT64, ["n", taps]),
+    ]
     inputs += [info(f"cache_{i}", TensorProto.UINT8, ["slots", channels]) for i in range(len(caches))]
     outputs = [info(parameters, TensorProto.INT32, ["n", network.out.weight.shape[1]])]
     outputs += [info(name, TensorProto.UINT8, ["slots", channels]) for name in caches]
     graph = helper.make_graph(g.nodes, f"step_{products}", inputs, outputs, g.constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
-                              producer_name="lmconv")
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="lmconv"
+    )
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -88,6 +95,6 @@ def _parameters(g: _Graph, total: str, layer: IntegerLayer) -> str:
     if g.products == "integer":
         total = g.node("Cast", [total], "out.sum_float", to=TensorProto.FLOAT)
     total = g.node("Add", [total, g.constant("out.bias", layer.bias.astype(np.float32))], "out.whole")
-    scale = g.constant("out.scale", (2.0 ** -layer.shift).astype(np.float32))
+    scale = g.constant("out.scale", (2.0**-layer.shift).astype(np.float32))
     floor = g.node("Floor", [g.node("Mul", [total, scale], "out.scaled")], "out.floor")
     return g.node("Cast", [floor], "parameters", to=TensorProto.INT32)

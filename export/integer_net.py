@@ -3,6 +3,7 @@
 Patches are gathered by padding and slicing and multiplied in float32, which is exact because every sum stays below
 2^24; no convolution operator, since those may be computed by Winograd's method or FFT.
 """
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -54,11 +55,10 @@ def patches(x: Tensor, offsets) -> Tensor:
     reach = max(max(abs(r), abs(c)) for r, c in offsets)
     h, w = x.shape[2:]
     padded = F.pad(x, (reach,) * 4)
-    return torch.cat([padded[:, :, reach + r:reach + r + h, reach + c:reach + c + w] for r, c in offsets], 1)
+    return torch.cat([padded[:, :, reach + r : reach + r + h, reach + c : reach + c + w] for r, c in offsets], 1)
 
 
 def float_parameters(net: PhotoNet, parameters: Tensor) -> Tensor:
     """Integer parameters as the float network would have put them out, for measuring the loss of rounding."""
     units = torch.from_numpy(output_units(net.config.components)).view(-1, 1, 1)
     return (parameters.double() / units).float()
-

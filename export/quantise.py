@@ -6,6 +6,7 @@ The residual stream is the plain sum of such values, kept unrounded: all of a ch
 2^-s fine enough to be exact and coarse enough that the whole sum stays below 2^24 lattice steps. Both bounds are
 checked for every channel, and a layer that breaks one is named.
 """
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +18,9 @@ from lmconv.likelihood import SHIFT_UNIT
 from lmconv.photo import CURRENT, CURRENT_SCALE, INSIDE, KNOWN, KNOWN_SCALE, ZERO, PhotoNet
 from runtime.rules import COUPLING_UNIT, LOGIT_UNIT, MEAN_UNIT, SCALE_UNIT
 
-WEIGHT_LIMIT = 63                       # 255 * 63 * 2 < 2^15: no 16-bit pair sum of older processors saturates
+WEIGHT_LIMIT = 63  # 255 * 63 * 2 < 2^15: no 16-bit pair sum of older processors saturates
 ACTIVATION_LIMIT = 255
-BOUND = 1 << 24                         # float32 holds every integer up to here
+BOUND = 1 << 24  # float32 holds every integer up to here
 
 
 class QuantisationError(ValueError):
@@ -29,6 +30,7 @@ class QuantisationError(ValueError):
 @dataclass(frozen=True)
 class IntegerLayer:
     """weight int8 [inputs, outputs]; bias int64 [outputs] in steps of 2^-shift; shift int64 [outputs]."""
+
     name: str
     weight: np.ndarray
     bias: np.ndarray
@@ -42,14 +44,15 @@ class IntegerLayer:
 @dataclass(frozen=True)
 class IntegerPhoto:
     """The quantised network. exponents[i]: the stream enters block i (the last: the head) as round(h * 2^-exponent)."""
+
     first: IntegerLayer
     wide: tuple[IntegerLayer, ...]
     narrow: tuple[IntegerLayer, ...]
     head: IntegerLayer
     out: IntegerLayer
     exponents: tuple[int, ...]
-    offsets: tuple[tuple[int, int], ...]            # feature taps of a block, (row, column)
-    first_offsets: tuple[tuple[int, int], ...]      # input taps of the first layer
+    offsets: tuple[tuple[int, int], ...]  # feature taps of a block, (row, column)
+    first_offsets: tuple[tuple[int, int], ...]  # input taps of the first layer
 
     def layers(self) -> list[IntegerLayer]:
         blocks = [layer for pair in zip(self.wide, self.narrow) for layer in pair]
@@ -74,50 +77,73 @@ def tap_matrix(layer: LocallyMaskedConv2d, offsets: tuple[tuple[int, int], ...])
 
 
 @torch.no_grad()
-def calibrate(net: PhotoNet, pixels: torch.Tensor, bases: torch.Tensor) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
-    """Largest positive value per channel of the stream before each block and the head, of each wide layer, of the head."""
+def calibrate(
+    net: PhotoNet, pixels: torch.Tensor, bases: torch.Tensor
+) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
+    """Largest positive value per channel: of the stream before every block and the head, the wide layers, the head."""
     stream, wide, head = [], [], []
 
     def largest(tensor: torch.Tensor) -> np.ndarray:
         return F.relu(tensor).amax((0, 2, 3)).double().numpy()
 
     hooks = [block.register_forward_pre_hook(lambda _, args: stream.append(largest(args[0]))) for block in net.blocks]
-    hooks += [block.wide.register_forward_hook(lambda _, __, output: wide.append(largest(output))) for block in net.blocks]
+    hooks += [
+        block.wide.register_forward_hook(lambda _, __, output: wide.append(largest(output))) for block in net.blocks
+    ]
     hooks.append(net.head.register_forward_pre_hook(lambda _, args: stream.append(largest(args[0]))))
     hooks.append(net.head.register_forward_hook(lambda _, __, output: head.append(largest(output))))
     count = len(net.blocks)
     for start in range(0, len(pixels), 4):
-        net(pixels[start:start + 4], bases[start:start + 4])
+        net(pixels[start : start + 4], bases[start : start + 4])
     for hook in hooks:
         hook.remove()
-    return ([np.max(stream[i::count + 1], axis=0) for i in range(count + 1)],
-            [np.max(wide[i::count], axis=0) for i in range(count)], np.max(head, axis=0))
+    return (
+        [np.max(stream[i :: count + 1], axis=0) for i in range(count + 1)],
+        [np.max(wide[i::count], axis=0) for i in range(count)],
+        np.max(head, axis=0),
+    )
 
 
 def quantise(net: PhotoNet, pixels: torch.Tensor, bases: torch.Tensor) -> IntegerPhoto:
-    """Quantises with ranges seen on the calibration pictures, uint8 and int16 [N, 3, H, W]. Raises QuantisationError."""
+    """Quantises with ranges seen on the calibration pictures, uint8 and int16 [N, 3, H, W].
+
+    Raises QuantisationError, naming the layer, for weights that are not finite and bounds that cannot be kept.
+    """
+    for name, parameter in net.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise QuantisationError(f"{name} holds numbers that are not finite: use an earlier checkpoint")
     stream, wide_range, head_range = calibrate(net, pixels, bases)
-    step = _step(np.max(stream, axis=0))                        # of the stream, per channel
+    step = _step(np.max(stream, axis=0))  # of the stream, per channel
     exponents = tuple(int(np.ceil(np.log2(max((seen / step).max() / ACTIVATION_LIMIT, 2.0**-6)))) for seen in stream)
     offsets, first_offsets = offsets_of(net.mask), offsets_of(net.first_mask)
     writers = [_first_layer(net, first_offsets, step)]
     wide = []
     for i, block in enumerate(net.blocks):
         scale = _step(wide_range[i])
-        matrix = tap_matrix(block.wide, offsets) * np.tile(step * 2.0**exponents[i], len(offsets))[:, None] / scale
+        matrix = tap_matrix(block.wide, offsets) * np.tile(step * 2.0 ** exponents[i], len(offsets))[:, None] / scale
         wide.append(_layer(f"blocks.{i}.wide", matrix, _numpy(block.wide.bias) / scale))
         matrix = _numpy(block.narrow.weight)[:, :, 0, 0].T * scale[:, None] / step
         writers.append((f"blocks.{i}.narrow", matrix, _numpy(block.narrow.bias) / step, 0))
     scale = _step(head_range)
-    head = _layer("head", _numpy(net.head.weight)[:, :, 0, 0].T * (step * 2.0**exponents[-1])[:, None] / scale,
-                  _numpy(net.head.bias) / scale)
+    head = _layer(
+        "head",
+        _numpy(net.head.weight)[:, :, 0, 0].T * (step * 2.0 ** exponents[-1])[:, None] / scale,
+        _numpy(net.head.bias) / scale,
+    )
     units = output_units(net.config.components)
-    out = _layer("out", _numpy(net.out.weight)[:, :, 0, 0].T * scale[:, None] * units, _numpy(net.out.bias) * units + 0.5)      # floor rounds to nearest
+    out = _layer(
+        "out", _numpy(net.out.weight)[:, :, 0, 0].T * scale[:, None] * units, _numpy(net.out.bias) * units + 0.5
+    )  # floor rounds to nearest
     first, *narrow = _stream_layers(writers)
     result = IntegerPhoto(first, tuple(wide), tuple(narrow), head, out, exponents, offsets, first_offsets)
     for layer in result.layers():
         if layer.bound().max() >= BOUND:
-            raise QuantisationError(f"layer {layer.name}: a sum may reach {layer.bound().max()}, over 2^24; make it narrower")
+            raise QuantisationError(
+                f"layer {layer.name}: a sum may reach {layer.bound().max()}, over 2^24; make it narrower"
+            )
+    largest = (out.bound() * 2.0**-out.shift).max()
+    if largest >= 1 << 31:
+        raise QuantisationError(f"layer out: a parameter may reach {largest:.3g}, over 2^31; use an earlier checkpoint")
     return result
 
 
@@ -146,8 +172,9 @@ def _first_layer(net: PhotoNet, offsets: tuple[tuple[int, int], ...], step: np.n
 
 
 def _layer(name: str, matrix: np.ndarray, bias: np.ndarray) -> IntegerLayer:
-    """Each output channel with the finest power of two that keeps its weights within the limit."""
-    return _round(name, matrix, bias, 0, _finest(matrix))
+    """Each output channel with the finest power of two that keeps its weights and its bias within their limits."""
+    fits_bias = np.floor(np.log2(BOUND / 2 / np.maximum(np.abs(bias), 2.0**-30))).astype(np.int64)
+    return _round(name, matrix, bias, 0, np.minimum(_finest(matrix), fits_bias))
 
 
 def _finest(matrix: np.ndarray) -> np.ndarray:
@@ -163,9 +190,9 @@ def _round(name: str, matrix: np.ndarray, bias: np.ndarray, zero, shift: np.ndar
 
 
 def stream_bound(writers: list[IntegerLayer]) -> np.ndarray:
-    """The largest residual stream in steps of its finest writer, per channel, int64 [C]."""
+    """The largest residual stream in steps of its finest writer, per channel, float64 [C] (exact where it matters)."""
     finest = np.max([layer.shift for layer in writers], axis=0)
-    return sum(layer.bound() << (finest - layer.shift) for layer in writers)
+    return sum(layer.bound() * 2.0 ** (finest - layer.shift) for layer in writers)
 
 
 def _stream_layers(writers: list[tuple]) -> list[IntegerLayer]:

@@ -260,6 +260,8 @@ def _check_device(machine: Machine) -> None:
 
 def _explain(error: Exception) -> str:
     """The line for an error that a user can act on; any other one is a bug and is raised again."""
+    if isinstance(error, BrokenPipeError | click.ClickException | click.exceptions.Exit | click.Abort):
+        raise error
     from lmconv.masks import MaskError
     from lmconv.orders import OrderError
     if isinstance(error, LmconvError | MaskError | OrderError):
@@ -268,7 +270,7 @@ def _explain(error: Exception) -> str:
         text = "not enough memory: a smaller --batch or a machine with more"
     elif isinstance(error, ImportError):
         text = f"{error}: pip install lmconv[train] brings what is needed"
-    elif isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+    elif isinstance(error, OSError):
         text = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
     else:
         raise error

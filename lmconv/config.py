@@ -1,4 +1,4 @@
-"""What a network is and how it is trained: the settings, free of heavy imports so that the command line can show them."""
+"""What a network is and how it is trained: settings, free of heavy imports so that the command line can show them."""
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING

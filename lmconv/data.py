@@ -79,7 +79,7 @@ def _wanted(names) -> list[str]:
 
 
 def crops(source: Path, size: int) -> np.ndarray:
-    """Every picture cut into a grid of size x size crops, uint8 [N, 3, size, size]. Raises DataError if there are none."""
+    """Every picture cut into a grid of crops, uint8 [N, 3, size, size]. Raises DataError if there are none."""
     found = []
     for _, picture in pictures(source):
         for row in range(0, picture.shape[0] - size + 1, size):
@@ -114,7 +114,8 @@ def prepare(source: Path, cache: Path, size: int, variants: tuple[int, ...], set
 
 def _bases(pixels: np.ndarray, variant: int, settings: Settings, workers: int, progress: bool) -> np.ndarray:
     oriented = (np.ascontiguousarray(orient(crop, variant)) for crop in pixels)
-    bar = dict(total=len(pixels), desc=f"predicting, variant {variant}", unit="crop", disable=None if progress else True)
+    bar = dict(total=len(pixels), desc=f"predicting, variant {variant}", unit="crop",
+               disable=None if progress else True)      # None: only on a terminal
     workers = workers or os.cpu_count() or 1
     if workers == 1:
         return np.stack([predict_picture(crop, settings) for crop in tqdm(oriented, **bar)])

@@ -47,7 +47,7 @@ class Block(nn.Module):
 
 
 class PhotoNet(nn.Module):
-    """forward(pixels, bases) -> mixture parameters [B, 10 K, H, W]; pixels uint8, bases int16 (1/64 grey), [B, 3, H, W]."""
+    """forward(pixels uint8, bases int16 in 1/64 grey level, [B, 3, H, W]) -> mixture parameters [B, 10 K, H, W]."""
 
     def __init__(self, config: PhotoConfig = PhotoConfig()):
         super().__init__()

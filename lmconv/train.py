@@ -45,12 +45,12 @@ def train(prepared: data.Prepared, run: Path, config: TrainConfig, network: Phot
     last = run / "last.safetensors"
     if last.exists() and not resume:
         raise FileExistsError(f"{last} exists: resume the run, or choose another folder")
-    run.mkdir(parents=True, exist_ok=True)
     if machine.threads:
         torch.set_num_threads(machine.threads)
     trainer = Trainer(prepared, config, network, machine)
     if last.exists():
         trainer.restore(checkpoints.load(last))
+    run.mkdir(parents=True, exist_ok=True)
     trainer.run(run)
     return last
 
@@ -128,7 +128,8 @@ class Trainer:
         """Trains to the last step or the last minute. However it ends, last.safetensors holds the last whole step."""
         from torch.utils.tensorboard import SummaryWriter
         progress = self.machine.progress
-        bar = tqdm(total=self.config.steps, initial=self.step, unit="step", disable=None if progress else True)
+        bar = tqdm(total=self.config.steps, initial=self.step, unit="step",
+                   disable=None if progress else True)          # None: only on a terminal
         with SummaryWriter(str(folder / "tensorboard"), purge_step=self.step) as writer, bar:
             try:
                 self._steps(folder, writer, bar)
@@ -155,8 +156,8 @@ class Trainer:
                     self.curve.append([self.step, round(bits, 5)])
                     writer.add_scalar("heldout", bits, self.step)
                     if self.machine.progress:
-                        bar.write(f"step {self.step}: {bits:.4f} bits per subpixel held out, {smooth or bits:.4f} training",
-                                  file=sys.stderr)
+                        bar.write(f"step {self.step}: {bits:.4f} bits per subpixel held out, "
+                                  f"{smooth or bits:.4f} training", file=sys.stderr)
                 if self.step == plateau:
                     checkpoints.save(folder / "plateau.safetensors", self.snapshot())
                 if time.monotonic() - saved > 60 * self.config.save_minutes:
@@ -171,7 +172,8 @@ class Trainer:
             for key, value in self.optimiser.state.get(parameter, {}).items():
                 optimiser[f"{key}/{name}"] = value
         training = asdict(self.config) | {"data": self.prepared.digest, "crops": len(self.prepared)}
-        return checkpoints.Checkpoint(self.net.config, self.net.state_dict(), self.ema, optimiser, training, self.step, self.curve)
+        return checkpoints.Checkpoint(self.net.config, self.net.state_dict(), self.ema, optimiser, training, self.step,
+                                      self.curve)
 
     def restore(self, state: checkpoints.Checkpoint) -> None:
         """Goes on from a checkpoint. Raises CheckpointError if it is of another network or data set."""
@@ -183,10 +185,11 @@ class Trainer:
                 f"the checkpoint was trained on data {trained_on[:12]}, not {self.prepared.digest[:12]}")
         self.net.load_state_dict(state.model)
         self.ema = {name: tensor.to(self.device, copy=True) for name, tensor in state.ema.items()}
-        for name, parameter in self.net.named_parameters():
-            entries = {key.split("/", 1)[0]: value for key, value in state.optimiser.items() if key.split("/", 1)[1] == name}
-            self.optimiser.state[parameter] = {key: value.clone() if key == "step" else value.to(self.device, copy=True)
-                                               for key, value in entries.items()}
+        parameters = dict(self.net.named_parameters())
+        for entry, value in state.optimiser.items():
+            key, _, name = entry.partition("/")
+            value = value.clone() if key == "step" else value.to(self.device, copy=True)
+            self.optimiser.state[parameters[name]][key] = value
         self.step, self.curve = state.step, list(state.curve)
 
 

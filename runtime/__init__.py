@@ -1,8 +1,9 @@
 """Runs exported models: schedule, online predictor, bundles, and the exact level-by-level pass. Needs no torch.
 
-    model = runtime.load("photo.lmconv", threads=2)
-    parameters = model.parameters(pictures)        # uint8 [N, 3, H, W] -> int32 [N, P, H, W]
+model = runtime.load("photo.lmconv", threads=2)
+parameters = model.parameters(pictures)        # uint8 [N, 3, H, W] -> int32 [N, P, H, W]
 """
+
 from .bundle import BundleError, Manifest, Model, load, read_manifest
 from .network import ProviderError
 

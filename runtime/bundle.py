@@ -6,6 +6,7 @@ step_integer.onnx, step_float32.onnx        the step graph, two ways of computin
 The model's identity is the SHA-256 of weights, tables, predictor settings, layout and rules version. Nothing is
 unpickled or unpacked to disk, and a graph that refers to other files is refused.
 """
+
 import hashlib
 import io
 import json
@@ -24,19 +25,32 @@ from .predictor import Settings
 from .schedule import Kernel, Schedule, all_at_once, open_taps, schedule
 
 FORMAT = 1
-_EXTERNAL = b"\x0a\x08location"      # how protobuf writes the key of an external tensor's file name
-LIMITS = {"manifest.json": 1 << 20, "weights.safetensors": 1 << 28, "tables.safetensors": 1 << 26,
-          "step_integer.onnx": 1 << 28, "step_float32.onnx": 1 << 28}
+_EXTERNAL = b"\x0a\x08location"  # how protobuf writes the key of an external tensor's file name
+LIMITS = {
+    "manifest.json": 1 << 20,
+    "weights.safetensors": 1 << 28,
+    "tables.safetensors": 1 << 26,
+    "step_integer.onnx": 1 << 28,
+    "step_float32.onnx": 1 << 28,
+}
+_TABLES = {
+    "codes": (np.uint8, 2 * rules.CODE_RANGE),
+    "exponential": (np.int64, 16 * rules.LOGIT_UNIT),
+    "inverse_scale": (np.int64, rules.SCALES),
+    "deviation": (np.int64, rules.SCALES),
+    "logistic": (np.int64, 2 * rules.LOGISTIC_RANGE * rules.LOGISTIC_UNIT + 1),
+}
 
 
 @dataclass(frozen=True)
 class Manifest:
     """What a bundle says of itself."""
+
     name: str
-    model_id: str                       # 64 hex digits
+    model_id: str  # 64 hex digits
     order: str
     components: int
-    kernel: int                         # side of the blocks' window
+    kernel: int  # side of the blocks' window
     first_offsets: tuple[tuple[int, int], ...]
     predictor: Settings
     parameters: int = 0
@@ -48,8 +62,17 @@ class Manifest:
 
     def identity_text(self) -> str:
         """The part of the manifest that decides probabilities, as canonical JSON."""
-        return json.dumps({"rules": self.rules, "order": self.order, "components": self.components, "kernel": self.kernel,
-                           "first_offsets": self.first_offsets, "predictor": asdict(self.predictor)}, sort_keys=True)
+        return json.dumps(
+            {
+                "rules": self.rules,
+                "order": self.order,
+                "components": self.components,
+                "kernel": self.kernel,
+                "first_offsets": self.first_offsets,
+                "predictor": asdict(self.predictor),
+            },
+            sort_keys=True,
+        )
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1, sort_keys=True)
@@ -74,10 +97,11 @@ def read_manifest(path: Path | str) -> Manifest:
 @dataclass(frozen=True, eq=False)
 class Model:
     """A loaded bundle: the network (a step runs on one thread) and the tables of its distribution."""
+
     manifest: Manifest
     network: Network
     tables: dict[str, np.ndarray]
-    threads: int                        # how many the user of the model may use
+    threads: int  # how many the user of the model may use
 
     def schedule(self, height: int, width: int) -> Schedule:
         """Levels and slots for tiles of one size (kept for the sizes used last)."""
@@ -98,7 +122,8 @@ class Model:
 
 @lru_cache(maxsize=4)
 def _schedule(height: int, width: int, kernel: int, offsets: tuple) -> Schedule:
-    return schedule(wavefront(height, width), Kernel(kernel, kind="B"), (Kernel(_side(offsets), kind="A"),), _taps(kernel))
+    first = Kernel(_side(offsets), kind="A")
+    return schedule(wavefront(height, width), Kernel(kernel, kind="B"), (first,), _taps(kernel))
 
 
 def _taps(kernel: int) -> tuple[tuple[int, int], ...]:
@@ -117,7 +142,7 @@ def _full_pass(model: Model, picture: np.ndarray) -> np.ndarray:
     predictor = tile.predictor
     steps = model.schedule(height, width)
     for level in range(steps.steps):
-        at = steps.positions[steps.starts[level]:steps.starts[level + 1]]
+        at = steps.positions[steps.starts[level] : steps.starts[level + 1]]
         for k in range(3):
             predictor.solve(level, k)
             predictor.predict(level, k)
@@ -131,7 +156,9 @@ def _full_pass(model: Model, picture: np.ndarray) -> np.ndarray:
     return model.network.start(whole).step(0, inputs).T.reshape(-1, height, width)
 
 
-def load(path: Path | str, provider: str = "cpu", threads: int = 0, products: str = "auto", optimise: bool = True) -> Model:
+def load(
+    path: Path | str, provider: str = "cpu", threads: int = 0, products: str = "auto", optimise: bool = True
+) -> Model:
     """Reads, verifies and opens a bundle; threads 0: all cores. Raises BundleError (ProviderError for what this
     machine cannot run)."""
     with _open(path) as archive:
@@ -143,11 +170,32 @@ def load(path: Path | str, provider: str = "cpu", threads: int = 0, products: st
     if identity(manifest, members["weights.safetensors"], members["tables.safetensors"]) != manifest.model_id:
         raise BundleError(f"{path}: the model's identity does not match its contents")
     tables = _tensors(members["tables.safetensors"])
-    probe = Probe(*(tables[f"probe.{name}"] for name in ("inputs", "taps", "slots", "cache", "parameters")))
+    probe = _probe(manifest, tables, path)
     graphs = {kind: members[f"step_{kind}.onnx"] for kind in PRODUCTS}
     if any(_EXTERNAL in graph for graph in graphs.values()):
         raise BundleError(f"{path}: a graph refers to data outside the bundle")
     return Model(manifest, Network(graphs, probe, provider, products, optimise), tables, threads or os.cpu_count() or 1)
+
+
+def _probe(manifest: Manifest, tables: dict[str, np.ndarray], path: Path | str) -> Probe:
+    """The probe, once tables and layout fit together: compiled code uses them without looking at bounds."""
+    m, window = manifest, range(1, 32, 2)
+    try:
+        probe = Probe(*(tables[f"probe.{name}"] for name in ("inputs", "taps", "slots", "cache", "parameters")))
+        fits = (
+            m.order == "wavefront"
+            and m.kernel in window
+            and _side(m.first_offsets) in window
+            and all(tables[name].dtype == kind and tables[name].shape == (n,) for name, (kind, n) in _TABLES.items())
+            and probe.inputs.shape[1] == len(m.first_offsets) * rules.KNOWN + len(rules.NEIGHBOURS) + 1
+            and probe.taps.shape[1] == len(_taps(m.kernel))
+            and probe.parameters.shape[1] == 10 * m.components
+        )
+    except (KeyError, IndexError, TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise BundleError(f"{path}: its tables, layout and probe do not fit together")
+    return probe
 
 
 def _open(path: Path | str) -> zipfile.ZipFile:
@@ -155,7 +203,7 @@ def _open(path: Path | str) -> zipfile.ZipFile:
         return zipfile.ZipFile(path)
     except FileNotFoundError as error:
         raise BundleError(f"there is no model {path}") from error
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, OSError, RuntimeError, ValueError) as error:
         raise BundleError(f"{path} is not a model bundle: {error}") from error
 
 
@@ -165,7 +213,13 @@ def _member(archive: zipfile.ZipFile, name: str, path: Path | str) -> bytes:
         if info.file_size > LIMITS[name] or info.compress_type != zipfile.ZIP_STORED:
             raise BundleError(f"{path}: {name} is compressed or over {LIMITS[name]} bytes")
         return archive.read(info)
-    except (KeyError, zipfile.BadZipFile, OSError, EOFError) as error:
+    except (
+        KeyError,
+        zipfile.BadZipFile,
+        OSError,
+        EOFError,
+        RuntimeError,
+    ) as error:  # RuntimeError: marked as encrypted
         raise BundleError(f"{path}: {name} is missing or damaged") from error
 
 
@@ -173,20 +227,27 @@ def _manifest(archive: zipfile.ZipFile, path: Path | str) -> Manifest:
     try:
         fields = json.loads(_member(archive, "manifest.json", path))
         if fields.get("format") != FORMAT or fields.get("rules") != rules.VERSION:
-            raise BundleError(f"{path} has bundle format {fields.get('format')} and integer rules {fields.get('rules')}; "
-                              f"this version reads {FORMAT} and {rules.VERSION}")
+            raise BundleError(
+                f"{path} has bundle format {fields.get('format')} and integer rules {fields.get('rules')}; "
+                f"this version reads {FORMAT} and {rules.VERSION}"
+            )
         predictor = fields.pop("predictor")
-        settings = Settings(tuple(tuple(size) for size in predictor["sizes"]), predictor["decay"],
-                            predictor["row_decay"], tuple(predictor["ridge"]))
+        settings = Settings(
+            tuple(tuple(size) for size in predictor["sizes"]),
+            predictor["decay"],
+            predictor["row_decay"],
+            tuple(predictor["ridge"]),
+        )
         offsets = tuple((int(dr), int(dc)) for dr, dc in fields.pop("first_offsets"))
         return Manifest(first_offsets=offsets, predictor=settings, **fields)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BundleError(f"{path}: the manifest cannot be read: {error}") from error
 
 
 def _tensors(data: bytes) -> dict[str, np.ndarray]:
     from safetensors import SafetensorError
     from safetensors.numpy import load as load_tensors
+
     try:
         return load_tensors(data)
     except (SafetensorError, ValueError) as error:

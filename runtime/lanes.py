@@ -5,6 +5,7 @@ emitted as one LLVM vector instruction per element, without fast-math flags: eve
 operations written here, in this order, whatever the processor's vector width (no reduction, no fused multiply-add).
 Symmetric matrices of size n with one augmented column are packed by rows: row i holds columns i..n.
 """
+
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -29,18 +30,21 @@ def _load(builder, pointer):
 @intrinsic
 def reciprocal(typing, out, a, i):
     """out[0] = 1 / a[i]"""
+
     def emit(context, builder, signature, args):
         zero = ir.Constant(args[2].type, 0)
         value = _load(builder, _at(context, builder, signature.args[1], args[1], args[2]))
         one = ir.Constant(_VECTOR, [1.0] * LANES)
         builder.store(builder.fdiv(one, value), _at(context, builder, signature.args[0], args[0], zero), align=8)
         return context.get_dummy_value()
+
     return types.void(out, a, _index), emit
 
 
 @intrinsic
 def eliminate(typing, a, row, pivot, inverse, count):
     """l = a[pivot] * inverse[0]; then a[row + k] -= l * a[pivot + k] for k < count."""
+
     def emit(context, builder, signature, args):
         zero = ir.Constant(args[1].type, 0)
         target = _at(context, builder, signature.args[0], args[0], args[1])
@@ -52,12 +56,14 @@ def eliminate(typing, a, row, pivot, inverse, count):
             product = builder.fmul(factor, _load(builder, builder.gep(source, [loop.index])))
             builder.store(builder.fsub(_load(builder, here), product), here, align=8)
         return context.get_dummy_value()
+
     return types.void(a, _index, _index, inverse, _index), emit
 
 
 @intrinsic
 def substitute(typing, w, i, a, row, n):
     """w[i] = (a[row + n - i] - sum over k = i + 1 .. n - 1 of a[row + k - i] * w[k]) / a[row], in this order of k."""
+
     def emit(context, builder, signature, args):
         i, n = args[1], args[4]
         one = ir.Constant(i.type, 1)
@@ -71,12 +77,14 @@ def substitute(typing, w, i, a, row, n):
         quotient = builder.fdiv(builder.load(total), _load(builder, start))
         builder.store(quotient, builder.gep(weights, [i]), align=8)
         return context.get_dummy_value()
+
     return types.void(w, _index, a, _index, _index), emit
 
 
 @intrinsic
 def decay_add(typing, a, row, decay, weight, f, i, count):
     """a[row + k] = decay[0] * a[row + k] + (weight[0] * f[i]) * f[i + k] for k < count."""
+
     def emit(context, builder, signature, args):
         zero = ir.Constant(args[1].type, 0)
         target = _at(context, builder, signature.args[0], args[0], args[1])
@@ -89,12 +97,14 @@ def decay_add(typing, a, row, decay, weight, f, i, count):
             product = builder.fmul(factor, _load(builder, builder.gep(source, [loop.index])))
             builder.store(builder.fadd(builder.fmul(keep, _load(builder, here)), product), here, align=8)
         return context.get_dummy_value()
+
     return types.void(a, _index, decay, weight, f, _index, _index), emit
 
 
 @intrinsic
 def multiply_add(typing, out, a, i, f, count):
     """out[0] = out[0] + a[i + k] * f[i + k] for k < count, in this order of k."""
+
     def emit(context, builder, signature, args):
         zero = ir.Constant(args[2].type, 0)
         here = _at(context, builder, signature.args[0], args[0], zero)
@@ -107,4 +117,5 @@ def multiply_add(typing, out, a, i, f, count):
             builder.store(builder.fadd(builder.load(total), builder.fmul(a_k, f_k)), total)
         builder.store(builder.load(total), here, align=8)
         return context.get_dummy_value()
+
     return types.void(out, a, _index, f, _index), emit

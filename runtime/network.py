@@ -4,6 +4,7 @@ Two graphs give the same integers by construction: `integer` (uint8 x int8 produ
 in float32). Libraries have shipped wrong kernels, so a session is used only if it reproduces stored outputs on a
 stored probe input; `auto` falls back from integer to float32.
 """
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,11 +27,12 @@ class ProviderError(BundleError):
 @dataclass(frozen=True)
 class Probe:
     """A step's inputs and the parameters it must give. cache serves every block."""
-    inputs: np.ndarray          # uint8 [n, F]
-    taps: np.ndarray            # int64 [n, T]
-    slots: np.ndarray           # int64 [n, 1]
-    cache: np.ndarray           # uint8 [S, C]
-    parameters: np.ndarray      # int32 [n, P]
+
+    inputs: np.ndarray  # uint8 [n, F]
+    taps: np.ndarray  # int64 [n, T]
+    slots: np.ndarray  # int64 [n, 1]
+    cache: np.ndarray  # uint8 [S, C]
+    parameters: np.ndarray  # int32 [n, P]
 
 
 class Network:
@@ -39,8 +41,14 @@ class Network:
     Raises ProviderError if the provider is missing or no allowed kind of product passes the probe.
     """
 
-    def __init__(self, graphs: dict[str, bytes], probe: Probe, provider: str = "cpu",
-                 products: str = "auto", optimise: bool = True):
+    def __init__(
+        self,
+        graphs: dict[str, bytes],
+        probe: Probe,
+        provider: str = "cpu",
+        products: str = "auto",
+        optimise: bool = True,
+    ):
         wanted = self._wanted(provider, products)
         self.provider, self.channels, self.outputs = provider, probe.cache.shape[1], probe.parameters.shape[1]
         for kind in wanted:
@@ -49,7 +57,9 @@ class Network:
             self.products = kind
             if np.array_equal(self._try(probe), probe.parameters):
                 return
-        raise ProviderError(f"provider {provider!r} with {' and '.join(wanted)} products does not reproduce the model's integers")
+        raise ProviderError(
+            f"provider {provider!r} with {' and '.join(wanted)} products does not reproduce the model's integers"
+        )
 
     @staticmethod
     def _wanted(provider: str, products: str) -> tuple[str, ...]:
@@ -61,10 +71,14 @@ class Network:
             return (products,)
         return PRODUCTS if provider == "cpu" else ("float32",)
 
-    def _try(self, probe: Probe) -> np.ndarray:
+    def _try(self, probe: Probe) -> np.ndarray | None:
+        """The parameters of the probe; None where onnxruntime cannot run it."""
         feed = {"inputs": probe.inputs, "taps": probe.taps, "slots": probe.slots}
         feed |= {f"cache_{i}": probe.cache for i in range(self.blocks)}
-        return self.session.run(["parameters"], feed)[0]
+        try:
+            return self.session.run(["parameters"], feed)[0]
+        except Exception:  # as in _session
+            return None
 
     def start(self, schedule: Schedule, tiles: int = 1) -> "StepPass":
         """A pass over `tiles` tiles of the schedule's size in lockstep."""
@@ -76,15 +90,18 @@ class StepPass:
 
     def __init__(self, network: Network, schedule: Schedule, tiles: int):
         import onnxruntime
+
         self._session, self._schedule, self._tiles, self._outputs = network.session, schedule, tiles, network.outputs
         device = "cuda" if network.provider == "cuda" else "cpu"
         shape = (schedule.slots * tiles, network.channels)
 
         def caches() -> list:
-            return [onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(shape, np.uint8), device, 0)
-                    for _ in range(network.blocks)]
+            return [
+                onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(shape, np.uint8), device, 0)
+                for _ in range(network.blocks)
+            ]
 
-        sides = caches(), caches()
+        sides = self._caches = caches(), caches()  # the bindings do not keep them alive
         self._bindings = []
         for old, new in (sides, sides[::-1]):
             binding = self._session.io_binding()
@@ -118,7 +135,9 @@ def _session(graph: bytes, provider: str, optimise: bool):
         raise ProviderError("onnxruntime is not installed: pip install 'lmconv[cpu]' (or 'lmconv[gpu]')") from error
     name = PROVIDERS[provider]
     if name not in onnxruntime.get_available_providers():
-        raise ProviderError(f"provider {provider!r} is not available here: pip install 'lmconv[gpu]' and CUDA's libraries")
+        raise ProviderError(
+            f"provider {provider!r} is not available here: pip install 'lmconv[gpu]' and CUDA's libraries"
+        )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
@@ -126,7 +145,7 @@ def _session(graph: bytes, provider: str, optimise: bool):
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         session = onnxruntime.InferenceSession(graph, options, providers=[(name, _PROVIDER_OPTIONS[provider])])
-    except Exception as error:      # onnxruntime's own exceptions have no common base
+    except Exception as error:  # onnxruntime's own exceptions have no common base
         raise BundleError(f"onnxruntime refuses the model: {str(error).splitlines()[0]}") from error
     if name not in session.get_providers():
         raise ProviderError(f"provider {provider!r} could not be started: CUDA's libraries are missing or too old")

@@ -1,17 +1,23 @@
 """What a photo network reads: codes of the known past and of the current position, level by level along the wavefront.
 
 A PhotoTile is the state of one tile: the online predictor, and the known planes uint8 [H, W, 7] with a margin that
-stands for the outside (zero codes, inside mark 0). Both sides of the coder fill it with the same pixels in the same order.
+stands for the outside (zero codes, inside mark 0). Both sides of the coder fill it with the same pixels alike.
 """
+
 import numpy as np
-from numba import njit
 
 from . import rules
+from .kernels import kernel
 from .predictor import LEFT, TOP, Predictor, Settings, rows_of
 
 _NEIGHBOURS = np.array(rules.NEIGHBOURS, np.int64)
 _CODE_BITS, _CODE_RANGE, _UNIT, _INSIDE, _KNOWN = (
-    rules.CODE_BITS, rules.CODE_RANGE, rules.MEAN_UNIT, rules.CODE_INSIDE, rules.KNOWN)
+    rules.CODE_BITS,
+    rules.CODE_RANGE,
+    rules.MEAN_UNIT,
+    rules.CODE_INSIDE,
+    rules.KNOWN,
+)
 
 
 def wavefront(height: int, width: int) -> np.ndarray:
@@ -20,10 +26,11 @@ def wavefront(height: int, width: int) -> np.ndarray:
 
 
 class PhotoTile:
-    """Predictor and network inputs of one tile. Per level: predictor.solve and predict, inputs, and finish at the end."""
+    """Predictor and network inputs of a tile. Per level: predictor.solve and predict, inputs, and finish at the end."""
 
-    def __init__(self, height: int, width: int, codes: np.ndarray, offsets: tuple[tuple[int, int], ...],
-                 settings: Settings):
+    def __init__(
+        self, height: int, width: int, codes: np.ndarray, offsets: tuple[tuple[int, int], ...], settings: Settings
+    ):
         self.height, self.width, self.codes = height, width, codes
         self.predictor = Predictor(height, width, settings)
         self._margin = max(max(abs(dr), abs(dc)) for dr, dc in offsets)
@@ -37,8 +44,19 @@ class PhotoTile:
         """The network's inputs at `level`, uint8 [n, features]; needs the level's red predictions."""
         first, end = rows_of(level, self.height, self.width)
         out = np.empty((end - first, self.features), np.uint8)
-        _gather(level, first, end, self._known.reshape(-1), self._known.shape[1], self._margin, self._offsets,
-                self.predictor.planes[0], self.predictor.bases[0], self.codes, out)
+        _gather(
+            level,
+            first,
+            end,
+            self._known.reshape(-1),
+            self._known.shape[1],
+            self._margin,
+            self._offsets,
+            self.predictor.planes[0],
+            self.predictor.bases[0],
+            self.codes,
+            out,
+        )
         return out
 
     def finish(self, level: int) -> None:
@@ -47,12 +65,12 @@ class PhotoTile:
         _record(level, first, end, self._known, self._margin, self.predictor.planes, self.predictor.bases, self.codes)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _code(residual, codes):
     return codes[min(max((residual >> _CODE_BITS) + _CODE_RANGE, 0), 2 * _CODE_RANGE - 1)]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _gather(level, first, end, known, stride, margin, offsets, red, bases, codes, out):
     for row in range(first, end):
         c = level - 2 * row
@@ -71,7 +89,7 @@ def _gather(level, first, end, known, stride, margin, offsets, red, bases, codes
         line[at + len(_NEIGHBOURS)] = base // _UNIT
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _record(level, first, end, known, margin, planes, bases, codes):
     for row in range(first, end):
         c = level - 2 * row

@@ -6,40 +6,62 @@ of neighbouring rows are joined by a prefix sum over the rows of a level, so row
 Only + - * / on float64 in a fixed order; the prediction leaves rounded to 1/64 grey level, so both sides, every
 machine and any number of threads get the same integers. Pixels are uint8 [3, H, W] in coding order (R, G, B).
 """
+
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from .kernels import kernel
 from .lanes import LANES, decay_add, eliminate, multiply_add, reciprocal, substitute
 
-UNIT = 64                       # predictions are integers in 1/64 grey level
-TOP, LEFT, RIGHT = 4, 6, 8      # padding around the picture
-FILL = 128                      # value of what lies above the first row
-_FIRST_ERROR = 4 * UNIT         # absolute error assumed where none is known yet
-_WEIGHT_FLOOR = 0.3             # sample weight = 1 / (mean absolute error nearby + floor)
+UNIT = 64  # predictions are integers in 1/64 grey level
+TOP, LEFT, RIGHT = 4, 6, 8  # padding around the picture
+FILL = 128  # value of what lies above the first row
+_FIRST_ERROR = 4 * UNIT  # absolute error assumed where none is known yet
+_WEIGHT_FLOOR = 0.3  # sample weight = 1 / (mean absolute error nearby + floor)
 
-_OWN = ((0, -1), (-1, 0), (-1, 1), (0, -2), (-2, 0), (-1, -2), (-2, 1), (-2, -1), (0, -3), (-2, 2), (-3, 0), (-2, -2),
-        (-2, 3), (-3, 1), (-1, -3), (-3, -1))
+_OWN = (
+    (0, -1),
+    (-1, 0),
+    (-1, 1),
+    (0, -2),
+    (-2, 0),
+    (-1, -2),
+    (-2, 1),
+    (-2, -1),
+    (0, -3),
+    (-2, 2),
+    (-3, 0),
+    (-2, -2),
+    (-2, 3),
+    (-3, 1),
+    (-1, -3),
+    (-3, -1),
+)
 _OTHER = ((0, -1), (-1, 0), (-1, 1), (0, -2), (-2, 0), (-1, -2), (-2, 1))
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One least-squares predictor. `sizes[k]`: neighbours used of plane k itself, of the first and of the second other."""
+    """One least-squares predictor. `sizes[k]`: neighbours used of plane k itself, of the first and the second other."""
+
     sizes: tuple[tuple[int, int, int], ...] = ((16, 2, 2), (10, 8, 2), (10, 8, 6))
-    decay: float = 0.92         # per pixel along the row
-    row_decay: float = 0.80     # per row above
+    decay: float = 0.92  # per pixel along the row
+    row_decay: float = 0.80  # per row above
     ridge: tuple[float, float, float] = (16.0, 3.0, 3.0)
 
     def taps(self, plane: int) -> np.ndarray:
         """Features of one plane, int32 [n, 3]: (plane, row offset, column offset), most useful first."""
+
         def on(source, offsets):
             return [(source, *offset) for offset in offsets]
+
         own, first, second = self.sizes[plane]
-        others = ((on(1, _OTHER), on(2, _OTHER)),
-                  ([(0, 0, 0)] + on(0, _OTHER), on(2, _OTHER)),
-                  ([(1, 0, 0)] + on(1, _OTHER), [(0, 0, 0)] + on(0, _OTHER)))[plane]
+        others = (
+            (on(1, _OTHER), on(2, _OTHER)),
+            ([(0, 0, 0)] + on(0, _OTHER), on(2, _OTHER)),
+            ([(1, 0, 0)] + on(1, _OTHER), [(0, 0, 0)] + on(0, _OTHER)),
+        )[plane]
         return np.array(on(plane, _OWN)[:own] + others[0][:first] + others[1][:second], np.int32)
 
 
@@ -71,15 +93,40 @@ class Predictor:
     def solve(self, level: int, k: int) -> None:
         """Learn from level - 1 and refit the weights of plane k for every row of `level`."""
         s, fit = self.settings, self._fits[k]
-        _solve(level, self.height, self.width, self.planes[k], self.errors[k], fit.sums, fit.features, fit.weights,
-               fit.origins, s.decay, s.row_decay, s.ridge[k])
+        _solve(
+            level,
+            self.height,
+            self.width,
+            self.planes[k],
+            self.errors[k],
+            fit.sums,
+            fit.features,
+            fit.weights,
+            fit.origins,
+            s.decay,
+            s.row_decay,
+            s.ridge[k],
+        )
 
     def predict(self, level: int, k: int) -> np.ndarray:
-        """Predictions of plane k at `level`, int32 [n] in 1/64 grey level, rows ascending; a view valid until the next."""
+        """Predictions of plane k at `level`, int32 [n] in 1/64 grey level, rows ascending; valid until the next."""
         fit = self._fits[k]
         first, end = rows_of(level, self.height, self.width)
-        _predict(level, k, first, end, self.planes.reshape(-1), self.planes.shape[1], self.planes.shape[2], fit.sources,
-                 fit.offsets, fit.features, fit.weights, fit.origins, self.bases[k])
+        _predict(
+            level,
+            k,
+            first,
+            end,
+            self.planes.reshape(-1),
+            self.planes.shape[1],
+            self.planes.shape[2],
+            fit.sources,
+            fit.offsets,
+            fit.features,
+            fit.weights,
+            fit.origins,
+            self.bases[k],
+        )
         return self.bases[k, first:end]
 
     def put(self, level: int, k: int, values: np.ndarray) -> None:
@@ -94,10 +141,10 @@ class _Fit:
     def __init__(self, height: int, sources: np.ndarray, offsets: np.ndarray):
         blocks, n = -(-height // LANES), len(sources)
         self.sources, self.offsets = sources, offsets
-        self.sums = np.zeros((blocks, n * (n + 1) // 2 + n, LANES))     # packed, with the augmented column
-        self.features = np.zeros((blocks, n + 1, LANES))                # of the last prediction; [n] is its target
+        self.sums = np.zeros((blocks, n * (n + 1) // 2 + n, LANES))  # packed, with the augmented column
+        self.features = np.zeros((blocks, n + 1, LANES))  # of the last prediction; [n] is its target
         self.weights = np.zeros((blocks, n, LANES))
-        self.origins = np.zeros((blocks, LANES))                        # what the features and the target are relative to
+        self.origins = np.zeros((blocks, LANES))  # what prediction and target are relative to
 
 
 def predict_picture(pixels: np.ndarray, settings: Settings = Settings()) -> np.ndarray:
@@ -118,14 +165,14 @@ def predict_picture(pixels: np.ndarray, settings: Settings = Settings()) -> np.n
     return bases
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _solve(level, height, width, plane, errors, sums, features, weights, origins, decay, row_decay, ridge):
     one, zero, lanes = np.uint64(1), np.uint64(0), np.uint64(LANES)
     n = np.uint64(weights.shape[1])
     m = n + one
     size = np.uint64(sums.shape[1])
     first, last = max(0, (level - width + 2) // 2), min(height - 1, level // 2)
-    start = max(first - 1, 0)                   # the last ended row still counts
+    start = max(first - 1, 0)  # the last ended row still counts
     carry = np.zeros(size)
     a = np.empty((size, LANES))
     keep, weight, inverse = np.empty((1, LANES)), np.empty((1, LANES)), np.empty((1, LANES))
@@ -135,7 +182,8 @@ def _solve(level, height, width, plane, errors, sums, features, weights, origins
             c = level - 2 * row
             keep[0, lane], weight[0, lane] = 1.0, 0.0
             if first <= row <= last and c > 0:
-                e = 2 * (errors[row + 1, c] + errors[row + 1, c - 1] + errors[row, c]) + errors[row, c + 1] + errors[row, c - 1]
+                near = errors[row + 1, c] + errors[row + 1, c - 1] + errors[row, c]
+                e = 2 * near + errors[row, c + 1] + errors[row, c - 1]
                 keep[0, lane], weight[0, lane] = decay, 1.0 / (e * (0.125 / UNIT) + _WEIGHT_FLOOR)
                 features[block, n, lane] = plane[row + TOP, c - 1 + LEFT] - origins[block, lane]
         sum_, at = sums[block], zero
@@ -172,7 +220,7 @@ def _solve(level, height, width, plane, errors, sums, features, weights, origins
             substitute(weights[block], i, a, at, n)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _predict(level, k, first, end, flat, rows, stride, sources, offsets, features, weights, origins, bases):
     n = len(offsets)
     value, ref = np.empty((1, LANES)), np.empty(3)
@@ -186,7 +234,8 @@ def _predict(level, k, first, end, flat, rows, stride, sources, offsets, feature
             here = (row + TOP) * stride + level - 2 * row + LEFT
             for p in range(3):
                 at = here + p * rows * stride
-                ref[p] = 0.25 * (int(flat[at - 1]) + int(flat[at - stride]) + int(flat[at - stride - 1]) + int(flat[at - stride + 1]))
+                above = int(flat[at - stride - 1]) + int(flat[at - stride]) + int(flat[at - stride + 1])
+                ref[p] = 0.25 * (int(flat[at - 1]) + above)
             for i in range(n):
                 f[i, lane] = flat[here + offsets[i]] - ref[sources[i]]
             origin = ref[k]
@@ -202,7 +251,7 @@ def _predict(level, k, first, end, flat, rows, stride, sources, offsets, feature
             bases[block * LANES + lane] = np.int32(prediction * UNIT + 0.5)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _put(level, first, end, width, plane, errors, bases, values):
     for row in range(first, end):
         c = level - 2 * row
@@ -213,5 +262,5 @@ def _put(level, first, end, width, plane, errors, bases, values):
         if c == 0 and row + 1 + TOP < plane.shape[0]:
             plane[row + 1 + TOP, :LEFT] = x
         if c == width - 1:
-            plane[row + TOP, LEFT + width:] = x
+            plane[row + TOP, LEFT + width :] = x
             errors[row + 1, c + 2] = error

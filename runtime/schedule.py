@@ -5,6 +5,7 @@ never read each other, so one step computes them all. A slot holds one position'
 after the last level that reads them, as registers are in a compiler; slot 0 is the padding, which masked taps and
 taps outside the picture point to. One mechanism for every order and size; numpy alone.
 """
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 @dataclass(frozen=True)
 class Kernel:
     """A layer's window: side, dilation, and whether it reads the position itself ("B") or not ("A")."""
+
     size: int
     dilation: int = 1
     kind: str = "B"
@@ -31,6 +33,7 @@ class Schedule:
     with features read (T = number of `offsets`, the taps open anywhere); slot int64 [N], where the position's own
     features go; slots: how many there are, padding included.
     """
+
     height: int
     width: int
     starts: np.ndarray
@@ -72,8 +75,12 @@ def overlap(shape: tuple[int, int], dr: int, dc: int) -> tuple[tuple[slice, slic
 def levels(rank: np.ndarray, kernels: tuple[Kernel, ...]) -> np.ndarray:
     """Level of every position, int32 [H, W], from 0; given positions (rank -1) are at -1."""
     h, w = rank.shape
-    reads = [(offset, seen.ravel()) for kernel in kernels for offset, seen in zip(*open_taps(rank, kernel))
-             if offset != (0, 0)]
+    reads = [
+        (offset, seen.ravel())
+        for kernel in kernels
+        for offset, seen in zip(*open_taps(rank, kernel))
+        if offset != (0, 0)
+    ]
     if _is_level(rank, reads):
         return rank.astype(np.int32)
     order = np.argsort(rank, axis=None, kind="stable")
@@ -86,7 +93,7 @@ def levels(rank: np.ndarray, kernels: tuple[Kernel, ...]) -> np.ndarray:
         here = order[start:end]
         highest = np.full(len(here), -1, np.int32)
         for (dr, dc), seen in reads:
-            below = level[np.where(seen[here], here + dr * w + dc, here)]       # unread taps give -1: not yet set
+            below = level[np.where(seen[here], here + dr * w + dc, here)]  # unread taps give -1: not yet set
             np.maximum(highest, below, out=highest)
         level[here] = highest + 1
     return level.reshape(h, w)
@@ -101,8 +108,12 @@ def _is_level(rank: np.ndarray, reads: list[tuple[tuple[int, int], np.ndarray]])
     return bool((highest + 1 == rank).all())
 
 
-def schedule(rank: np.ndarray, feature_kernel: Kernel, kernels: tuple[Kernel, ...] = (),
-             offsets: tuple[tuple[int, int], ...] | None = None) -> Schedule:
+def schedule(
+    rank: np.ndarray,
+    feature_kernel: Kernel,
+    kernels: tuple[Kernel, ...] = (),
+    offsets: tuple[tuple[int, int], ...] | None = None,
+) -> Schedule:
     """The steps of an order for layers that read features through `feature_kernel` and inputs through `kernels`.
 
     `offsets`: the taps to give in this order, all that are open anywhere among them (the default is just those): a
@@ -111,23 +122,27 @@ def schedule(rank: np.ndarray, feature_kernel: Kernel, kernels: tuple[Kernel, ..
     return _assign(levels(rank, (feature_kernel, *kernels)), rank, feature_kernel, offsets)
 
 
-def all_at_once(rank: np.ndarray, feature_kernel: Kernel, offsets: tuple[tuple[int, int], ...] | None = None) -> Schedule:
+def all_at_once(
+    rank: np.ndarray, feature_kernel: Kernel, offsets: tuple[tuple[int, int], ...] | None = None
+) -> Schedule:
     """One step for all positions: the full pass over a known picture. Layers are computed one after another."""
     return _assign(np.where(rank < 0, -1, 0).astype(np.int32), rank, feature_kernel, offsets)
 
 
-def _assign(level: np.ndarray, rank: np.ndarray, kernel: Kernel, wanted: tuple[tuple[int, int], ...] | None) -> Schedule:
+def _assign(
+    level: np.ndarray, rank: np.ndarray, kernel: Kernel, wanted: tuple[tuple[int, int], ...] | None
+) -> Schedule:
     h, w = rank.shape
     offsets, seen = open_taps(rank, kernel)
     wanted = offsets if wanted is None else wanted
-    last = level.copy()                                                 # the last level that reads a position
+    last = level.copy()  # the last level that reads a position
     for (dr, dc), mask in zip(offsets, seen):
         centre, tap = overlap((h, w), dr, dc)
         reader = np.where(mask[centre], level[centre], -1)
         np.maximum(last[tap], reader, out=last[tap])
     flat = level.ravel()
     computed = int((flat >= 0).sum())
-    positions = np.argsort(flat, kind="stable")[len(flat) - computed:].astype(np.int32)
+    positions = np.argsort(flat, kind="stable")[len(flat) - computed :].astype(np.int32)
     steps = int(flat.max(initial=-1)) + 1
     starts = np.searchsorted(flat[positions], np.arange(steps + 1))
     slot_of, slots = _slots(positions, starts, last.ravel())
@@ -143,14 +158,14 @@ def _slots(positions: np.ndarray, starts: np.ndarray, last: np.ndarray) -> tuple
     ending = positions[np.argsort(last[positions], kind="stable")]
     ends = np.searchsorted(last[ending], np.arange(len(starts)))
     slot_of = np.zeros(len(last), np.int64)
-    free = np.empty(0, np.int64)                                        # a stack: the last released is the first reused
+    free = np.empty(0, np.int64)  # a stack: the last released is the first reused
     slots = 1
     for step in range(len(starts) - 1):
-        here = positions[starts[step]:starts[step + 1]]
+        here = positions[starts[step] : starts[step + 1]]
         if len(free) < len(here):
             more = max(len(here) - len(free), slots // 4)
             free = np.concatenate([np.arange(slots + more - 1, slots - 1, -1), free])
             slots += more
-        slot_of[here] = free[:-len(here) - 1:-1]
-        free = np.concatenate([free[:len(free) - len(here)], slot_of[ending[ends[step]:ends[step + 1]]]])
+        slot_of[here] = free[: -len(here) - 1 : -1]
+        free = np.concatenate([free[: len(free) - len(here)], slot_of[ending[ends[step] : ends[step + 1]]]])
     return slot_of, slots

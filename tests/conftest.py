@@ -31,7 +31,7 @@ def tiny_checkpoint():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         net = PhotoNet(PhotoConfig(channels=8, blocks=2, components=3))
-        torch.nn.init.normal_(net.out.weight, std=0.1)          # PhotoNet starts with zeros there
+        torch.nn.init.normal_(net.out.weight, std=0.4)          # PhotoNet starts with zeros there
     weights = net.state_dict()
     return Checkpoint(net.config, weights, weights, {}, {"made": "by tests/conftest.py"})
 

@@ -117,7 +117,8 @@ def without(name):
     lambda header: header | {"network": asdict(TINY) | {"channels": -4}},
     lambda header: header | {"network": asdict(TINY) | {"kernel": 4}},
     lambda header: header | {"network": asdict(TINY) | {"blocks": 10**12}},
-    lambda header: header | {"step": "many"}, lambda header: header | {"training": 5}, lambda header: header | {"curve": 5},
+    lambda header: header | {"step": "many"}, lambda header: header | {"training": 5},
+    lambda header: header | {"curve": 5},
     without("network"), without("training"), without("step"), without("curve")])
 def test_headers_that_are_wrong(path, change):
     rewrite(path, change_header=change)

@@ -50,7 +50,8 @@ def archive(tmp_path):
 
 
 def prepare(source, tmp_path, **more):
-    return data.prepare(source, tmp_path / "cache", 16, **{"variants": (0, 4, 3), "workers": 1, "progress": False} | more)
+    usual = {"variants": (0, 4, 3), "workers": 1, "progress": False}
+    return data.prepare(source, tmp_path / "cache", 16, **usual | more)
 
 
 def test_pictures_come_in_order_of_their_names(folder, archive):
@@ -65,8 +66,9 @@ def test_pictures_come_in_order_of_their_names(folder, archive):
 def test_crops_are_the_grids_squares(folder, archive):
     crops = data.crops(folder, 16)
     np.testing.assert_array_equal(crops, data.crops(archive, 16))
-    expected = [pictures()[name][r:r + 16, c:c + 16].transpose(2, 0, 1) for name in sorted(set(NAMES) - {"notes.txt"})
-                for r in range(0, pictures()[name].shape[0] - 15, 16) for c in range(0, pictures()[name].shape[1] - 15, 16)]
+    whole = [pictures()[name] for name in sorted(set(NAMES) - {"notes.txt"})]
+    expected = [picture[r:r + 16, c:c + 16].transpose(2, 0, 1) for picture in whole
+                for r in range(0, picture.shape[0] - 15, 16) for c in range(0, picture.shape[1] - 15, 16)]
     assert len(expected) == CROPS
     np.testing.assert_array_equal(crops, expected)
 

@@ -143,7 +143,7 @@ def test_extend_is_the_predictors_padding(size):
 
 
 def test_size_counts_open_weights():
-    """Every multiplication of one position, counted by hand: 24 taps before the centre of 7x7 in this order, 5 of 3x3."""
+    """Every multiplication of one position, counted by hand: the taps of smaller rank in 7x7, and 5 of 3x3."""
     taps = sum(c + 2 * r < 0 for r in range(-3, 4) for c in range(-3, 4))
     blocks = 4 + 1
     c, k = TINY.channels, TINY.components

@@ -1,4 +1,4 @@
-"""The online predictor again, slowly: mixing.md, recipe sections 1 and 2, instance A, one pixel and one number at a time.
+"""The online predictor again, slowly: mixing.md, recipe sections 1 and 2, instance A, one number at a time.
 
 Python floats are IEEE doubles and nothing here sums in another order than the recipe does, so the runtime's kernels
 must give the same integers. What the recipe leaves open is as runtime/predictor.py states it: errors are those of the

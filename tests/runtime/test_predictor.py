@@ -106,7 +106,8 @@ def test_nothing_is_predicted_from_the_future(k, row, column):
 def test_planes_may_be_solved_in_any_order_or_at_once():
     pixels = smooth(21, 17)
     expected = predict_picture(pixels)
-    np.testing.assert_array_equal(run(pixels, lambda state, level: [state.solve(level, k) for k in (2, 0, 1)]), expected)
+    turned = run(pixels, lambda state, level: [state.solve(level, k) for k in (2, 0, 1)])
+    np.testing.assert_array_equal(turned, expected)
     with ThreadPoolExecutor(3) as pool:
         def at_once(state, level):
             list(pool.map(lambda k: state.solve(level, k), range(3)))

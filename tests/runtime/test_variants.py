@@ -12,15 +12,6 @@ variants = st.integers(0, 7)
 specs = st.sampled_from(["raster", "s_curve", "gilbert", "wavefront", "random=2"])
 
 
-def order_variant(variant):
-    """The variant of an order in which coding a picture is coding its oriented copy in the base order.
-
-    Both transpose first, but orienting takes the picture to the order and an order's variant takes the order to the
-    picture: the inverse, which after a transposition exchanges rows and columns.
-    """
-    return variant if variant < 4 else 4 | (variant & 1) << 1 | (variant & 2) >> 1
-
-
 @given(sides, sides, variants)
 def test_unorient_undoes_orient(height, width, variant):
     picture = np.arange(2 * height * width).reshape(2, height, width)
@@ -38,16 +29,16 @@ def test_variants_are_all_different():
 
 @pytest.mark.parametrize(("variant", "expected"), [
     (0, [[1, 2], [3, 4], [5, 6]]), (1, [[5, 6], [3, 4], [1, 2]]), (2, [[2, 1], [4, 3], [6, 5]]),
-    (3, [[6, 5], [4, 3], [2, 1]]), (4, [[1, 3, 5], [2, 4, 6]]), (5, [[2, 4, 6], [1, 3, 5]]),
-    (6, [[5, 3, 1], [6, 4, 2]]), (7, [[6, 4, 2], [5, 3, 1]])])
+    (3, [[6, 5], [4, 3], [2, 1]]), (4, [[1, 3, 5], [2, 4, 6]]), (5, [[5, 3, 1], [6, 4, 2]]),
+    (6, [[2, 4, 6], [1, 3, 5]]), (7, [[6, 4, 2], [5, 3, 1]])])
 def test_variants_by_hand(variant, expected):
     assert orient(np.array([[1, 2], [3, 4], [5, 6]]), variant).tolist() == expected
 
 
 @given(sides, sides, variants, specs)
-def test_an_orders_variant_is_its_oriented_rank_map(height, width, variant, spec):
+def test_an_orders_variant_is_its_base_turned_back(height, width, variant, spec):
     base = orders.make(spec, *((width, height) if variant & 4 else (height, width)))
-    np.testing.assert_array_equal(orient(base, variant), orders.make(f"{spec}:{variant}", height, width))
+    np.testing.assert_array_equal(unorient(base, variant), orders.make(f"{spec}:{variant}", height, width))
 
 
 @given(sides, sides, variants, specs)
@@ -55,7 +46,7 @@ def test_coding_the_oriented_picture_is_coding_in_the_orders_variant(height, wid
     picture = np.arange(height * width).reshape(height, width)
     oriented = orient(picture, variant)
     base = orders.make(spec, *oriented.shape)
-    turned = orders.make(f"{spec}:{order_variant(variant)}", height, width)
+    turned = orders.make(f"{spec}:{variant}", height, width)
     np.testing.assert_array_equal(unorient(base, variant), turned)
     for rank in np.unique(base):
         assert sorted(oriented[base == rank]) == sorted(picture[turned == rank])

@@ -1,0 +1,186 @@
+"""Running step graphs: the integers of the specification, the probe that picks the kind of product, and refusals."""
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+import runtime
+from runtime import network
+from runtime.network import ProviderError
+from runtime.predictor import predict_picture
+from tests import bundles
+from tests.pictures import noise, photograph
+from tests.runtime import reference_network
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def tampered(data: bytes, name: str = "head.weight") -> bytes:
+    """A graph with one layer's weights negated, as a wrong kernel would change its sums."""
+    graph = onnx.load_from_string(data)
+    (tensor,) = (tensor for tensor in graph.graph.initializer if tensor.name == name)
+    tensor.CopyFrom(onnx.numpy_helper.from_array(-onnx.numpy_helper.to_array(tensor), name))
+    return graph.SerializeToString()
+
+
+@pytest.fixture(scope="module")
+def wrong(tiny_bundle, tmp_path_factory):
+    """Bundles whose graphs of the named kinds are tampered with, and nothing else."""
+    folder, parts = tmp_path_factory.mktemp("wrong"), bundles.members(tiny_bundle)
+
+    def make(*kinds):
+        names = [f"step_{kind}.onnx" for kind in kinds]
+        return bundles.forge(folder / f"{'-'.join(kinds)}.lmconv", tiny_bundle, {n: tampered(parts[n]) for n in names})
+    return make
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (4, 5), (7, 4)], ids=str)
+@pytest.mark.parametrize("kind", [photograph, noise])
+def test_equals_the_specification(tiny_model, tiny_bundle, kind, size):
+    """docs/format.md and the bundle's tensors are enough to compute the parameters."""
+    picture, parts = kind(*size), bundles.members(tiny_bundle)
+    found = reference_network.parameters(
+        picture, predict_picture(picture), bundles.tensors(parts[bundles.WEIGHTS]),
+        bundles.tensors(parts[bundles.TABLES])["codes"], tiny_model.manifest.first_offsets)
+    np.testing.assert_array_equal(tiny_model.parameters(picture[None])[0], found)
+
+
+def test_integer_products_are_preferred_on_the_cpu(tiny_model):
+    assert tiny_model.network.products == "integer" and tiny_model.network.provider == "cpu"
+
+
+@pytest.mark.parametrize("products", ["integer", "float32"])
+def test_products_can_be_chosen(tiny_bundle, products):
+    assert runtime.load(tiny_bundle, products=products).network.products == products
+
+
+def test_wrong_integer_products_fall_back_to_float32(wrong, tiny_model):
+    model = runtime.load(wrong("integer"), threads=1)
+    assert model.network.products == "float32"
+    picture = photograph(6, 9)[None]
+    np.testing.assert_array_equal(model.parameters(picture), tiny_model.parameters(picture))
+
+
+def test_wrong_products_are_refused_when_asked_for(wrong):
+    with pytest.raises(ProviderError, match="'cpu' with integer products does not reproduce the model's integers"):
+        runtime.load(wrong("integer"), products="integer")
+
+
+def test_wrong_float32_products_do_not_matter_while_integer_ones_are_right(wrong):
+    assert runtime.load(wrong("float32")).network.products == "integer"
+    with pytest.raises(ProviderError, match="float32 products"):
+        runtime.load(wrong("float32"), products="float32")
+
+
+def test_both_wrong_are_refused(wrong):
+    with pytest.raises(ProviderError, match="'cpu' with integer and float32 products does not reproduce"):
+        runtime.load(wrong("integer", "float32"))
+
+
+def test_a_probe_that_expects_something_else_refuses_both(tiny_bundle, tmp_path):
+    tables = bundles.tensors(bundles.members(tiny_bundle)[bundles.TABLES])
+    tables["probe.parameters"][-1, -1] += 1
+    path = bundles.forge(tmp_path / "probe.lmconv", tiny_bundle, {bundles.TABLES: bundles.packed(tables)})
+    with pytest.raises(ProviderError, match="integer and float32 products"):
+        runtime.load(path)
+
+
+@pytest.mark.parametrize("layer", ["first", "blocks.0.wide", "blocks.0.narrow", "blocks.1.wide", "blocks.1.narrow",
+                                   "head", "out"])
+@pytest.mark.parametrize("products", ["integer", "float32"])
+def test_the_probe_sees_every_layer(tiny_bundle, tmp_path, layer, products):
+    name = f"step_{products}.onnx"
+    part = {name: tampered(bundles.members(tiny_bundle)[name], f"{layer}.weight")}
+    with pytest.raises(ProviderError, match="does not reproduce"):
+        runtime.load(bundles.forge(tmp_path / "layer.lmconv", tiny_bundle, part), products=products)
+
+
+def test_a_run_that_raises_counts_as_wrong(tiny_bundle, tmp_path):
+    """onnxruntime has errors of its own; here it misses an input."""
+    graph = onnx.load_from_string(bundles.members(tiny_bundle)["step_integer.onnx"])
+    graph.graph.input.append(onnx.helper.make_tensor_value_info("more", onnx.TensorProto.FLOAT, [1]))
+    part = {"step_integer.onnx": graph.SerializeToString()}
+    path = bundles.forge(tmp_path / "raises.lmconv", tiny_bundle, part)
+    assert runtime.load(path).network.products == "float32"
+    with pytest.raises(ProviderError, match="does not reproduce"):
+        runtime.load(path, products="integer")
+
+
+def test_a_graph_that_is_none_is_refused(tiny_bundle, tmp_path):
+    path = bundles.forge(tmp_path / "none.lmconv", tiny_bundle, {"step_integer.onnx": b"not a graph"})
+    with pytest.raises(runtime.BundleError, match="onnxruntime refuses the model"):
+        runtime.load(path)
+
+
+def test_unknown_names_are_refused(tiny_bundle):
+    with pytest.raises(ProviderError, match="unknown provider 'tpu': choose one of cpu, cuda"):
+        runtime.load(tiny_bundle, provider="tpu")
+    with pytest.raises(ProviderError, match="unknown kind of product 'int8': choose auto, integer or float32"):
+        runtime.load(tiny_bundle, products="int8")
+
+
+def test_a_missing_provider_says_what_to_install(tiny_bundle):
+    import onnxruntime
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime has CUDA")
+    with pytest.raises(ProviderError, match=r"'cuda' is not available here: pip install 'lmconv\[gpu\]'"):
+        runtime.load(tiny_bundle, provider="cuda")
+
+
+def test_a_provider_that_does_not_start_is_refused(tiny_bundle, monkeypatch):
+    """onnxruntime falls back to the CPU in silence where CUDA's libraries are missing."""
+    import onnxruntime
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime has CUDA")
+    session = onnxruntime.InferenceSession
+
+    def fallen_back(graph, options, providers):
+        return session(graph, options, providers=["CPUExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fallen_back)
+    with pytest.raises(ProviderError, match="could not be started: CUDA's libraries are missing or too old"):
+        runtime.load(tiny_bundle, provider="cuda")
+
+
+def test_cuda_runs_float32_products_without_tf32():
+    assert network.Network._wanted("cuda", "auto") == ("float32",)
+    assert network._PROVIDER_OPTIONS["cuda"]["use_tf32"] == "0"
+
+
+def test_without_onnxruntime_one_line_says_what_to_install(tiny_bundle):
+    code = f"""if True:
+        import sys
+        sys.modules["onnxruntime"] = None
+        import runtime
+        try:
+            runtime.load({str(tiny_bundle)!r})
+        except runtime.ProviderError as error:
+            print(error)
+        """
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout == "onnxruntime is not installed: pip install 'lmconv[cpu]' (or 'lmconv[gpu]')\n"
+
+
+def test_steps_of_two_passes_do_not_mix(tiny_model):
+    """Two walks through one network, taken in turn, as tiles on two threads are."""
+    pictures = [photograph(6, 8), noise(6, 8)]
+    plan = tiny_model.schedule(6, 8)
+    tiles = [tiny_model.tile(6, 8) for _ in pictures]
+    walks = [tiny_model.network.start(plan) for _ in pictures]
+    found = np.empty((2, 48, 30), np.int32)
+    for level in range(plan.steps):
+        at = plan.positions[plan.starts[level]:plan.starts[level + 1]]
+        for i in range(2):
+            for k in range(3):
+                tiles[i].predictor.solve(level, k)
+                tiles[i].predictor.predict(level, k)
+                if k == 0:
+                    found[i, at] = walks[i].step(level, tiles[i].inputs(level))
+                tiles[i].predictor.put(level, k, pictures[i][k].reshape(-1)[at])
+            tiles[i].finish(level)
+    expected = tiny_model.parameters(np.stack(pictures))
+    np.testing.assert_array_equal(found.transpose(0, 2, 1).reshape(2, 30, 6, 8), expected)
