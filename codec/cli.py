@@ -116,6 +116,7 @@ def compress(
     from codec.codec import compress as encode
     from codec.codec import decompress as decode
 
+    _announce(quiet)
     network = runtime.load(models.resolve(model or models.DEFAULT), provider=provider, threads=threads)
 
     def work(pair: tuple[Path, Path]) -> Compression:
@@ -353,6 +354,7 @@ class _Decoder:
 
         bundle = models.find(self.header(path).model_id, self.extra)
         if bundle not in self.loaded:
+            _announce(self.quiet)
             self.loaded[bundle] = runtime.load(bundle, provider=self.provider, threads=self.threads)
         data = path.read_bytes()
         start = time.perf_counter()
@@ -422,6 +424,14 @@ def _explain(error: Exception) -> str:
     else:
         raise error
     return " ".join(text.split())
+
+
+def _announce(quiet: bool) -> None:
+    """Says that the first use of an installation takes longer."""
+    from runtime import kernels
+
+    if not quiet and not kernels.compiled():
+        _say("first use: compiling kernels for this machine, which takes some seconds")
 
 
 def _compare(image: Image, restored: Image, other: str) -> None:

@@ -81,5 +81,12 @@ class Decoder:
         self._coder = constriction.stream.queue.RangeDecoder(np.frombuffer(payload, "<u4").astype(np.uint32))
 
     def code(self, frequencies: np.ndarray, symbols: np.ndarray) -> None:
-        """Decodes as many symbols as there are frequencies of 1, into `symbols` int32 [n]."""
-        symbols[:] = self._coder.decode(_MODEL, _probabilities(frequencies))
+        """Decodes as many symbols as there are frequencies of 1, into `symbols` int32 [n].
+
+        Raises DamagedFile when no encoder can have written the words.
+        """
+        probabilities = _probabilities(frequencies)
+        try:
+            symbols[:] = self._coder.decode(_MODEL, probabilities)
+        except AssertionError as error:     # constriction's way to say so
+            raise DamagedFile("a payload does not decode: get the file again") from error
