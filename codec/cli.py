@@ -92,10 +92,18 @@ class Compression:
     seconds: float
     model: str
     order: str
+    effort: int
 
 
 @cli.command()
 @_options("inputs", "output", "model", "threads", "provider", "max_pixels", "force", "as_json", "quiet")
+@click.option(
+    "--effort",
+    type=click.IntRange(1, 9),
+    default=container.EFFORT,
+    show_default=True,
+    help="1: the network alone, fastest. 2 to 9 (all the same so far): learn the picture at hand as well.",
+)
 @click.option("--verify", is_flag=True, help="Decode each result and compare before writing it.")
 def compress(
     inputs: tuple[Path, ...],
@@ -107,6 +115,7 @@ def compress(
     force: bool,
     as_json: bool,
     quiet: bool,
+    effort: int,
     verify: bool,
 ) -> None:
     """Compress pictures: IN.png becomes IN.lmc."""
@@ -127,7 +136,7 @@ def compress(
             _say(f"{source}: warning: {' and '.join(image.dropped)} of this picture will not be kept")
         start = time.perf_counter()
         with _progress(source.name, quiet) as progress:
-            coded = encode(image, network, progress=progress)
+            coded = encode(image, network, effort=effort, progress=progress)
         seconds = time.perf_counter() - start
         if verify:
             with _progress("verifying", quiet) as progress:
@@ -145,6 +154,7 @@ def compress(
             seconds=seconds,
             model=network.manifest.name,
             order=network.manifest.order,
+            effort=effort,
         )
 
     def line(row: Compression, width: int) -> str:

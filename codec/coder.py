@@ -88,5 +88,5 @@ class Decoder:
         probabilities = _probabilities(frequencies)
         try:
             symbols[:] = self._coder.decode(_MODEL, probabilities)
-        except AssertionError as error:     # constriction's way to say so
+        except AssertionError as error:  # constriction's way to say so
             raise DamagedFile("a payload does not decode: get the file again") from error

@@ -62,10 +62,13 @@ def test_conversion_is_the_same_in_numpy_for_every_frequency():
 
     Only q = 1 gets a number outside of 0 .. 1, which constriction bears; the mixture never goes below 16.
     """
-    q = np.arange(1, ONE, dtype=np.int32)
-    p = floats(q)
-    np.testing.assert_array_equal(p, 1.0 - ((ONE - q) - 0.5) / (ONE - 2.0))
-    assert (np.diff(p) > 0).all() and p[1] > 0 and p[-1] < 1
+    last = -1.0
+    for start in range(1, ONE, 1 << 20):
+        q = np.arange(start, min(start + (1 << 20), ONE), dtype=np.int32)
+        p = floats(q)
+        np.testing.assert_array_equal(p, 1.0 - ((ONE - q) - 0.5) / (ONE - 2.0))
+        assert (np.diff(p, prepend=last) > 0).all() and p[int(start == 1)] > 0 and p[-1] < 1
+        last = p[-1]
 
 
 def test_constriction_splits_exactly_at_the_frequency():
