@@ -438,9 +438,9 @@ def _explain(error: Exception) -> str:
 
 def _announce(quiet: bool) -> None:
     """Says that the first use of an installation takes longer."""
-    from runtime import kernels
+    import runtime
 
-    if not quiet and not kernels.compiled():
+    if not quiet and not runtime.compiled():
         _say("first use: compiling kernels for this machine, which takes some seconds")
 
 

@@ -1,4 +1,4 @@
-"""The integer tables of the mixing stage, read from tables.safetensors (made once by tools/make_tables.py).
+"""The integer tables of the mixing stage, read from tables.npz (made once by tools/make_tables.py).
 
 SQUASH int32 [4095]: logit x / 256, x = -2047 .. 2047, to a probability out of 2^16. STRETCH int32 [4096]: its inverse.
 ERROR_CLASS int32 [2048]: mean absolute error in 1/16 grey level to one of 24 classes. RATE int32 [1024]: learning
@@ -7,7 +7,7 @@ rates out of 2^16 by number of visits.
 
 from pathlib import Path
 
-from safetensors.numpy import load_file
+import numpy as np
 
-_TABLES = load_file(Path(__file__).with_name("tables.safetensors"))
-SQUASH, STRETCH, ERROR_CLASS, RATE = (_TABLES[name] for name in ("squash", "stretch", "error_class", "rate"))
+with np.load(Path(__file__).with_name("tables.npz"), allow_pickle=False) as _tables:
+    SQUASH, STRETCH, ERROR_CLASS, RATE = (_tables[name] for name in ("squash", "stretch", "error_class", "rate"))

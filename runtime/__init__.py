@@ -5,6 +5,7 @@ parameters = model.parameters(pictures)        # uint8 [N, 3, H, W] -> int32 [N,
 """
 
 from .bundle import BundleError, Manifest, Model, load, read_manifest
+from .kernels import compiled
 from .network import ProviderError
 
-__all__ = ["BundleError", "Manifest", "Model", "ProviderError", "load", "read_manifest"]
+__all__ = ["BundleError", "Manifest", "Model", "ProviderError", "compiled", "load", "read_manifest"]

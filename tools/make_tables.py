@@ -1,4 +1,4 @@
-"""Makes codec/tables.safetensors, the integer tables of the mixing stage, with exact decimal arithmetic.
+"""Makes codec/tables.npz, the integer tables of the mixing stage, with exact decimal arithmetic.
 
     python tools/make_tables.py
 
@@ -9,9 +9,8 @@ from decimal import ROUND_HALF_EVEN, Decimal, getcontext
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
 
-OUTPUT = Path(__file__).resolve().parent.parent / "codec" / "tables.safetensors"
+OUTPUT = Path(__file__).resolve().parent.parent / "codec" / "tables.npz"
 
 
 def tables() -> dict[str, np.ndarray]:
@@ -38,5 +37,5 @@ def _round(value: Decimal) -> int:
 
 
 if __name__ == "__main__":
-    save_file(tables(), OUTPUT)
+    np.savez(OUTPUT, **tables())
     print(OUTPUT)

@@ -94,7 +94,7 @@ def restore(data, model, *, max_pixels, progress=None):
 def fakes(monkeypatch):
     """The two modules that the command line calls; their functions can be replaced in a test."""
     runtime, codec = ModuleType("runtime"), ModuleType("codec.codec")
-    runtime.BundleError, runtime.read_manifest = BundleError, read_manifest
+    runtime.BundleError, runtime.read_manifest, runtime.compiled = BundleError, read_manifest, lambda: True
     runtime.load = lambda path, provider="cpu", threads=0: Model(read_manifest(path), provider, threads)
     codec.compress, codec.decompress = store, restore
     monkeypatch.setitem(sys.modules, "runtime", runtime)
