@@ -8,7 +8,7 @@ Tiles have states, payloads and checksums of their own, so several run side by s
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Executor, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from threading import Event
+from threading import Event, Lock
 
 import numpy as np
 
@@ -164,14 +164,16 @@ def _oriented(tile: np.ndarray, variant: int) -> np.ndarray:
 
 def _each_tile(work, header: container.Header, threads: int, progress: Progress | None) -> list:
     """work(box, report, worker) for every tile, in order of the file; several tiles at once where there are several."""
-    done, stop, total = [0], Event(), header.width * header.height
+    done, lock, stop, total = 0, Lock(), Event(), header.width * header.height
 
     def report(pixels: int) -> None:
         if stop.is_set():
             raise InterruptedError
-        done[0] += pixels
-        if progress:
-            progress(done[0], total)
+        nonlocal done
+        with lock:
+            done += pixels
+            if progress:
+                progress(done, total)
 
     if threads < 2:
         return [work(box, report, None) for box in header.boxes]

@@ -76,7 +76,7 @@ class Header:
         for name, low, high in (
             ("width", 1, 2**32 - 1),
             ("height", 1, 2**32 - 1),
-            ("tile", 1, 2**16 - 1),
+            ("tile", 1, tiling.TILE),
             ("variant", 0, 7),
             ("effort", 0, 9),
         ):

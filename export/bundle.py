@@ -142,7 +142,9 @@ def _probe(network: IntegerPhoto, rows: int = 96, slots: int = 33) -> dict[str, 
     rng = np.random.default_rng(0)
     inputs = rng.integers(0, 256, (rows, network.first.weight.shape[0])).astype(np.uint8)
     inputs[:8], inputs[8:16] = 255, 0
-    cache = rng.integers(0, 256, (slots, network.head.weight.shape[0])).astype(np.uint8)
+    shape = (slots, network.head.weight.shape[0])
+    sparse = rng.random(shape) < rng.random((slots, 1))  # rows of every density and size, so that all channels are felt
+    cache = (rng.integers(0, 256, shape) * sparse >> rng.integers(0, 4, (slots, 1))).astype(np.uint8)
     cache[0], cache[1] = 0, 255
     taps = rng.integers(0, slots, (rows, len(network.offsets)))
     taps[16:24] = 1

@@ -22,7 +22,7 @@ from . import rules
 from .network import PRODUCTS, BundleError, Network, Probe
 from .photo import PhotoTile, wavefront
 from .predictor import Settings
-from .schedule import Kernel, Schedule, all_at_once, open_taps, schedule
+from .schedule import Kernel, Schedule, all_at_once, by_rank, open_taps
 
 FORMAT = 1
 _EXTERNAL = b"\x0a\x08location"  # how protobuf writes the key of an external tensor's file name
@@ -105,7 +105,7 @@ class Model:
 
     def schedule(self, height: int, width: int) -> Schedule:
         """Levels and slots for tiles of one size (kept for the sizes used last)."""
-        return _schedule(height, width, self.manifest.kernel, self.manifest.first_offsets)
+        return _schedule(height, width, self.manifest.kernel)
 
     def tile(self, height: int, width: int) -> PhotoTile:
         """Fresh state of one tile."""
@@ -121,9 +121,8 @@ class Model:
 
 
 @lru_cache(maxsize=4)
-def _schedule(height: int, width: int, kernel: int, offsets: tuple) -> Schedule:
-    first = Kernel(_side(offsets), kind="A")
-    return schedule(wavefront(height, width), Kernel(kernel, kind="B"), (first,), _taps(kernel))
+def _schedule(height: int, width: int, kernel: int) -> Schedule:
+    return by_rank(wavefront(height, width), Kernel(kernel, kind="B"), _taps(kernel))
 
 
 def _taps(kernel: int) -> tuple[tuple[int, int], ...]:

@@ -112,6 +112,8 @@ class StepPass:
 
     def step(self, number: int, inputs: np.ndarray) -> np.ndarray:
         """inputs uint8 [tiles * n, F], tile by tile -> mixture parameters int32 [tiles * n, P]."""
+        if not len(inputs):
+            return np.empty((0, self._outputs), np.int32)
         s = self._schedule
         part = slice(s.starts[number], s.starts[number + 1])
         slots, taps = s.slot[part, None], s.taps[part]
@@ -119,7 +121,8 @@ class StepPass:
             base = (np.arange(self._tiles) * s.slots)[:, None, None]
             slots, taps = (base + slots).reshape(-1, 1), (base + taps).reshape(-1, taps.shape[1])
         parameters = np.empty((len(inputs), self._outputs), np.int32)
-        binding = self._bindings[number & 1]
+        binding = self._bindings[0]
+        self._bindings.reverse()  # the caches just written are read next
         binding.bind_cpu_input("inputs", inputs)
         binding.bind_cpu_input("slots", slots)
         binding.bind_cpu_input("taps", taps)

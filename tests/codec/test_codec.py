@@ -282,8 +282,6 @@ def test_single_rows_in_every_sensible_variant(tiny_model, size, variant):
             decompress(forged(data, variant=variant), tiny_model)
 
 
-@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="a tile of one column: the schedule skips the wavefront's "
-                                                            "empty levels, the predictor counts them")
 @pytest.mark.parametrize(("size", "variant"), [((1, 6), 4), ((6, 1), 0)])
 def test_a_single_column_is_damaged_too(tiny_model, size, variant):
     """No encoder of ours lays a picture so, but a forger may."""

@@ -44,7 +44,7 @@ def files(draw):
         mode=mode,
         model_id=draw(st.binary(min_size=16, max_size=16)),
         variant=draw(st.integers(0, 7)),
-        tile=draw(st.integers(8, 2**16 - 1)),
+        tile=draw(st.integers(8, 1024)),
         effort=draw(st.integers(0, 9)),
     )
     tile = st.builds(Tile, st.binary(max_size=30), st.integers(0, 2**32 - 1))

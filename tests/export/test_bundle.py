@@ -86,7 +86,6 @@ def test_tiles_in_lockstep_equal_each_alone(model, expected, size):
     np.testing.assert_array_equal(step_by_step(model, pictures), [expected(picture) for picture in pictures])
 
 
-@pytest.mark.xfail(strict=True, reason="the schedule skips the wavefront's empty levels, the predictor counts them")
 @pytest.mark.parametrize("height", [2, 5])
 def test_a_single_column(model, expected, height):
     picture = photograph(height, 1)
