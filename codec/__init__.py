@@ -15,11 +15,12 @@ from codec.errors import CodecError
 
 _HOMES = {
     "compress": "codec.codec",
+    "cost_map": "codec.codec",
     "decompress": "codec.codec",
     "Compressed": "codec.codec",
     "Image": "codec.images",
 }
-_MODULES = ("alpha", "codec", "container", "files", "images", "models", "tiles")
+_MODULES = ("alpha", "codec", "container", "files", "heatmap", "images", "models", "tiles")
 
 __all__ = ["CodecError", *_HOMES, *_MODULES]
 

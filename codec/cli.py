@@ -66,6 +66,13 @@ def _options(*names: str) -> Callable[[Callable], Callable]:
             show_default=True,
             help="Refuse larger images.",
         ),
+        "effort": click.option(
+            "--effort",
+            type=click.IntRange(1, 9),
+            default=container.EFFORT,
+            show_default=True,
+            help="1: the network alone, fastest. 2 to 9 (all the same so far): learn the picture at hand as well.",
+        ),
         "force": click.option("--force", is_flag=True, help="Overwrite outputs that exist."),
         "as_json": click.option("--json", "as_json", is_flag=True, help="Print a JSON list."),
         "quiet": click.option("-q", "--quiet", is_flag=True, help="No progress, no warnings, only errors."),
@@ -96,14 +103,7 @@ class Compression:
 
 
 @cli.command()
-@_options("inputs", "output", "model", "threads", "provider", "max_pixels", "force", "as_json", "quiet")
-@click.option(
-    "--effort",
-    type=click.IntRange(1, 9),
-    default=container.EFFORT,
-    show_default=True,
-    help="1: the network alone, fastest. 2 to 9 (all the same so far): learn the picture at hand as well.",
-)
+@_options("inputs", "output", "model", "threads", "provider", "max_pixels", "force", "as_json", "quiet", "effort")
 @click.option("--verify", is_flag=True, help="Decode each result and compare before writing it.")
 def compress(
     inputs: tuple[Path, ...],
@@ -305,6 +305,74 @@ def verify(
         return f"{_name(row.input, width)}  ok: {row.picture}{same}"
 
     _each(inputs, work, line, as_json=False)
+
+
+@dataclass(frozen=True)
+class Heat:
+    """A line of `heatmap`; bits and bpsp are the model's, without alpha, in all and for each grey or colour channel."""
+
+    input: str
+    output: str
+    width: int
+    height: int
+    mode: str
+    bits: float
+    bpsp: float
+    channel_bits: tuple[float, ...]
+    channel_bpsp: tuple[float, ...]
+
+
+@cli.command()
+@_options("inputs", "output", "model", "threads", "provider", "max_pixels", "force", "as_json", "quiet", "effort")
+def heatmap(
+    inputs: tuple[Path, ...],
+    output: str | None,
+    model: str | None,
+    threads: int,
+    provider: str,
+    max_pixels: int,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    effort: int,
+) -> None:
+    """Draw where the bits of pictures go: IN.png becomes IN.heat.png."""
+    targets = _targets(inputs, output, ".heat.png")
+    import runtime
+    from codec import heatmap, images
+    from codec.codec import cost_map
+
+    _announce(quiet)
+    network = runtime.load(models.resolve(model or models.DEFAULT), provider=provider, threads=threads)
+
+    def work(pair: tuple[Path, Path]) -> Heat:
+        source, target = pair
+        files.check_output(target, force=force)
+        images.format_of(target, "RGB")
+        image = images.read(source, max_pixels)
+        with _progress(source.name, quiet) as progress:
+            costs = cost_map(image, network, effort=effort, progress=progress)
+        images.write(target, images.Image(heatmap.draw(costs.sum(axis=2)), "RGB"), force=force)
+        channels = costs.sum(axis=(0, 1), dtype=float)
+        area = image.width * image.height
+        return Heat(
+            input=str(source),
+            output=str(target),
+            width=image.width,
+            height=image.height,
+            mode=image.mode,
+            bits=float(channels.sum()),
+            bpsp=float(channels.mean() / area),
+            channel_bits=tuple(channels.tolist()),
+            channel_bpsp=tuple((channels / area).tolist()),
+        )
+
+    def line(row: Heat, width: int) -> str:
+        names = "RGB" if len(row.channel_bpsp) == 3 else "L"
+        channels = "  ".join(f"{name} {bpsp:.3f}" for name, bpsp in zip(names, row.channel_bpsp, strict=True))
+        return f"{_name(row.input, width)}  {row.bits:>12.0f} bits  {row.bpsp:6.3f} bpsp  {channels}"
+
+    _each(list(zip(inputs, targets, strict=True)), work, line, as_json, name=lambda pair: pair[0])
 
 
 @dataclass(frozen=True)

@@ -42,21 +42,17 @@ def compress(
     effort 1 uses the network's distribution alone and is fastest; 2 to 9, all the same so far, learn the picture at
     hand as well. Decoding takes what encoding took.
     """
-    mode = container.MODES[image.mode]
-    variant = _TRANSPOSED if image.height > image.width else 0
-    model_id = container.short_id(model.manifest.model_id)
-    header = container.Header(image.width, image.height, image.mode, model_id, variant, effort=effort)
-    planes = image.pixels[..., : mode.colours].transpose(2, 0, 1)
+    header, planes = _header(image, model, effort), _planes(image)
 
     def work(box, report, worker):
         tile = _cut(planes, box)
         encoder = Encoder()
-        bits, _ = code_tile(model, encoder, _oriented(tile, variant), effort, worker, report)
+        bits, _ = code_tile(model, encoder, _oriented(tile, header.variant), effort, worker, report)
         pixels = tile.transpose(1, 2, 0)
         return container.Tile(encoder.finish(), container.pixels_crc(pixels)), bits
 
     results = _each_tile(work, header, model.threads, progress)
-    plane = alpha.encode(image.pixels[..., -1]) if mode.has_alpha else None
+    plane = alpha.encode(image.pixels[..., -1]) if container.MODES[image.mode].has_alpha else None
     return Compressed(container.pack(header, [tile for tile, _ in results], plane), sum(bits for _, bits in results))
 
 
@@ -92,6 +88,26 @@ def decompress(
     return Image(pixels, header.mode)
 
 
+def cost_map(
+    image: Image, model: Model, *, effort: int = container.EFFORT, progress: Progress | None = None
+) -> np.ndarray:
+    """Where the bits of `compress` go: -log2 of each subpixel's probability, float32 [H, W, C]; their sum is nll_bits.
+
+    C counts grey or colour channels: alpha is not coded with the model. Takes as long as compress.
+    """
+    header, planes = _header(image, model, effort), _planes(image)
+    costs = np.empty(planes.shape, np.float32)
+
+    def work(box, report, worker):
+        tile = _oriented(_cut(planes, box), header.variant)
+        spent = np.empty((len(tile), tile[0].size), np.float32)
+        code_tile(model, Encoder(), tile, effort, worker, report, spent)
+        _cut(costs, box)[:] = unorient(spent.reshape(tile.shape), header.variant)
+
+    _each_tile(work, header, model.threads, progress)
+    return costs.transpose(1, 2, 0)
+
+
 def code_tile(
     model: Model,
     coder: Encoder | Decoder,
@@ -99,11 +115,13 @@ def code_tile(
     effort: int = container.EFFORT,
     worker: Executor | None = None,
     report: Callable[[int], None] = lambda pixels: None,
+    costs: np.ndarray | None = None,
 ) -> tuple[float, np.ndarray]:
     """Runs one tile through a coder: returns the model's bits and the pixels, uint8 [C, H, W].
 
     `known` holds the true pixels for an Encoder; a Decoder overwrites every decision taken from it. Grey tiles (C = 1)
     are colour tiles whose other planes are copies that need no decisions. `worker` solves ahead on another thread.
+    `costs`, float32 [C, H * W], is filled with the bits of each value if it is given.
     """
     channels, height, width = known.shape
     schedule, tile = model.schedule(height, width), model.tile(height, width)
@@ -126,12 +144,15 @@ def code_tile(
         for k in range(3):
             bases = predictor.predict(level, k) if k else red
             if k < channels:
+                before = mixture.bits.copy()
                 values = _code_channel(coder, mixture, k, bases, known[k, at])
                 pixels[k, at] = values
+                if costs is not None:
+                    costs[k, at] = (mixture.bits - before)[: len(at)]
             predictor.put(level, k, values)
         tile.finish(level)
         report(len(at))
-    return float(mixture.bits[0]), pixels.reshape(channels, height, width)
+    return float(mixture.bits.sum()), pixels.reshape(channels, height, width)
 
 
 def _distribution(model: Model, height: int, width: int, rows: int, effort: int) -> Mixture:
@@ -152,6 +173,17 @@ def _code_channel(
     values = np.empty(len(known), np.uint8)
     mixture.learn(channel, bases, values)
     return values
+
+
+def _header(image: Image, model: Model, effort: int) -> container.Header:
+    variant = _TRANSPOSED if image.height > image.width else 0
+    model_id = container.short_id(model.manifest.model_id)
+    return container.Header(image.width, image.height, image.mode, model_id, variant, effort=effort)
+
+
+def _planes(image: Image) -> np.ndarray:
+    """What the model codes of an image: a view [C, H, W] without alpha."""
+    return image.pixels[..., : container.MODES[image.mode].colours].transpose(2, 0, 1)
 
 
 def _cut(planes: np.ndarray, box) -> np.ndarray:

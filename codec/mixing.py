@@ -300,7 +300,7 @@ def _update(
     for i in range(n):
         row, wanted = active[i], symbols[i] << 16
         frequency = frequencies[i]
-        bits[0] -= np.log2((frequency if symbols[i] else ONE - frequency) / ONE)
+        bits[row] -= np.log2((frequency if symbols[i] else ONE - frequency) / ONE)
         error = (wanted - (frequency >> 8)) * _FINAL_RATE
         for s in range(_SETS):
             weight = final[chosen[row, 2], s] + ((error * partial[row, s] + (1 << 23)) >> 24)

@@ -38,7 +38,7 @@ class Mixture:
         self._active = np.zeros(rows, np.int64)
         self._frequencies, self._symbols = np.zeros(rows, np.int32), np.zeros(rows, np.int32)
         self._residuals = np.zeros((2, rows), np.int64)
-        self.bits = np.zeros(1)  # -log2 of the probabilities used
+        self.bits = np.zeros(rows)  # -log2 of the probabilities used in each row so far, summed over levels
 
     def weigh(self, parameters: np.ndarray) -> None:
         """Starts a level: component weights from the logits. parameters int32 [n, 10 K]."""
@@ -194,7 +194,7 @@ def _decide(count, values, components, logistic, nodes, mass, active, frequencie
     for i in range(count):
         row, decision = active[i], symbols[i]
         node, part = nodes[row], mass[row]
-        bits[0] -= np.log2((frequencies[i] if decision else ONE - frequencies[i]) / ONE)
+        bits[row] -= np.log2((frequencies[i] if decision else ONE - frequencies[i]) / ONE)
         low = node[LOW]
         more = follow(node, decision)
         if node[LOW] != low:

@@ -20,6 +20,7 @@ from runtime.rules import COUPLING_UNIT, LOGIT_UNIT, MEAN_UNIT, SCALE_UNIT
 
 WEIGHT_LIMIT = 63  # 255 * 63 * 2 < 2^15: no 16-bit pair sum of older processors saturates
 ACTIVATION_LIMIT = 255
+RANGE = 0.8  # of the largest value seen: clipping the rare ones costs less than coarser steps (docs/compression.md)
 BOUND = 1 << 24  # float32 holds every integer up to here
 
 
@@ -114,7 +115,7 @@ def quantise(net: PhotoNet, pixels: torch.Tensor, bases: torch.Tensor) -> Intege
             raise QuantisationError(f"{name} holds numbers that are not finite: use an earlier checkpoint")
     stream, wide_range, head_range = calibrate(net, pixels, bases)
     step = _step(np.max(stream, axis=0))  # of the stream, per channel
-    exponents = tuple(int(np.ceil(np.log2(max((seen / step).max() / ACTIVATION_LIMIT, 2.0**-6)))) for seen in stream)
+    exponents = tuple(_exponent(RANGE * (seen / step).max() / ACTIVATION_LIMIT) for seen in stream)
     offsets, first_offsets = offsets_of(net.mask), offsets_of(net.first_mask)
     writers = [_first_layer(net, first_offsets, step)]
     wide = []
@@ -149,7 +150,12 @@ def quantise(net: PhotoNet, pixels: torch.Tensor, bases: torch.Tensor) -> Intege
 
 def _step(largest: np.ndarray) -> np.ndarray:
     """What one step of an 8-bit activation stands for; a channel that never fired in calibration gets range 1."""
-    return np.where(largest > 1e-3, largest, 1.0) / ACTIVATION_LIMIT
+    return np.where(largest > 1e-3, RANGE * largest, 1.0) / ACTIVATION_LIMIT
+
+
+def _exponent(share: float) -> int:
+    """The coarsest power of two that a stream using `share` of its steps may be divided by on entering a block."""
+    return int(np.ceil(np.log2(max(share, 2.0**-6)) - 1e-9))
 
 
 def _numpy(tensor: torch.Tensor) -> np.ndarray:

@@ -30,7 +30,7 @@ class PhotoConfig:
 @dataclass(frozen=True)
 class TrainConfig:
     """One run. Defaults train the shipped model."""
-    steps: int = 11000
+    steps: int = 8500
     batch: int = 8
     window: int = 64                    # side of the square windows cut from the crops
     crop: int = 192                     # side of the crops that the predictor sees as whole pictures

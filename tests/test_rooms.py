@@ -149,7 +149,7 @@ HELP = "from codec.cli import cli\ncli({arguments!r}, standalone_mode=False)\n"
 LOADED = f"print('loaded:', sorted(set({HEAVY!r}) & set(sys.modules)))"
 
 
-@pytest.mark.parametrize("command", [[], ["compress"], ["decompress"], ["info"], ["verify"], ["models"]])
+@pytest.mark.parametrize("command", [[], ["compress"], ["decompress"], ["info"], ["verify"], ["heatmap"], ["models"]])
 def test_help_loads_nothing_heavy(command):
     printed = python(HELP.format(arguments=[*command, "--help"]) + LOADED)
     assert printed.startswith("Usage:")

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import codec  # noqa: E402
-from codec import images, models  # noqa: E402
+from codec import container, images, models  # noqa: E402
 from codec.images import Image  # noqa: E402
 
 SUFFIXES = (".png", ".webp", ".bmp", ".ppm", ".pgm", ".tif", ".tiff")
@@ -52,11 +52,11 @@ class Mismatch(Exception):
     """A decoded image is not the original."""
 
 
-def ours(network: object) -> Coder:
+def ours(network: object, name: str, effort: int) -> Coder:
     def encode(image: Image) -> tuple[bytes, float | None]:
-        coded = codec.compress(image, network)
+        coded = codec.compress(image, network, effort=effort)
         return coded.data, float(coded.nll_bits)
-    return Coder(OURS, encode, lambda data: codec.decompress(data, network))
+    return Coder(name, encode, lambda data: codec.decompress(data, network))
 
 
 def peer(name: str, kind: str, **options: object) -> Coder:
@@ -224,7 +224,8 @@ def main() -> int:
     memory = peaks(max(given.paths, key=lambda path: path.stat().st_size), bundle, given.threads)
     network = load(bundle, given.threads)
     pictures = [(path.stem, images.read(path)) for path in given.paths]
-    coders = [ours(network), *peers(given.peers, given.threads)]
+    coders = [ours(network, OURS, container.EFFORT), ours(network, f"{OURS} --effort 1", 1),
+              *peers(given.peers, given.threads)]
     try:
         warm_up(coders, pictures[0][1])
         rows = run(coders, pictures)

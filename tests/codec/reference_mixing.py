@@ -1,0 +1,193 @@
+"""Lattice experts and mixing again, slowly: docs/format.md, the sections of these names, one number at a time.
+
+Python's integers of any length, so nothing can overflow; `//` and `>>` round down, as the format says. Distributions,
+centre and splits are those of reference_mixture.py.
+"""
+from dataclasses import dataclass
+
+from codec import tables
+from tests.codec.reference_mixture import GROWTH, STEPS, Position, limited, splits
+
+SQUASH, STRETCH = tables.SQUASH.tolist(), tables.STRETCH.tolist()
+ERROR_CLASS, RATE = tables.ERROR_CLASS.tolist(), tables.RATE.tolist()
+REACH = (6, 10, 20, 36, 40)                                 # half of the window, by class
+LATTICE_RATES = (2048, 2048, 31)
+START = (39321, 6553, 6553, 13107, 0)
+
+
+class Table(dict):
+    """What belongs to a context: start(context) until it is first changed."""
+
+    def __init__(self, start):
+        super().__init__()
+        self.start = start
+
+    def __missing__(self, context):
+        self[context] = self.start(context)
+        return self[context]
+
+
+class State:
+    """What a tile has taught so far. It begins as the format says; a test may put other starts into its tables."""
+
+    def __init__(self):
+        self.came = Table(lambda context: 0)                # N of (stage, given, given, v) in 2^-10
+        self.expected = Table(lambda context: 0)            # E of the same
+        self.error = {}                                     # (plane, r, c): |64 x - M|
+        self.weights = Table(lambda context: list(START))   # w_0 of (0, k, z, kind), w_1 of (1, k, z, step, class)
+        self.visits = Table(lambda context: 0)              # of the same
+        self.final = Table(lambda context: [32768, 32768])  # f of (k, z, step)
+
+
+@dataclass
+class Decision:
+    """One decision on a value's way: what the experts say, which vectors it belongs to, and the truth."""
+
+    inputs: list[int]
+    vectors: list[tuple]                                    # contexts of w_0 and w_1
+    final: tuple                                            # context of f
+    truth: int
+
+
+def lattice_contexts(k: int, before: list[int], v: int) -> list[tuple]:
+    """Where N and E of value v are found, for stages 0, 1, 2."""
+    red = before[0] if k > 0 else 0
+    green = before[1] if k == 2 else 0
+    return [(0, k, red, v), (1, k, green, v), (2, red, green, v)]
+
+
+class Plane:
+    """One plane of one position, opened: the experts' distribution functions P[0..3][v], v = 0 .. 256, and q[0..3][v].
+
+    before: the position's values of the planes already known.
+    """
+
+    def __init__(self, state: State, position: Position, k: int, before: list[int]):
+        self.k, self.before, self.position = k, before, position
+        self.z = sum(position.deviation > limit for limit in (96, 192, 384, 768))
+        self.centre = limited((position.mean >> 6) + 1, 1, 255)
+        self.low, self.high = max(0, self.centre - REACH[self.z]), min(256, self.centre + REACH[self.z])
+        network = [position.mass(v) >> 13 for v in range(257)]
+        self.P = [network]
+        self.q = [{v: network[v + 1] - network[v] for v in range(self.low, self.high)}]
+        mass = sum(self.q[0].values())
+        for stage in range(3):
+            self.q.append(self.corrected(state, stage, mass))
+            self.P.append(self.distribution(network, self.q[-1]))
+
+    def corrected(self, state: State, stage: int, mass: int) -> dict[int, int]:
+        """q of the next stage: q (N + rate) / (E + rate), brought back to its mass."""
+        t = dict(self.q[stage])
+        if stage < 2 or self.k == 2:
+            for v in t:
+                context = lattice_contexts(self.k, self.before, v)[stage]
+                came = state.came[context] + LATTICE_RATES[stage]
+                expected = state.expected[context] + LATTICE_RATES[stage]
+                t[v] = t[v] * min(came, expected << 10) // expected
+        a = (mass << 20) // max(sum(t.values()), 1)
+        return {v: ((t[v] * a) >> 20) + 1 for v in t}
+
+    def distribution(self, network: list[int], q: dict[int, int]) -> list[int]:
+        """The network's outside the window, q's share of the window's mass inside."""
+        P, below, window = list(network), 0, network[self.high] - network[self.low]
+        for v in range(self.low + 1, self.high):
+            below += q[v - 1]
+            P[v] = network[self.low] + window * below // sum(q.values())
+        return P
+
+    def decisions(self, value: int, error_class: int):
+        """Every decision on the way to a value."""
+        k, z, way = self.k, self.z, list(splits(value, self.position.mean, self.position.deviation))
+        for (low, split, high, upper, truth), (kind, step) in zip(way, self.kinds(value, way)):
+            inputs = []
+            for P in self.P:
+                part = P[high] - P[split] if upper else P[split] - P[low]
+                p = limited((part << 16) // max(P[high] - P[low], 1), 16, 65520)
+                inputs.append(STRETCH[p >> 4])
+            vectors = [(0, k, z, kind), (1, k, z, step, error_class)]
+            yield Decision(inputs + [77], vectors, (k, z, step), truth)
+
+    def kinds(self, value: int, way: list[tuple]):
+        """(kind, step) of every decision on this way to a value."""
+        yield 0, 0
+        side = int(value >= self.centre)
+        size = 256 - self.centre if side else self.centre
+        climbing = True
+        for j, (low, _, high, _, truth) in enumerate(way[1:]):
+            climbing = climbing and STEPS[self.z] * GROWTH[j] < size
+            if climbing:
+                yield 1 + 16 * side + j, 1 + min(j, 7)
+                climbing = truth == 1
+            else:
+                n = high - low
+                yield 33 + 16 * side + min(n, 15), 9 if n == 2 else 10 if n <= 4 else 11
+
+    def learn(self, state: State, value: int) -> None:
+        for stage in range(3 if self.k == 2 else 2):
+            for v in range(self.low, self.high):
+                state.expected[lattice_contexts(self.k, self.before, v)[stage]] += self.q[stage][v] >> 14
+            state.came[lattice_contexts(self.k, self.before, value)[stage]] += 1024
+
+
+def error_class(state: State, k: int, r: int, c: int, width: int) -> int:
+    def e(dr, dc):
+        return state.error.get((k, r + dr, min(c + dc, width - 1)), 256)
+
+    nearby = (2 * e(0, -1) + 2 * e(-1, 0) + e(-1, 1) + e(-1, -1) + e(0, -2) + e(-2, 0)) >> 3
+    return ERROR_CLASS[min(nearby >> 2, 2047)]
+
+
+def estimate(state: State, decision: Decision) -> tuple[list[int], int]:
+    """y_0 and y_1, and the probability of 1 out of 2^16."""
+    y = [limited((sum(w * x for w, x in zip(state.weights[vector], decision.inputs)) + 2**15) >> 16, -2047, 2047)
+         for vector in decision.vectors]
+    total = sum(f * part for f, part in zip(state.final[decision.final], y))
+    return y, limited(SQUASH[limited((total + 2**15) >> 16, -2047, 2047) + 2047], 16, 65520)
+
+
+def learn(state: State, decision: Decision, y: list[int], p: int) -> None:
+    def moved(weight, step):
+        return limited(weight + ((step + 2**23) >> 24), -(2**20), 2**20)
+
+    d, f = decision.truth << 16, state.final[decision.final]
+    for i in range(2):
+        f[i] = moved(f[i], (d - p) * 131 * y[i])
+    for part, vector in zip(y, decision.vectors):
+        error = (d - SQUASH[part + 2047]) * RATE[min(state.visits[vector], 1023)]
+        state.visits[vector] += 1
+        state.weights[vector] = [moved(w, error * x) for w, x in zip(state.weights[vector], decision.inputs)]
+
+
+def code_round(state: State, decisions: list[Decision]) -> tuple[list[int], list[int]]:
+    """(frequencies of 1 out of 2^24, decisions) of a round: first all probabilities, then the learning, in order."""
+    estimates = [estimate(state, decision) for decision in decisions]
+    for decision, (y, p) in zip(decisions, estimates):
+        learn(state, decision, y, p)
+    return [256 * p for _, p in estimates], [decision.truth for decision in decisions]
+
+
+def code_tile(parameters, bases, values, mixture_tables: dict, state: State | None = None, look=lambda plane: None):
+    """The rounds of every level and plane: a list of (frequencies, decisions) for each.
+
+    parameters int32 [H, W, 10 K]; bases int [3, H, W]; values uint8 [C, H, W], C = 1 or 3. `look` sees every Plane.
+    """
+    state = state or State()
+    planes, height, width = values.shape
+    x, bases, found = values.tolist(), bases.tolist(), []
+    for t in range(width + 2 * (height - 1)):
+        places = [(r, t - 2 * r) for r in range(height) if 0 <= t - 2 * r < width]
+        positions = [Position(parameters[place], mixture_tables) for place in places]
+        for k in range(planes):
+            opened, ways = [], []
+            for (r, c), position in zip(places, positions):
+                position.open(bases[k][r][c])
+                opened.append(Plane(state, position, k, [x[p][r][c] for p in range(k)]))
+                look(opened[-1])
+                ways.append(list(opened[-1].decisions(x[k][r][c], error_class(state, k, r, c, width))))
+            longest = max(map(len, ways), default=0)
+            found.append([code_round(state, [way[i] for way in ways if i < len(way)]) for i in range(longest)])
+            for (r, c), position, plane in zip(places, positions, opened):
+                plane.learn(state, x[k][r][c])
+                state.error[k, r, c] = abs(64 * x[k][r][c] - position.mean)
+                position.learn(x[k][r][c], bases[k][r][c])
+    return found
