@@ -126,7 +126,7 @@ def code_tile(
     channels, height, width = known.shape
     schedule, tile = model.schedule(height, width), model.tile(height, width)
     predictor, network = tile.predictor, model.network.start(schedule)
-    mixture = _distribution(model, height, width, int(np.diff(schedule.starts).max()), effort)
+    mixture = _distribution(model, height, width, int(np.diff(schedule.starts).max()), effort, worker)
     known, pixels = known.reshape(channels, -1), np.empty((channels, height * width), np.uint8)
 
     def solve_rest(level: int) -> None:
@@ -155,11 +155,11 @@ def code_tile(
     return float(mixture.bits.sum()), pixels.reshape(channels, height, width)
 
 
-def _distribution(model: Model, height: int, width: int, rows: int, effort: int) -> Mixture:
+def _distribution(model: Model, height: int, width: int, rows: int, effort: int, worker: Executor | None) -> Mixture:
     """What gives the decisions' probabilities at an effort."""
     if effort < 2:
         return Mixture(rows, model.manifest.components, model.tables)
-    return Mixing(height, width, rows, model.manifest.components, model.tables)
+    return Mixing(height, width, rows, model.manifest.components, model.tables, worker)
 
 
 def _code_channel(

@@ -12,7 +12,7 @@ import numpy as np
 from runtime.kernels import kernel
 
 STAGES = 3
-WINDOW = 80
+WINDOW = 28
 PROBABILITY_BITS = 24
 _COUNT_BITS = 10
 _RATES = (2 << _COUNT_BITS, 2 << _COUNT_BITS, 31)  # 2, 2, 0.03: how soon an expert believes its counts

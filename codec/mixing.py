@@ -6,6 +6,8 @@ sums of two context sets are mixed once more. All positions of a level get their
 coder runs, then the state learns from all of them in order. Integers throughout; both sides do the same.
 """
 
+from concurrent.futures import Executor
+
 import numpy as np
 
 from runtime.kernels import kernel
@@ -27,14 +29,27 @@ _LIMIT = 2047  # stretched probabilities stay within +-8
 _WEIGHT_LIMIT = 1 << 20  # weights stay within +-16; a sum of products stays below 2^35
 _FINAL_RATE = 131  # 0.002 / 256 in 2^-24
 _FIRST_ERROR = 256  # absolute error of the network's mean where none is known, 1/64 grey level
+_WORTH_SHARING = 64  # rows of a level from which on two threads prepare them sooner than one
 _UNIT_SHIFT = 13  # mixture masses (2^37) to lattice masses (2^24)
 
 
 class Mixing(Mixture):
-    """A Mixture whose decisions are mixed with what the tile has taught so far; same calls, levels in order from 0."""
+    """A Mixture whose decisions are mixed with what the tile has taught so far; same calls, levels in order from 0.
 
-    def __init__(self, height: int, width: int, rows: int, components: int, tables: dict[str, np.ndarray]):
+    `worker` prepares half of a level's rows on another thread; no row's result depends on who computes it.
+    """
+
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        rows: int,
+        components: int,
+        tables: dict[str, np.ndarray],
+        worker: Executor | None = None,
+    ):
         super().__init__(rows, components, tables)
+        self._worker = worker
         self._height, self._width, self._level = height, width, -1
         self._lattice = Lattice().arrays
         self._errors = np.full((3, height + 2, width + 4), _FIRST_ERROR, np.int32)
@@ -64,11 +79,11 @@ class Mixing(Mixture):
     def open(self, channel: int, bases: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         super().open(channel, bases, values)
         n, self._channel = len(bases), channel
-        _prepare(
+        share = n // 2 if self._worker and n >= _WORTH_SHARING else 0
+        part = (
             channel,
             self._level,
             self._first,
-            n,
             self._components,
             self._tables[3],
             self._nodes,
@@ -83,6 +98,10 @@ class Mixing(Mixture):
             self._error_classes,
             *self._lattice,
         )
+        ahead = self._worker.submit(_prepare, 0, share, *part) if share else None
+        _prepare(share, n, *part)
+        if ahead:
+            ahead.result()
         _estimate(channel, n, *self._mixing())
         return self._frequencies[:n], self._symbols[:n]
 
@@ -154,10 +173,11 @@ class Mixing(Mixture):
 
 @kernel
 def _prepare(
+    start,
+    end,
     channel,
     level,
     first,
-    n,
     components,
     logistic,
     nodes,
@@ -175,8 +195,8 @@ def _prepare(
     pair_counts,
     pair_expected,
 ):
-    """Opens a channel: error class, window and lattice experts of every row, and the masses of its first decision."""
-    for row in range(n):
+    """Opens a channel for rows start to end - 1: error class, window, lattice experts, masses of the first decision."""
+    for row in range(start, end):
         component, node = components[row], nodes[row]
         mean, weights = 0, 0
         for j in range(len(component)):
@@ -193,7 +213,7 @@ def _prepare(
             + errors[y - 2, x]
         ) >> 3
         classes[row] = ERROR_CLASS[min(nearby >> 2, len(ERROR_CLASS) - 1)]
-        reach = (6, 10, 20, 36, 40)[node[LADDER_CLASS]]
+        reach = (6, 10, 12, 14, 14)[node[LADDER_CLASS]]
         low, high = max(0, node[SPLIT] - reach), min(256, node[SPLIT] + reach)
         bounds[row, 0], bounds[row, 1] = low, high
         line = network[row]

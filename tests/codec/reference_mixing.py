@@ -10,7 +10,7 @@ from tests.codec.reference_mixture import GROWTH, STEPS, Position, limited, spli
 
 SQUASH, STRETCH = tables.SQUASH.tolist(), tables.STRETCH.tolist()
 ERROR_CLASS, RATE = tables.ERROR_CLASS.tolist(), tables.RATE.tolist()
-REACH = (6, 10, 20, 36, 40)                                 # half of the window, by class
+REACH = (6, 10, 12, 14, 14)                                 # half of the window, by class
 LATTICE_RATES = (2048, 2048, 31)
 START = (39321, 6553, 6553, 13107, 0)
 
@@ -56,6 +56,15 @@ def lattice_contexts(k: int, before: list[int], v: int) -> list[tuple]:
     return [(0, k, red, v), (1, k, green, v), (2, red, green, v)]
 
 
+def corrected(q: dict[int, int], rates: dict[int, tuple[int, int]], mass: int) -> dict[int, int]:
+    """q (N + rate) / (E + rate), brought back to its mass; rates: (N + rate, E + rate) of the values it is for."""
+    t = dict(q)
+    for v, (came, expected) in rates.items():
+        t[v] = q[v] * min(came, expected << 10) // expected
+    a = (mass << 20) // max(sum(t.values()), 1)
+    return {v: ((t[v] * a) >> 20) + 1 for v in t}
+
+
 class Plane:
     """One plane of one position, opened: the experts' distribution functions P[0..3][v], v = 0 .. 256, and q[0..3][v].
 
@@ -76,16 +85,12 @@ class Plane:
             self.P.append(self.distribution(network, self.q[-1]))
 
     def corrected(self, state: State, stage: int, mass: int) -> dict[int, int]:
-        """q of the next stage: q (N + rate) / (E + rate), brought back to its mass."""
-        t = dict(self.q[stage])
-        if stage < 2 or self.k == 2:
-            for v in t:
-                context = lattice_contexts(self.k, self.before, v)[stage]
-                came = state.came[context] + LATTICE_RATES[stage]
-                expected = state.expected[context] + LATTICE_RATES[stage]
-                t[v] = t[v] * min(came, expected << 10) // expected
-        a = (mass << 20) // max(sum(t.values()), 1)
-        return {v: ((t[v] * a) >> 20) + 1 for v in t}
+        """q of the next stage."""
+        rates = {}
+        for v in self.q[stage] if stage < 2 or self.k == 2 else ():
+            context = lattice_contexts(self.k, self.before, v)[stage]
+            rates[v] = state.came[context] + LATTICE_RATES[stage], state.expected[context] + LATTICE_RATES[stage]
+        return corrected(self.q[stage], rates, mass)
 
     def distribution(self, network: list[int], q: dict[int, int]) -> list[int]:
         """The network's outside the window, q's share of the window's mass inside."""
