@@ -6,7 +6,7 @@ Tiles have states, payloads and checksums of their own, so several run side by s
 """
 
 from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, Executor, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from threading import Event, Lock
 
@@ -44,10 +44,10 @@ def compress(
     """
     header, planes = _header(image, model, effort), _planes(image)
 
-    def work(box, report, worker):
+    def work(box, report):
         tile = _cut(planes, box)
         encoder = Encoder()
-        bits, _ = code_tile(model, encoder, _oriented(tile, header.variant), effort, worker, report)
+        bits, _ = code_tile(model, encoder, _oriented(tile, header.variant), effort, report)
         pixels = tile.transpose(1, 2, 0)
         return container.Tile(encoder.finish(), container.pixels_crc(pixels)), bits
 
@@ -71,10 +71,10 @@ def decompress(
     pixels = np.empty((header.height, header.width, mode.channels), np.uint8)
     stored = dict(zip(header.boxes, parsed.tiles))
 
-    def work(box, report, worker):
+    def work(box, report):
         shape = (box.width, box.height) if header.variant & _TRANSPOSED else (box.height, box.width)
         empty = np.broadcast_to(np.uint8(0), (mode.colours, *shape))
-        _, planes = code_tile(model, Decoder(stored[box].payload), empty, header.effort, worker, report)
+        _, planes = code_tile(model, Decoder(stored[box].payload), empty, header.effort, report)
         tile = unorient(planes, header.variant).transpose(1, 2, 0)
         if container.pixels_crc(tile) != stored[box].pixels_crc:
             raise DamagedFile(
@@ -98,10 +98,10 @@ def cost_map(
     header, planes = _header(image, model, effort), _planes(image)
     costs = np.empty(planes.shape, np.float32)
 
-    def work(box, report, worker):
+    def work(box, report):
         tile = _oriented(_cut(planes, box), header.variant)
         spent = np.empty((len(tile), tile[0].size), np.float32)
-        code_tile(model, Encoder(), tile, effort, worker, report, spent)
+        code_tile(model, Encoder(), tile, effort, report, spent)
         _cut(costs, box)[:] = unorient(spent.reshape(tile.shape), header.variant)
 
     _each_tile(work, header, model.threads, progress)
@@ -113,34 +113,27 @@ def code_tile(
     coder: Encoder | Decoder,
     known: np.ndarray,
     effort: int = container.EFFORT,
-    worker: Executor | None = None,
     report: Callable[[int], None] = lambda pixels: None,
     costs: np.ndarray | None = None,
 ) -> tuple[float, np.ndarray]:
     """Runs one tile through a coder: returns the model's bits and the pixels, uint8 [C, H, W].
 
     `known` holds the true pixels for an Encoder; a Decoder overwrites every decision taken from it. Grey tiles (C = 1)
-    are colour tiles whose other planes are copies that need no decisions. `worker` solves ahead on another thread.
+    are colour tiles whose other planes are copies that need no decisions.
     `costs`, float32 [C, H * W], is filled with the bits of each value if it is given.
     """
     channels, height, width = known.shape
     schedule, tile = model.schedule(height, width), model.tile(height, width)
     predictor, network = tile.predictor, model.network.start(schedule)
-    mixture = _distribution(model, height, width, int(np.diff(schedule.starts).max()), effort, worker)
+    mixture = _distribution(model, height, width, int(np.diff(schedule.starts).max()), effort)
     known, pixels = known.reshape(channels, -1), np.empty((channels, height * width), np.uint8)
-
-    def solve_rest(level: int) -> None:
-        predictor.solve(level, 1)
-        predictor.solve(level, 2)
 
     for level in range(schedule.steps):
         at = schedule.positions[schedule.starts[level] : schedule.starts[level + 1]]
-        predictor.solve(level, 0)
+        for k in range(3):
+            predictor.solve(level, k)
         red = predictor.predict(level, 0)
-        ahead = worker.submit(solve_rest, level) if worker else solve_rest(level)
         mixture.weigh(network.step(level, tile.inputs(level)))
-        if ahead:
-            ahead.result()
         for k in range(3):
             bases = predictor.predict(level, k) if k else red
             if k < channels:
@@ -155,11 +148,11 @@ def code_tile(
     return float(mixture.bits.sum()), pixels.reshape(channels, height, width)
 
 
-def _distribution(model: Model, height: int, width: int, rows: int, effort: int, worker: Executor | None) -> Mixture:
+def _distribution(model: Model, height: int, width: int, rows: int, effort: int) -> Mixture:
     """What gives the decisions' probabilities at an effort."""
     if effort < 2:
         return Mixture(rows, model.manifest.components, model.tables)
-    return Mixing(height, width, rows, model.manifest.components, model.tables, worker)
+    return Mixing(height, width, rows, model.manifest.components, model.tables)
 
 
 def _code_channel(
@@ -195,7 +188,7 @@ def _oriented(tile: np.ndarray, variant: int) -> np.ndarray:
 
 
 def _each_tile(work, header: container.Header, threads: int, progress: Progress | None) -> list:
-    """work(box, report, worker) for every tile, in order of the file; several tiles at once where there are several."""
+    """work(box, report) for every tile, in order of the file; several tiles at once where there are several."""
     done, lock, stop, total = 0, Lock(), Event(), header.width * header.height
 
     def report(pixels: int) -> None:
@@ -207,12 +200,10 @@ def _each_tile(work, header: container.Header, threads: int, progress: Progress 
             if progress:
                 progress(done, total)
 
-    if threads < 2:
-        return [work(box, report, None) for box in header.boxes]
+    if threads < 2 or len(header.boxes) == 1:
+        return [work(box, report) for box in header.boxes]
     with ThreadPoolExecutor(threads) as pool:
-        if len(header.boxes) == 1:
-            return [work(header.boxes[0], report, pool)]
-        futures = [pool.submit(work, box, report, None) for box in header.boxes]
+        futures = [pool.submit(work, box, report) for box in header.boxes]
         try:
             ended, _ = wait(futures, return_when=FIRST_EXCEPTION)
             for future in ended:

@@ -6,8 +6,6 @@ sums of two context sets are mixed once more. All positions of a level get their
 coder runs, then the state learns from all of them in order. Integers throughout; both sides do the same.
 """
 
-from concurrent.futures import Executor
-
 import numpy as np
 
 from runtime.kernels import kernel
@@ -29,27 +27,14 @@ _LIMIT = 2047  # stretched probabilities stay within +-8
 _WEIGHT_LIMIT = 1 << 20  # weights stay within +-16; a sum of products stays below 2^35
 _FINAL_RATE = 131  # 0.002 / 256 in 2^-24
 _FIRST_ERROR = 256  # absolute error of the network's mean where none is known, 1/64 grey level
-_WORTH_SHARING = 64  # rows of a level from which on two threads prepare them sooner than one
 _UNIT_SHIFT = 13  # mixture masses (2^37) to lattice masses (2^24)
 
 
 class Mixing(Mixture):
-    """A Mixture whose decisions are mixed with what the tile has taught so far; same calls, levels in order from 0.
+    """A Mixture whose decisions are mixed with what the tile has taught so far; same calls, levels in order from 0."""
 
-    `worker` prepares half of a level's rows on another thread; no row's result depends on who computes it.
-    """
-
-    def __init__(
-        self,
-        height: int,
-        width: int,
-        rows: int,
-        components: int,
-        tables: dict[str, np.ndarray],
-        worker: Executor | None = None,
-    ):
+    def __init__(self, height: int, width: int, rows: int, components: int, tables: dict[str, np.ndarray]):
         super().__init__(rows, components, tables)
-        self._worker = worker
         self._height, self._width, self._level = height, width, -1
         self._lattice = Lattice().arrays
         self._errors = np.full((3, height + 2, width + 4), _FIRST_ERROR, np.int32)
@@ -79,8 +64,8 @@ class Mixing(Mixture):
     def open(self, channel: int, bases: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         super().open(channel, bases, values)
         n, self._channel = len(bases), channel
-        share = n // 2 if self._worker and n >= _WORTH_SHARING else 0
-        part = (
+        _prepare(
+            n,
             channel,
             self._level,
             self._first,
@@ -98,10 +83,6 @@ class Mixing(Mixture):
             self._error_classes,
             *self._lattice,
         )
-        ahead = self._worker.submit(_prepare, 0, share, *part) if share else None
-        _prepare(share, n, *part)
-        if ahead:
-            ahead.result()
         _estimate(channel, n, *self._mixing())
         return self._frequencies[:n], self._symbols[:n]
 
@@ -173,8 +154,7 @@ class Mixing(Mixture):
 
 @kernel
 def _prepare(
-    start,
-    end,
+    n,
     channel,
     level,
     first,
@@ -195,8 +175,8 @@ def _prepare(
     pair_counts,
     pair_expected,
 ):
-    """Opens a channel for rows start to end - 1: error class, window, lattice experts, masses of the first decision."""
-    for row in range(start, end):
+    """Opens a channel of n rows: error class, window, lattice experts, masses of the first decision."""
+    for row in range(n):
         component, node = components[row], nodes[row]
         mean, weights = 0, 0
         for j in range(len(component)):

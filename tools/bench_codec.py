@@ -224,7 +224,7 @@ def main() -> int:
     memory = peaks(max(given.paths, key=lambda path: path.stat().st_size), bundle, given.threads)
     network = load(bundle, given.threads)
     pictures = [(path.stem, images.read(path)) for path in given.paths]
-    coders = [ours(network, OURS, container.EFFORT), ours(network, f"{OURS} --effort 1", 1),
+    coders = [ours(network, OURS, container.EFFORT), ours(network, f"{OURS} --effort 5", 5),
               *peers(given.peers, given.threads)]
     try:
         warm_up(coders, pictures[0][1])

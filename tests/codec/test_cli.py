@@ -175,7 +175,7 @@ def test_compress_json(folder):
             "nll_bits": 144.0,
             "model": "photo",
             "order": "wavefront",
-            "effort": 5,
+            "effort": 1,
         }
     ]
 

@@ -121,7 +121,7 @@ def test_equals_the_reference_over_a_tile(tiny_model, monkeypatch, name, channel
     _, height, width = values.shape
     made, coder = [], Spy()
     monkeypatch.setattr(codec, "Mixing", lambda *arguments: made.append(Watched(*arguments)) or made[-1])
-    codec.code_tile(tiny_model, coder, values, container.EFFORT)
+    codec.code_tile(tiny_model, coder, values, 5)
     (state,) = made
 
     parameters = np.zeros((height, width, 10 * tiny_model.manifest.components), np.int32)
@@ -430,12 +430,12 @@ def golden_tile(name: str):
 
 
 GOLDEN = {
-    "smooth": ("bf0ad250d9866b41d4ebd91d8b236d3353b7d55074ab861631f41cae3606ed7d", 904,
-               "3dc6ac278b4d140931c3a8022d825993b1c1f39a560c6930f12270962e1411e8"),
-    "colours": ("5359ea1f08aebe9ce7dc801fc224273c81af1ab34689a2838093d4f02fdc2970", 220,
-                "c575219b16406138a0567229cb3616fec67d2e52507487a3d1407ab531469487"),
-    "noise": ("12ea44a3c93b75da4e92c52e79be20c70041078e7ec876ae73a24436ef3e1bb6", 912,
-              "91afe6b3918d6f0ea467bb560826521cb5d86691d7b140017e8a06f0fd95ada5"),
+    "smooth": ("76bf39b9e6398ccec5022b1806585754ffdeb64a9bd41390a858adf68ef96b4f", 904,
+               "67e96d6c9db43067b561188c3636c501b6e661bf621458b7b2fb60eaaa5758c3"),
+    "colours": ("cd762b15ae4933c35f66720b2b1ae4ede638579c17c8915af12f81a8f08ea5c4", 244,
+                "c6ba9ef09147d02d4e742a750f5498e6904b49ae9aa087a495f9557d9a563396"),
+    "noise": ("68a9290a12de304d3dfc4421ffa7af4da6f2e9b70f2e0c781b379da875b5f2ff", 912,
+              "91df4018915f08e5ac595a5101d4357988384e7392a20d77d848ac192adc23a8"),
 }
 
 

@@ -7,13 +7,13 @@ from PIL import Image as Pillow
 
 import codec
 import runtime
-from codec import container, images, models
+from codec import images, models
 from codec.codec import compress, decompress
 from codec.errors import ModelNotFound
 from codec.images import Image
 from tests.pictures import KINDS
 
-ALONE, DEFAULT = 1, container.EFFORT        # the network alone, and with all that is learned from the picture
+ALONE, DEFAULT = 1, 5        # the network alone, and with all that is learned from the picture
 OCTAVES = ((64, 36), (32, 22), (16, 13), (8, 7), (4, 4), (2, 2))        # size of a cell in pixels, grey levels
 
 
