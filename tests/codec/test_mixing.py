@@ -28,6 +28,7 @@ from tests.pictures import checker, constant, lines, noise, photograph, ramp, tw
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = distribution_tables()
 INT32 = np.iinfo(np.int32)
+EFFORT = 5                                  # any from 2 on
 WEIGHTS = 1 << 20                           # the limit of a weight's size
 COUNTS = 1 << 30                            # that of a count, by its bound in codec/lattice.py
 
@@ -121,7 +122,7 @@ def test_equals_the_reference_over_a_tile(tiny_model, monkeypatch, name, channel
     _, height, width = values.shape
     made, coder = [], Spy()
     monkeypatch.setattr(codec, "Mixing", lambda *arguments: made.append(Watched(*arguments)) or made[-1])
-    codec.code_tile(tiny_model, coder, values, 5)
+    codec.code_tile(tiny_model, coder, values, EFFORT)
     (state,) = made
 
     parameters = np.zeros((height, width, 10 * tiny_model.manifest.components), np.int32)
@@ -137,13 +138,18 @@ def test_equals_the_reference_over_a_tile(tiny_model, monkeypatch, name, channel
     same_state(state, told)
 
 
-def test_threads_give_the_same_file(tiny_model, monkeypatch):
-    """However few rows a level has, shared between threads or not."""
-    picture = Image(photograph(12, 40).transpose(1, 2, 0).copy(), "RGB")
-    alone = codec.compress(picture, tiny_model)
-    monkeypatch.setattr(mixing, "_WORTH_SHARING", 2, raising=False)
-    for threads in (2, 3):
-        assert codec.compress(picture, replace(tiny_model, threads=threads)) == alone
+def test_every_tile_learns_for_itself(tiny_model, monkeypatch):
+    """The same payloads from any number of threads, and those of the tiles alone as pictures."""
+    monkeypatch.setattr(container.Header.__init__, "__defaults__", (0, 16, 0))
+    assert container.Header(40, 33, "RGB", bytes(16)).tile_count == 9
+    pixels = photograph(32, 48).transpose(1, 2, 0).copy()
+    coded = [codec.compress(Image(pixels, "RGB"), replace(tiny_model, threads=n), effort=EFFORT) for n in (1, 2, 3)]
+    assert coded[0] == coded[1] == coded[2]
+    for threads in (1, 2):
+        decoded = codec.decompress(coded[0].data, replace(tiny_model, threads=threads))
+        np.testing.assert_array_equal(decoded.pixels, pixels)
+    alone = codec.compress(Image(pixels[16:, 16:32].copy(), "RGB"), tiny_model, effort=EFFORT)
+    assert container.unpack(alone.data).tiles[0] == container.unpack(coded[0].data).tiles[4]
 
 
 # State: where the compiled code keeps what the reference keeps by context.
@@ -294,7 +300,7 @@ def test_experts_equal_the_reference_for_any_counts(channel, low, values):
 
 def test_it_learns_what_the_network_does_not_know():
     """Grey in four values, all alike to the network: 2 bits a pixel, where the network takes 20."""
-    values = np.random.default_rng(4).choice(np.array([45, 52, 70, 71], np.uint8), (1, 60, 60)).repeat(3, 0)
+    values = np.random.default_rng(4).choice(np.array([49, 55, 66, 67], np.uint8), (1, 60, 60)).repeat(3, 0)
     parameters, bases = np.zeros((60, 60, 10), np.int32), np.full(values.shape, 60 * 64, np.int32)
     parameters[..., 4:7] = 100                                      # a scale of 23 grey levels, all along
     learned, alone = mixing_for(60, 60, 1), Mixture(60, 1, TABLES)

@@ -108,7 +108,9 @@ from codec.codec import compress
 from codec.images import Image
 model = runtime.load(sys.argv[1], threads=int(sys.argv[2]), products=sys.argv[3])
 pixels = (np.add.outer(np.arange(40) * 5, np.arange(60) * 3)[..., None] + [0, 9, 40] + np.arange(60)[:, None] % 7) % 256
-print(hashlib.sha256(compress(Image(pixels.astype(np.uint8), "RGB"), model).data).hexdigest())
+for effort in (1, 5):
+    coded = compress(Image(pixels.astype(np.uint8), "RGB"), model, effort=effort)
+    print(hashlib.sha256(coded.data).hexdigest())
 """
 
 
@@ -131,13 +133,14 @@ def test_the_same_bytes_when_compiled_for_an_old_processor(tiny_bundle, tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("effort", EFFORTS)
 @pytest.mark.parametrize("size", [(640, 480), (1100, 900)], ids=str)
-def test_large_pictures(tiny_model, size):
+def test_large_pictures(tiny_model, size, effort):
     """1100 x 900 is two tiles: their index costs 96 bits more than a single one's."""
     picture = image(photograph(*size, seed=2))
-    coded = compress(picture, replace(tiny_model, threads=2))
+    coded = compress(picture, replace(tiny_model, threads=2), effort=effort)
     assert 8 * len(coded.data) <= 1.001 * coded.nll_bits + 512
-    assert coded == compress(picture, tiny_model)
+    assert coded == compress(picture, tiny_model, effort=effort)
     assert picture.difference(decompress(coded.data, replace(tiny_model, threads=3))) is None
 
 
