@@ -137,7 +137,7 @@ def code_tile(
         for k in range(3):
             bases = predictor.predict(level, k) if k else red
             if k < channels:
-                before = mixture.bits.copy()
+                before = None if costs is None else mixture.bits.copy()
                 values = _code_channel(coder, mixture, k, bases, known[k, at])
                 pixels[k, at] = values
                 if costs is not None:
