@@ -39,11 +39,10 @@ def log_bin(residual: Tensor, value: Tensor, mean: Tensor, log_scale: Tensor) ->
     """
     inverse = torch.exp(-log_scale)
     centred = residual - mean
-    upper, lower, middle = inverse * (centred + 0.5), inverse * (centred - 0.5), inverse * centred
-    mass = torch.sigmoid(upper) - torch.sigmoid(lower)
-    thin = middle - log_scale - 2 * F.softplus(middle)          # density x bin width where the difference cancels
-    inside = torch.where(mass > 1e-5, torch.log(mass.clamp(min=1e-12)), thin)
-    return torch.where(value < 0.5, upper - F.softplus(upper), torch.where(value > 254.5, -F.softplus(lower), inside))
+    upper, lower = inverse * (centred + 0.5), inverse * (centred - 0.5)
+    above, below = upper - F.softplus(upper), -F.softplus(lower)        # logs of the two tails' complements
+    inside = above + below + torch.log(-torch.expm1(-inverse))          # sigmoid(u) - sigmoid(l), nothing cancels
+    return torch.where(value < 0.5, above, torch.where(value > 254.5, below, inside))
 
 
 def nll(pixels: Tensor, bases: Tensor, parameters: Tensor) -> Tensor:

@@ -33,11 +33,9 @@ def slow_bin(value, base, mean, log_scale):
         return below(0.5)
     if value == 255:
         return above(254.5)
-    mass = below(value + 0.5) - below(value - 0.5)
-    if mass > 1e-5:
-        return mass
-    z = (value - base - mean) / scale                       # a thin tail: density times the bin's width
-    return math.exp(-abs(z)) / (scale * (1 + math.exp(-abs(z))) ** 2)
+    if value > base + mean:                                 # the difference of the smaller tails keeps its digits
+        return above(value - 0.5) - above(value + 0.5)
+    return below(value + 0.5) - below(value - 0.5)
 
 
 def slow_probability(pixel, bases, parameters, channels=3):
