@@ -23,48 +23,43 @@ _HALVING = 99  # a rung past the ladder
 
 
 @kernel
-def open_node(node, mean, deviation):
+def open_node(nodes, row, mean, deviation):
     """The first decision about a value of expected mean and mean absolute error, both in 1/64 grey level."""
     centre = min(max((mean >> 6) + 1, 1), 255)
     kind = 0
     for threshold in DEVIATION_CLASSES:
         kind += deviation > threshold
-    node[LOW], node[HIGH], node[CENTRE], node[LADDER_CLASS] = 0, 256, centre, kind
-    node[RUNG], node[SIDE], node[SPLIT] = 0, _UNDECIDED, centre
+    nodes[row, LOW], nodes[row, HIGH], nodes[row, CENTRE], nodes[row, LADDER_CLASS] = 0, 256, centre, kind
+    nodes[row, RUNG], nodes[row, SIDE], nodes[row, SPLIT] = 0, _UNDECIDED, centre
 
 
 @kernel
-def answer(node, value):
-    """The decision at this node that leads to `value`: 0 or 1."""
-    above = value >= node[SPLIT]
-    return int(above if node[SIDE] != _BELOW else not above)
+def answer(nodes, row, value):
+    """The decision at a row's node that leads to `value`: 0 or 1."""
+    above = value >= nodes[row, SPLIT]
+    return int(above if nodes[row, SIDE] != _BELOW else not above)
 
 
 @kernel
-def follow(node, decision):
-    """Moves to the next node; True while the value is not yet known (then node[SPLIT] is the next split)."""
-    if node[SIDE] == _UNDECIDED:
-        node[SIDE] = decision
-        if decision:
-            node[LOW] = node[SPLIT]
-        else:
-            node[HIGH] = node[SPLIT]
+def follow(nodes, row, decision):
+    """Moves to the next node; True while the value is not yet known (then SPLIT is the next split)."""
+    side, rung, split = nodes[row, SIDE], nodes[row, RUNG], nodes[row, SPLIT]
+    upper = decision == 1 if side == _UNDECIDED else (decision == 1) == (side == _ABOVE)
+    nodes[row, LOW if upper else HIGH] = split
+    if side == _UNDECIDED:
+        side = nodes[row, SIDE] = decision
     else:
-        if (decision == 1) == (node[SIDE] == _ABOVE):
-            node[LOW] = node[SPLIT]
-        else:
-            node[HIGH] = node[SPLIT]
-        node[RUNG] = node[RUNG] + 1 if decision and node[RUNG] != _HALVING else _HALVING
-    if node[HIGH] - node[LOW] == 1:
-        return False
-    centre, above = node[CENTRE], node[SIDE] == _ABOVE
-    nearest = node[LOW] - centre if above else centre - node[HIGH]  # distances k still possible: [nearest, farthest)
-    farthest = node[HIGH] - centre if above else centre - node[LOW]
+        rung = rung + 1 if decision and rung != _HALVING else _HALVING
+    low, high, centre = nodes[row, LOW], nodes[row, HIGH], nodes[row, CENTRE]
+    above = side == _ABOVE
+    nearest = low - centre if above else centre - high  # distances k still possible: [nearest, farthest)
+    farthest = high - centre if above else centre - low
     distance = farthest
-    if node[RUNG] != _HALVING:
-        distance = LADDER[node[LADDER_CLASS], node[RUNG]]
+    if rung != _HALVING:
+        distance = LADDER[nodes[row, LADDER_CLASS], rung]
     if distance >= farthest:
-        node[RUNG] = _HALVING
+        rung = _HALVING
         distance = (nearest + farthest) >> 1
-    node[SPLIT] = centre + distance if above else centre - distance
-    return True
+    nodes[row, RUNG] = rung
+    nodes[row, SPLIT] = centre + distance if above else centre - distance
+    return high - low > 1

@@ -5,6 +5,7 @@ A tile is coded level by level: known neighbours -> online predictor and network
 Tiles have states, payloads and checksums of their own, so several run side by side and give the same bytes.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -13,12 +14,15 @@ from threading import Event, Lock
 import numpy as np
 
 from runtime import Model
+from runtime.predictor import Predictor
 from runtime.variants import orient, unorient
 
-from . import alpha, container
+from . import alpha, container, plain
 from .coder import Decoder, Encoder
+from .colours import Colours
 from .errors import DamagedFile, WrongModel
 from .images import Image
+from .method import METHODS, Learning, Method, candidates
 from .mixing import Mixing
 from .mixture import Mixture
 
@@ -28,10 +32,25 @@ _TRANSPOSED = 4  # the order's variant for pictures that are higher than wide
 
 @dataclass(frozen=True)
 class Compressed:
-    """A file's bytes, and the model's negative log-likelihood of the colour or grey pixels in bits."""
+    """A file's bytes, the model's negative log-likelihood of the colour or grey pixels in bits, and its parts.
+
+    stages: bits of what came before the last stage, by stage, as far as the methods used have them; see Mixing.alone.
+    methods: how many tiles were coded by each method.
+    """
 
     data: bytes
     nll_bits: float
+    stages: dict[str, float]
+    methods: dict[Method, int]
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A tile that went through a coder: bits as in Compressed, in all and by stage, and the pixels, uint8 [C, H, W]."""
+
+    bits: float
+    stages: dict[str, float]
+    pixels: np.ndarray
 
 
 def compress(
@@ -39,21 +58,34 @@ def compress(
 ) -> Compressed:
     """Codes an image with a model; on as many threads as the model was loaded with, to the same bytes.
 
-    effort 1 uses the network's distribution alone and is fastest; 2 to 9, all the same so far, learn the picture at
-    hand as well. Decoding takes what encoding took.
+    effort 1 uses the network's distribution alone and is fastest; 2 to 5 learn the picture at hand as well, 6 to 9 with
+    everything there is. Where colours repeat, several methods are tried. Decoding takes what one encoding took.
     """
     header, planes = _header(image, model, effort), _planes(image)
 
     def work(box, report):
         tile = _cut(planes, box)
-        encoder = Encoder()
-        bits, _ = code_tile(model, encoder, _oriented(tile, header.variant), effort, report)
-        pixels = tile.transpose(1, 2, 0)
-        return container.Tile(encoder.finish(), container.pixels_crc(pixels)), bits
+        turned, tries = _oriented(tile, header.variant), []
+        methods = candidates(turned, effort)
+        for method in methods:
+            encoder = Encoder()
+            coded = code_tile(model, encoder, turned, method, lambda pixels: report(pixels / len(methods)))
+            tries.append((encoder.finish(), coded, method))
+        payload, coded, method = min(tries, key=lambda entry: len(entry[0]))
+        crc = container.pixels_crc(tile.transpose(1, 2, 0))
+        return container.Tile(payload, crc, method.code), coded, method
 
     results = _each_tile(work, header, model.threads, progress)
     plane = alpha.encode(image.pixels[..., -1]) if container.MODES[image.mode].has_alpha else None
-    return Compressed(container.pack(header, [tile for tile, _ in results], plane), sum(bits for _, bits in results))
+    stages = Counter()
+    for _, coded, _ in results:
+        stages.update(coded.stages)
+    return Compressed(
+        container.pack(header, [tile for tile, _, _ in results], plane),
+        sum(coded.bits for _, coded, _ in results),
+        dict(stages),
+        dict(Counter(method for _, _, method in results)),
+    )
 
 
 def decompress(
@@ -74,7 +106,8 @@ def decompress(
     def work(box, report):
         shape = (box.width, box.height) if header.variant & _TRANSPOSED else (box.height, box.width)
         empty = np.broadcast_to(np.uint8(0), (mode.colours, *shape))
-        _, planes = code_tile(model, Decoder(stored[box].payload), empty, header.effort, report)
+        method = METHODS[stored[box].method]
+        planes = code_tile(model, Decoder(stored[box].payload), empty, method, report).pixels
         tile = unorient(planes, header.variant).transpose(1, 2, 0)
         if container.pixels_crc(tile) != stored[box].pixels_crc:
             raise DamagedFile(
@@ -95,71 +128,107 @@ def cost_map(
 
     C counts grey or colour channels: alpha is not coded with the model. Takes as long as compress.
     """
-    header, planes = _header(image, model, effort), _planes(image)
+    parsed = container.unpack(compress(image, model, effort=effort, progress=_half(progress, 0)).data)
+    header, planes = parsed.header, _planes(image)
+    methods = {box: METHODS[tile.method] for box, tile in zip(header.boxes, parsed.tiles)}
     costs = np.empty(planes.shape, np.float32)
 
     def work(box, report):
         tile = _oriented(_cut(planes, box), header.variant)
-        spent = np.empty((len(tile), tile[0].size), np.float32)
-        code_tile(model, Encoder(), tile, effort, report, spent)
+        spent = np.zeros((len(tile), tile[0].size), np.float32)
+        code_tile(model, Encoder(), tile, methods[box], report, spent)
         _cut(costs, box)[:] = unorient(spent.reshape(tile.shape), header.variant)
 
-    _each_tile(work, header, model.threads, progress)
+    _each_tile(work, header, model.threads, _half(progress, 1))
     return costs.transpose(1, 2, 0)
+
+
+def _half(progress: Progress | None, part: int) -> Progress | None:
+    """Progress of the first or second half of the work."""
+    return progress and (lambda done, total: progress((done + part * total) // 2, total))
 
 
 def code_tile(
     model: Model,
     coder: Encoder | Decoder,
     known: np.ndarray,
-    effort: int = container.EFFORT,
-    report: Callable[[int], None] = lambda pixels: None,
+    method: Method = Method(),
+    report: Callable[[float], None] = lambda pixels: None,
     costs: np.ndarray | None = None,
-) -> tuple[float, np.ndarray]:
-    """Runs one tile through a coder: returns the model's bits and the pixels, uint8 [C, H, W].
+    start: Callable[[Model, Predictor, int, Method], Mixture] | None = None,
+) -> Coded:
+    """Runs one tile through a coder.
 
-    `known` holds the true pixels for an Encoder; a Decoder overwrites every decision taken from it. Grey tiles (C = 1)
-    are colour tiles whose other planes are copies that need no decisions.
-    `costs`, float32 [C, H * W], is filled with the bits of each value if it is given.
+    `known`, uint8 [C, H, W], holds the true pixels for an Encoder; a Decoder overwrites every decision taken from it.
+    Grey tiles (C = 1) are colour tiles whose other planes are copies that need no decisions.
+    `costs`, float32 [C, H * W], is filled with the bits of each value if it is given. `start` replaces `distribution`.
     """
     channels, height, width = known.shape
     schedule, tile = model.schedule(height, width), model.tile(height, width)
-    predictor, network = tile.predictor, model.network.start(schedule)
-    mixture = _distribution(model, height, width, int(np.diff(schedule.starts).max()), effort)
+    predictor, rows = tile.predictor, int(np.diff(schedule.starts).max())
+    network = model.network.start(schedule) if method.network else plain.Plain(predictor)
+    mixture = (start or distribution)(model, predictor, rows, method)
+    colours = Colours(height, width, rows, channels) if method.colours else None
     known, pixels = known.reshape(channels, -1), np.empty((channels, height * width), np.uint8)
 
     for level in range(schedule.steps):
         at = schedule.positions[schedule.starts[level] : schedule.starts[level + 1]]
+        fixed = np.full((channels, len(at)), -1, np.int16)
+        if colours:
+            before = colours.bits.copy()
+            fixed = _code_colours(coder, colours, level, known[:, at])
+            if costs is not None:
+                costs[:, at] = (colours.bits - before)[: len(at)] / channels
         for k in range(3):
             predictor.solve(level, k)
+        mixture.solve(level)
         red = predictor.predict(level, 0)
-        mixture.weigh(network.step(level, tile.inputs(level)))
+        mixture.weigh(network.step(level, tile.inputs(level)) if method.network else network.step(level))
         for k in range(3):
             bases = predictor.predict(level, k) if k else red
             if k < channels:
                 before = None if costs is None else mixture.bits.copy()
-                values = _code_channel(coder, mixture, k, bases, known[k, at])
-                pixels[k, at] = values
+                pixels[k, at] = values = _code_channel(coder, mixture, k, bases, known[k, at], fixed[k])
                 if costs is not None:
-                    costs[k, at] = (mixture.bits - before)[: len(at)]
+                    costs[k, at] += (mixture.bits - before)[: len(at)]
             predictor.put(level, k, values)
         tile.finish(level)
+        if colours:
+            colours.learn(level, pixels[:, at])
         report(len(at))
-    return float(mixture.bits.sum()), pixels.reshape(channels, height, width)
+    spent = {"colours": float(colours.bits.sum())} if colours else {}
+    bits = float(mixture.bits.sum()) + spent.get("colours", 0.0)
+    return Coded(bits, mixture.alone() | spent, pixels.reshape(channels, height, width))
 
 
-def _distribution(model: Model, height: int, width: int, rows: int, effort: int) -> Mixture:
-    """What gives the decisions' probabilities at an effort."""
-    if effort < 2:
-        return Mixture(rows, model.manifest.components, model.tables)
-    return Mixing(height, width, rows, model.manifest.components, model.tables)
+def distribution(model: Model, predictor: Predictor, rows: int, method: Method) -> Mixture:
+    """What gives the decisions' probabilities by a method, for levels of at most `rows` positions."""
+    components = model.manifest.components if method.network else plain.COMPONENTS
+    if method.learning == Learning.NONE:
+        return Mixture(rows, components, model.tables)
+    return Mixing(predictor, rows, components, model.tables, method.learning == Learning.FULL)
+
+
+def _code_colours(coder: Encoder | Decoder, colours: Colours, level: int, known: np.ndarray) -> np.ndarray:
+    """The colours of a level that were guessed, int16 [C, n], and -1 where none was."""
+    frequencies, symbols = colours.open(level, known)
+    while len(symbols):
+        coder.code(frequencies, symbols)
+        frequencies, symbols = colours.decide(len(symbols), known)
+    resolved, values = colours.found()
+    return np.where(resolved, values, np.int16(-1)).astype(np.int16)
 
 
 def _code_channel(
-    coder: Encoder | Decoder, mixture: Mixture, channel: int, bases: np.ndarray, known: np.ndarray
+    coder: Encoder | Decoder,
+    mixture: Mixture,
+    channel: int,
+    bases: np.ndarray,
+    known: np.ndarray,
+    fixed: np.ndarray,
 ) -> np.ndarray:
     """One channel of one level: rounds of decisions until every value is known."""
-    frequencies, symbols = mixture.open(channel, bases, known)
+    frequencies, symbols = mixture.open(channel, bases, known, fixed)
     while len(symbols):
         coder.code(frequencies, symbols)
         frequencies, symbols = mixture.decide(len(symbols), known)
@@ -191,14 +260,14 @@ def _each_tile(work, header: container.Header, threads: int, progress: Progress 
     """work(box, report) for every tile, in order of the file; several tiles at once where there are several."""
     done, lock, stop, total = 0, Lock(), Event(), header.width * header.height
 
-    def report(pixels: int) -> None:
+    def report(pixels: float) -> None:
         if stop.is_set():
             raise InterruptedError
         nonlocal done
         with lock:
             done += pixels
             if progress:
-                progress(done, total)
+                progress(round(done), total)
 
     if threads < 2 or len(header.boxes) == 1:
         return [work(box, report) for box in header.boxes]

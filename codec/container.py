@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from codec import tiles as tiling
 from codec.errors import DamagedFile, ImageTooLarge, NotAnLmcFile, UnknownVersion
+from codec.method import METHODS
 from codec.tiles import Box
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ EFFORT = 1  # what compress uses unless told otherwise
 MODEL_ID_BYTES = 16  # of the model's SHA-256: 128 bits name it as surely, and small files stay small
 
 _HEADER = struct.Struct(f"<4sBBBBIIH{MODEL_ID_BYTES}s")
-_TILE = struct.Struct("<III")  # payload length, CRC-32 of the payload, CRC-32 of the pixels
+_TILE = struct.Struct("<BIII")  # method, payload length, CRC-32 of the payload, CRC-32 of the pixels
 _ALPHA = struct.Struct("<II")  # payload length, CRC-32 of the payload
 _CRC = struct.Struct("<I")
 
@@ -100,10 +101,15 @@ class Header:
 
 @dataclass(frozen=True)
 class Tile:
-    """One tile's payload, and `pixels_crc` of the pixels it decodes to."""
+    """One tile's payload, `pixels_crc` of the pixels it decodes to, and the code of its Method."""
 
     payload: bytes
     pixels_crc: int
+    method: int = 0
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"method is {self.method}, not one of {', '.join(map(str, sorted(METHODS)))}")
 
 
 @dataclass(frozen=True)
@@ -117,10 +123,10 @@ class Parsed:
 
 @dataclass(frozen=True)
 class _Index:
-    """The header and what the index says of each payload: (length, CRC of the payload, CRC of the pixels)."""
+    """The header and what the index says of each payload: (method, length, CRC of the payload, CRC of the pixels)."""
 
     header: Header
-    tiles: list[tuple[int, int, int]]
+    tiles: list[tuple[int, int, int, int]]
     alpha: tuple[int, int] | None
 
 
@@ -151,7 +157,7 @@ def pack(header: Header, tiles: list[Tile] | tuple[Tile, ...], alpha: bytes | No
         header.tile,
         header.model_id,
     )
-    head += b"".join(_TILE.pack(len(t.payload), zlib.crc32(t.payload), t.pixels_crc) for t in tiles)
+    head += b"".join(_TILE.pack(t.method, len(t.payload), zlib.crc32(t.payload), t.pixels_crc) for t in tiles)
     if alpha is not None:
         head += _ALPHA.pack(len(alpha), zlib.crc32(alpha))
     return b"".join([head, _CRC.pack(zlib.crc32(head)), *(t.payload for t in tiles), alpha or b""])
@@ -165,9 +171,9 @@ def unpack(data: bytes, max_pixels: int = MAX_PIXELS) -> Parsed:
     stream = io.BytesIO(data)
     index = _read_index(stream, max_pixels)
     tiles = []
-    for number, (length, payload_crc, crc) in enumerate(index.tiles, start=1):
+    for number, (method, length, payload_crc, crc) in enumerate(index.tiles, start=1):
         payload = _read_payload(stream, length, payload_crc, f"tile {number} of {len(index.tiles)}")
-        tiles.append(Tile(payload, crc))
+        tiles.append(Tile(payload, crc, method))
     alpha = None if index.alpha is None else _read_payload(stream, *index.alpha, "the alpha plane")
     return Parsed(index.header, tuple(tiles), alpha)
 
@@ -196,8 +202,11 @@ def _read_index(stream: BinaryIO, max_pixels: int | None) -> _Index:
         raise DamagedFile(f"the header's checksum is not {crc:08x} as stored: get the file again")
 
     tiles = list(_TILE.iter_unpack(index[: header.tile_count * _TILE.size]))
+    for method, *_ in tiles:
+        if method not in METHODS:
+            raise DamagedFile(f"a tile is coded by method {method}, which does not exist: get the file again")
     alpha = _ALPHA.unpack(index[-_ALPHA.size :]) if has_alpha else None
-    expected = len(head) + index_size + _CRC.size + sum(t[0] for t in tiles) + (alpha[0] if alpha else 0)
+    expected = len(head) + index_size + _CRC.size + sum(t[1] for t in tiles) + (alpha[0] if alpha else 0)
     if expected != size:
         what = "truncated" if size < expected else "followed by something else"
         raise DamagedFile(f"the file has {size} bytes instead of {expected}: it is {what}, get it again")

@@ -18,7 +18,7 @@ _LOGITS = 16 * rules.LOGIT_UNIT - 1  # largest logit difference in the table
 _UNIFORM = rules.CDF_BITS - 20  # log2 of a value's uniform mass per unit of weight: 2^-20 of the whole
 _POSITION = rules.INVERSE_BITS - rules.POSITION_BITS + 6  # 1/64 grey level * inverse scale -> table positions
 _FRACTION = (1 << rules.POSITION_BITS) - 1
-_END = 2 * rules.LOGISTIC_RANGE * rules.LOGISTIC_UNIT
+_END = 2 * rules.LOGISTIC_RANGE * rules.LOGISTIC_UNIT << rules.POSITION_BITS
 _ZERO = (rules.LOGISTIC_RANGE * rules.LOGISTIC_UNIT) << rules.POSITION_BITS
 _SMALLEST = 16  # of 2^24; F's uniform part keeps probabilities above it
 _LOWEST = rules.LOWEST_LOG_SCALE * rules.SCALE_UNIT
@@ -40,19 +40,34 @@ class Mixture:
         self._residuals = np.zeros((2, rows), np.int64)
         self.bits = np.zeros(rows)  # -log2 of the probabilities used in each row so far, summed over levels
 
+    def alone(self) -> dict[str, float]:
+        """Bits of what came before the last stage, by name: nothing did here."""
+        return {}
+
     def weigh(self, parameters: np.ndarray) -> None:
         """Starts a level: component weights from the logits. parameters int32 [n, 10 K]."""
         self._parameters = parameters
         _weigh(parameters, self._components, self._tables[0])
 
-    def open(self, channel: int, bases: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """First decisions of a channel: views of frequencies and symbols int32 [n]. values: int [n], the true values
-        when encoding (symbols then hold the answers), anything when decoding."""
-        n = _open(
+    def solve(self, level: int) -> None:
+        """What can be prepared for `level` from the levels before: nothing here."""
+
+    def open(
+        self, channel: int, bases: np.ndarray, values: np.ndarray, fixed: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """First decisions of a channel: views of frequencies and symbols int32 [m]. values: int [n], the true values
+        when encoding (symbols then hold the answers), anything when decoding. fixed: int16 [n], values that are known
+        already and need no decisions, -1 for the others."""
+        n = self._open(channel, bases, values, fixed)
+        return self._frequencies[:n], self._symbols[:n]
+
+    def _open(self, channel: int, bases: np.ndarray, values: np.ndarray, fixed: np.ndarray) -> int:
+        return _open(
             channel,
             self._parameters,
             bases,
             values,
+            fixed,
             self._components,
             self._residuals,
             *self._tables[1:],
@@ -62,7 +77,6 @@ class Mixture:
             self._frequencies,
             self._symbols,
         )
-        return self._frequencies[:n], self._symbols[:n]
 
     def decide(self, count: int, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Follows `count` coded symbols and gives the next frequencies and symbols; empty when every value is known."""
@@ -102,37 +116,71 @@ def _weigh(parameters, components, exponential):
 
 
 @kernel
-def _component_cdf(component, value, logistic):
-    """Distribution function of a component below `value` - 1/2, 0 .. 2^22."""
-    distance = value * rules.MEAN_UNIT - rules.MEAN_UNIT // 2 - component[MEAN]
-    position = ((distance * component[INVERSE]) >> _POSITION) + _ZERO
-    if position < 0:
-        return 0
+def _between(position, logistic):
+    """The table at a position inside it."""
     entry = position >> rules.POSITION_BITS
-    if entry >= _END:
-        return 1 << rules.CDF_BITS
     low = logistic[entry]
     return low + (((logistic[entry + 1] - low) * (position & _FRACTION)) >> rules.POSITION_BITS)
 
 
 @kernel
-def _cdf(components, value, logistic):
-    """F(value); with weights that sum to at most 2^15 it stays below 2^38."""
+def _component_cdf(components, row, j, value, logistic):
+    """Distribution function of a component below `value` - 1/2, 0 .. 2^22."""
+    distance = value * rules.MEAN_UNIT - rules.MEAN_UNIT // 2 - components[row, j, MEAN]
+    position = ((distance * components[row, j, INVERSE]) >> _POSITION) + _ZERO
+    if position < 0:
+        return 0
+    return _between(position, logistic) if position < _END else 1 << rules.CDF_BITS
+
+
+@kernel
+def cdf(components, row, value, logistic):
+    """F(value) of a row's mixture; with weights that sum to at most 2^15 it stays below 2^38."""
     total, weights = 0, 0
-    for j in range(len(components)):
-        weights += components[j, WEIGHT]
-        if value == 256:
-            total += components[j, WEIGHT] << rules.CDF_BITS
-        elif value > 0:
-            total += components[j, WEIGHT] * _component_cdf(components[j], value, logistic)
+    for j in range(components.shape[1]):
+        weights += components[row, j, WEIGHT]
+    if value == 256:
+        total = weights << rules.CDF_BITS
+    elif value > 0:
+        for j in range(components.shape[1]):
+            total += components[row, j, WEIGHT] * _component_cdf(components, row, j, value, logistic)
     return total + ((weights * value) << _UNIFORM)
 
 
 @kernel
-def _frequency(node, mass):
+def curve(components, row, low, size, logistic, out):
+    """out[row, 0, i] = cdf(low + i) for 0 <= i <= size, all at once; low + size <= 256."""
+    weights = 0
+    for i in range(size + 1):
+        out[row, 0, i] = 0
+    for j in range(components.shape[1]):
+        weight, step = components[row, j, WEIGHT], components[row, j, INVERSE] * rules.MEAN_UNIT
+        weights += weight
+        distance = low * rules.MEAN_UNIT - rules.MEAN_UNIT // 2 - components[row, j, MEAN]
+        product, i = distance * components[row, j, INVERSE], 0
+        while i <= size and (product >> _POSITION) + _ZERO < 0:
+            product += step
+            i += 1
+        while i <= size and (product >> _POSITION) + _ZERO < _END:
+            out[row, 0, i] += weight * _between((product >> _POSITION) + _ZERO, logistic)
+            product += step
+            i += 1
+        while i <= size:
+            out[row, 0, i] += weight << rules.CDF_BITS
+            i += 1
+    if low == 0:
+        out[row, 0, 0] = 0
+    if low + size == 256:
+        out[row, 0, size] = weights << rules.CDF_BITS
+    for i in range(size + 1):
+        out[row, 0, i] += (weights * (low + i)) << _UNIFORM
+
+
+@kernel
+def _frequency(nodes, mass, row):
     """Probability of decision 1 out of 2^24."""
-    part = mass[2] - mass[1] if node[SIDE] != 0 else mass[1] - mass[0]
-    frequency = (part << PRECISION) // (mass[2] - mass[0])
+    part = mass[row, 2] - mass[row, 1] if nodes[row, SIDE] != 0 else mass[row, 1] - mass[row, 0]
+    frequency = (part << PRECISION) // (mass[row, 2] - mass[row, 0])
     return min(max(frequency, _SMALLEST), ONE - _SMALLEST)
 
 
@@ -142,6 +190,7 @@ def _open(
     parameters,
     bases,
     values,
+    fixed,
     components,
     residuals,
     inverse_scale,
@@ -155,6 +204,7 @@ def _open(
 ):
     count = components.shape[1]
     shifts, scales, couplings = count * (1 + channel), count * (4 + channel), count * 7
+    left = 0
     for row in range(len(parameters)):
         mean, spread, weights = 0, 0, 0
         for j in range(count):
@@ -165,21 +215,23 @@ def _open(
                 shift += _coupled(parameters[row, couplings + count + j], residuals[0, row])
                 shift += _coupled(parameters[row, couplings + 2 * count + j], residuals[1, row])
             scale = min(max(parameters[row, scales + j] - _LOWEST, 0), rules.SCALES - 1)
-            component = components[row, j]
-            component[MEAN] = bases[row] + min(max(shift, -_MEANS), _MEANS)
-            component[INVERSE] = inverse_scale[scale]
-            mean += component[WEIGHT] * component[MEAN]
-            spread += component[WEIGHT] * deviation[scale]
-            weights += component[WEIGHT]
-        node = nodes[row]
-        open_node(node, mean // weights, spread // weights)
+            weight, centre = components[row, j, WEIGHT], bases[row] + min(max(shift, -_MEANS), _MEANS)
+            components[row, j, MEAN], components[row, j, INVERSE] = centre, inverse_scale[scale]
+            mean += weight * centre
+            spread += weight * deviation[scale]
+            weights += weight
+        open_node(nodes, row, mean // weights, spread // weights)
+        if fixed[row] >= 0:
+            nodes[row, LOW] = fixed[row]
+            continue
         mass[row, 0] = 0
-        mass[row, 1] = _cdf(components[row], node[SPLIT], logistic)
-        mass[row, 2] = _cdf(components[row], 256, logistic)
-        active[row] = row
-        frequencies[row] = _frequency(node, mass[row])
-        symbols[row] = answer(node, values[row])
-    return len(parameters)
+        mass[row, 1] = cdf(components, row, nodes[row, SPLIT], logistic)
+        mass[row, 2] = cdf(components, row, 256, logistic)
+        active[left] = row
+        frequencies[left] = _frequency(nodes, mass, row)
+        symbols[left] = answer(nodes, row, values[row])
+        left += 1
+    return left
 
 
 @kernel
@@ -193,19 +245,15 @@ def _decide(count, values, components, logistic, nodes, mass, active, frequencie
     left = 0
     for i in range(count):
         row, decision = active[i], symbols[i]
-        node, part = nodes[row], mass[row]
         bits[row] -= np.log2((frequencies[i] if decision else ONE - frequencies[i]) / ONE)
-        low = node[LOW]
-        more = follow(node, decision)
-        if node[LOW] != low:
-            part[0] = part[1]
-        else:
-            part[2] = part[1]
+        low = nodes[row, LOW]
+        more = follow(nodes, row, decision)
+        mass[row, 0 if nodes[row, LOW] != low else 2] = mass[row, 1]
         if more:
-            part[1] = _cdf(components[row], node[SPLIT], logistic)
+            mass[row, 1] = cdf(components, row, nodes[row, SPLIT], logistic)
             active[left] = row
-            frequencies[left] = _frequency(node, part)
-            symbols[left] = answer(node, values[row])
+            frequencies[left] = _frequency(nodes, mass, row)
+            symbols[left] = answer(nodes, row, values[row])
             left += 1
     return left
 
@@ -220,10 +268,9 @@ def _learn(channel, bases, components, logistic, nodes, residuals, out):
         residuals[channel, row] = value * rules.MEAN_UNIT - bases[row]
         total = 0
         for j in range(components.shape[1]):
-            component = components[row, j]
-            below = _component_cdf(component, value, logistic) if value > 0 else 0
-            above = _component_cdf(component, value + 1, logistic) if value < 255 else 1 << rules.CDF_BITS
-            component[WEIGHT] *= above - below + 1
-            total += component[WEIGHT]
+            below = _component_cdf(components, row, j, value, logistic) if value > 0 else 0
+            above = _component_cdf(components, row, j, value + 1, logistic) if value < 255 else 1 << rules.CDF_BITS
+            components[row, j, WEIGHT] *= above - below + 1
+            total += components[row, j, WEIGHT]
         for j in range(components.shape[1]):
             components[row, j, WEIGHT] = (components[row, j, WEIGHT] << rules.WEIGHT_BITS) // total

@@ -3,14 +3,15 @@
 Inputs: inputs uint8 [n, F], slots int64 [n, 1] (where the positions' own features go), taps int64 [n, T] (slots that
 the blocks read), cache_i uint8 [S, C] (block i's input features by slot). Outputs: parameters int32 [n, 10 K] and the
 new caches. A full pass over a known picture is the same graph with all positions in one step.
-`integer` products are uint8 x int8 -> int32 (MatMulInteger); `float32` ones multiply the same integers in float32.
+`integer` products are uint8 x int8 -> int32 (MatMulInteger), one for each part of wide weights; `float32` ones multiply
+the same integers in float32, wide weights whole.
 """
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from export.quantise import IntegerLayer, IntegerPhoto
+from export.quantise import PART_BITS, IntegerLayer, IntegerPhoto
 
 OPSET = 21
 IR_VERSION = 10
@@ -33,12 +34,23 @@ class _Graph:
 
     def sums(self, x: str, layer: IntegerLayer) -> str:
         """Exact integer products, as float32 or int32 by the kind of product."""
-        weight = self.constant(f"{layer.name}.weight", layer.weight)
         if self.products == "integer":
-            return self.node("MatMulInteger", [x, weight], f"{layer.name}.sum")
+            return self.integer_sums(x, layer)
+        weight = self.constant(f"{layer.name}.weight", layer.weight)
         x = self.node("Cast", [x], f"{layer.name}.input", to=TensorProto.FLOAT)
         weight = self.node("Cast", [weight], f"{layer.name}.weight_float", to=TensorProto.FLOAT)
         return self.node("MatMul", [x, weight], f"{layer.name}.sum")
+
+    def integer_sums(self, x: str, layer: IntegerLayer) -> str:
+        """The parts' sums by Horner's rule. int32 holds them: lower parts add less than 2^13 an input to the whole."""
+        total = ""
+        for i, part in enumerate(layer.parts()):
+            name = f"{layer.name}.{i}" if i else layer.name
+            product = self.node("MatMulInteger", [x, self.constant(f"{name}.weight", part)], f"{name}.sum")
+            if i:
+                total = self.node("Mul", [total, "radix"], f"{name}.raised")
+            total = self.node("Add", [total, product], f"{name}.total") if i else product
+        return total
 
     def value(self, x: str, layer: IntegerLayer) -> str:
         """(sum + bias) * 2^-shift in float32, exact."""
@@ -59,6 +71,8 @@ def step_graph(network: IntegerPhoto, products: str) -> onnx.ModelProto:
     g = _Graph(products)
     channels, taps = network.head.weight.shape[0], len(network.offsets)
     g.constant("zero", np.array(0, np.uint8))
+    if products == "integer":
+        g.constant("radix", np.array(1 << PART_BITS, np.int32))
     g.constant("patch", np.array([-1, taps * channels], np.int64))
     h = g.value("inputs", network.first)
     caches = []

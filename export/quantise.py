@@ -1,7 +1,9 @@
-"""From the float photo network to exact integers: uint8 activations, weights in [-63, 63], powers of two between them.
+"""From the float photo network to exact integers: uint8 activations, integer weights, powers of two between them.
 
 Layer: value = (sum of activation * weight + bias) * 2^-shift, per output channel, where the sum is an integer below
 2^24 in size, so float32 and int32 arithmetic give the same. Activations are clip(round half even(value), 0, 255).
+Weights are in [-63, 63], or wide: high * 2^6 + low of two such, in the first and the last layer, where rounding costs
+most (docs/compression.md).
 The residual stream is the plain sum of such values, kept unrounded: all of a channel's writers lie on one lattice
 2^-s fine enough to be exact and coarse enough that the whole sum stays below 2^24 lattice steps. Both bounds are
 checked for every channel, and a layer that breaks one is named.
@@ -19,8 +21,9 @@ from lmconv.photo import CURRENT, CURRENT_SCALE, INSIDE, KNOWN, KNOWN_SCALE, ZER
 from runtime.rules import COUPLING_UNIT, LOGIT_UNIT, MEAN_UNIT, SCALE_UNIT
 
 WEIGHT_LIMIT = 63  # 255 * 63 * 2 < 2^15: no 16-bit pair sum of older processors saturates
+PART_BITS = 6
+WIDE_LIMIT = (WEIGHT_LIMIT << PART_BITS) + (1 << PART_BITS - 1) - 1  # the low part is in [-32, 31]
 ACTIVATION_LIMIT = 255
-RANGE = 0.8  # of the largest value seen: clipping the rare ones costs less than coarser steps (docs/compression.md)
 BOUND = 1 << 24  # float32 holds every integer up to here
 
 
@@ -30,7 +33,7 @@ class QuantisationError(ValueError):
 
 @dataclass(frozen=True)
 class IntegerLayer:
-    """weight int8 [inputs, outputs]; bias int64 [outputs] in steps of 2^-shift; shift int64 [outputs]."""
+    """weight int8 (wide: int16) [inputs, outputs]; bias int64 [outputs] in steps of 2^-shift; shift int64 [outputs]."""
 
     name: str
     weight: np.ndarray
@@ -40,6 +43,15 @@ class IntegerLayer:
     def bound(self) -> np.ndarray:
         """The largest |sum + bias| that any input can give, per output channel, int64 [outputs]."""
         return np.abs(self.weight.astype(np.int64)).sum(0) * ACTIVATION_LIMIT + np.abs(self.bias)
+
+    def parts(self) -> list[np.ndarray]:
+        """int8 matrices within 63, as few as it takes, highest first: weight = (first * 2^6 + second) * 2^6 + ..."""
+        rest, parts = self.weight.astype(np.int64), []
+        while np.abs(rest).max() > WEIGHT_LIMIT:
+            carried = (rest + (1 << PART_BITS - 1)) >> PART_BITS
+            parts.append(rest - (carried << PART_BITS))
+            rest = carried
+        return [part.astype(np.int8) for part in (rest, *reversed(parts))]
 
 
 @dataclass(frozen=True)
@@ -115,7 +127,7 @@ def quantise(net: PhotoNet, pixels: torch.Tensor, bases: torch.Tensor) -> Intege
             raise QuantisationError(f"{name} holds numbers that are not finite: use an earlier checkpoint")
     stream, wide_range, head_range = calibrate(net, pixels, bases)
     step = _step(np.max(stream, axis=0))  # of the stream, per channel
-    exponents = tuple(_exponent(RANGE * (seen / step).max() / ACTIVATION_LIMIT) for seen in stream)
+    exponents = tuple(_exponent((seen / step).max() / ACTIVATION_LIMIT) for seen in stream)
     offsets, first_offsets = offsets_of(net.mask), offsets_of(net.first_mask)
     writers = [_first_layer(net, first_offsets, step)]
     wide = []
@@ -124,7 +136,7 @@ def quantise(net: PhotoNet, pixels: torch.Tensor, bases: torch.Tensor) -> Intege
         matrix = tap_matrix(block.wide, offsets) * np.tile(step * 2.0 ** exponents[i], len(offsets))[:, None] / scale
         wide.append(_layer(f"blocks.{i}.wide", matrix, _numpy(block.wide.bias) / scale))
         matrix = _numpy(block.narrow.weight)[:, :, 0, 0].T * scale[:, None] / step
-        writers.append((f"blocks.{i}.narrow", matrix, _numpy(block.narrow.bias) / step, 0))
+        writers.append((f"blocks.{i}.narrow", matrix, _numpy(block.narrow.bias) / step, 0, WEIGHT_LIMIT))
     scale = _step(head_range)
     head = _layer(
         "head",
@@ -132,9 +144,8 @@ def quantise(net: PhotoNet, pixels: torch.Tensor, bases: torch.Tensor) -> Intege
         _numpy(net.head.bias) / scale,
     )
     units = output_units(net.config.components)
-    out = _layer(
-        "out", _numpy(net.out.weight)[:, :, 0, 0].T * scale[:, None] * units, _numpy(net.out.bias) * units + 0.5
-    )  # floor rounds to nearest
+    matrix = _numpy(net.out.weight)[:, :, 0, 0].T * scale[:, None] * units
+    out = _layer("out", matrix, _numpy(net.out.bias) * units + 0.5, WIDE_LIMIT)  # floor rounds to nearest
     first, *narrow = _stream_layers(writers)
     result = IntegerPhoto(first, tuple(wide), tuple(narrow), head, out, exponents, offsets, first_offsets)
     for layer in result.layers():
@@ -150,7 +161,7 @@ def quantise(net: PhotoNet, pixels: torch.Tensor, bases: torch.Tensor) -> Intege
 
 def _step(largest: np.ndarray) -> np.ndarray:
     """What one step of an 8-bit activation stands for; a channel that never fired in calibration gets range 1."""
-    return np.where(largest > 1e-3, RANGE * largest, 1.0) / ACTIVATION_LIMIT
+    return np.where(largest > 1e-3, largest, 1.0) / ACTIVATION_LIMIT
 
 
 def _exponent(share: float) -> int:
@@ -174,23 +185,33 @@ def _first_layer(net: PhotoNet, offsets: tuple[tuple[int, int], ...], step: np.n
     current = _numpy(net.current.weight)[:, :, 0, 0].T / np.array(CURRENT_SCALE)[:, None]
     zero = np.array(([ZERO] * (KNOWN - 1) + [0]) * len(offsets) + [ZERO] * CURRENT)
     assert INSIDE == KNOWN_SCALE[-1]
-    return "first", np.concatenate([known, current]) / step, _numpy(net.first.bias) / step, zero
+    return "first", np.concatenate([known, current]) / step, _numpy(net.first.bias) / step, zero, WIDE_LIMIT
 
 
-def _layer(name: str, matrix: np.ndarray, bias: np.ndarray) -> IntegerLayer:
-    """Each output channel with the finest power of two that keeps its weights and its bias within their limits."""
+def _layer(name: str, matrix: np.ndarray, bias: np.ndarray, limit: int = WEIGHT_LIMIT) -> IntegerLayer:
+    """Each output channel with the finest power of two that keeps its weights and its bias within their limits.
+
+    Wide weights (a limit over 63) are coarsened for their sum's bound, though not beyond what 63 allows.
+    """
     fits_bias = np.floor(np.log2(BOUND / 2 / np.maximum(np.abs(bias), 2.0**-30))).astype(np.int64)
-    return _round(name, matrix, bias, 0, np.minimum(_finest(matrix), fits_bias))
+    shift, coarsest = (np.minimum(_finest(matrix, most), fits_bias) for most in (limit, WEIGHT_LIMIT))
+    while True:
+        layer = _round(name, matrix, bias, 0, limit, shift)
+        over = (layer.bound() >= BOUND) & (shift > coarsest)
+        if not over.any():
+            return layer
+        shift = shift - over
 
 
-def _finest(matrix: np.ndarray) -> np.ndarray:
+def _finest(matrix: np.ndarray, limit: int) -> np.ndarray:
     largest = np.maximum(np.abs(matrix).max(0), 2.0**-30)
-    return np.floor(np.log2((WEIGHT_LIMIT + 0.5) / largest)).astype(np.int64)
+    return np.floor(np.log2((limit + 0.5) / largest)).astype(np.int64)
 
 
-def _round(name: str, matrix: np.ndarray, bias: np.ndarray, zero, shift: np.ndarray) -> IntegerLayer:
+def _round(name: str, matrix: np.ndarray, bias: np.ndarray, zero, limit: int, shift: np.ndarray) -> IntegerLayer:
     """Rounds weights and bias to steps of 2^-shift; the bias also takes back what inputs coded as `zero` add."""
-    weight = np.clip(np.round(matrix * 2.0**shift), -WEIGHT_LIMIT, WEIGHT_LIMIT).astype(np.int8)
+    weight = np.clip(np.round(matrix * 2.0**shift), -limit, limit)
+    weight = weight.astype(np.int8 if limit == WEIGHT_LIMIT else np.int16)
     whole = np.round(bias * 2.0**shift).astype(np.int64) - (weight.astype(np.int64) * np.reshape(zero, (-1, 1))).sum(0)
     return IntegerLayer(name, weight, whole, shift)
 
@@ -203,7 +224,7 @@ def stream_bound(writers: list[IntegerLayer]) -> np.ndarray:
 
 def _stream_layers(writers: list[tuple]) -> list[IntegerLayer]:
     """Rounds all writers of the stream, coarsening the finest ones of a channel until its sum is exact."""
-    shifts = [_finest(matrix) for _, matrix, _, _ in writers]
+    shifts = [_finest(matrix, limit) for _, matrix, _, _, limit in writers]
     for _ in range(64):
         layers = [_round(*writer, shift) for writer, shift in zip(writers, shifts)]
         over = stream_bound(layers) >= BOUND

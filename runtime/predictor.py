@@ -17,6 +17,7 @@ from .lanes import LANES, decay_add, eliminate, multiply_add, reciprocal, substi
 UNIT = 64  # predictions are integers in 1/64 grey level
 TOP, LEFT, RIGHT = 4, 6, 8  # padding around the picture
 FILL = 128  # value of what lies above the first row
+RING = 8  # columns of a row whose errors are kept, a power of two
 _FIRST_ERROR = 4 * UNIT  # absolute error assumed where none is known yet
 _WEIGHT_FLOOR = 0.3  # sample weight = 1 / (mean absolute error nearby + floor)
 
@@ -77,40 +78,36 @@ class Predictor:
     the levels before, so all planes of a level may be solved at once, on several threads (the kernels drop the GIL).
     """
 
-    def __init__(self, height: int, width: int, settings: Settings = Settings()):
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        settings: Settings = Settings(),
+        interval: int = 1,
+        planes: np.ndarray | None = None,
+    ):
+        """interval: levels from one refit to the next. planes: those of another predictor, to share (it puts)."""
         self.height, self.width, self.settings = height, width, settings
         self.levels = width + 2 * (height - 1)
-        self.planes = np.full((3, TOP + height, LEFT + width + RIGHT), FILL, np.uint8)
-        self.errors = np.full((3, height + 1, width + 2), _FIRST_ERROR, np.int32)
+        self.shares = planes is not None
+        self.planes = np.full((3, TOP + height, LEFT + width + RIGHT), FILL, np.uint8) if planes is None else planes
         self.bases = np.zeros((3, height), np.int32)
         stride, plane = self.planes.shape[2], self.planes[0].size
-        self._fits = []
+        self.fits, self._sources, self._offsets = [], [], []
         for k in range(3):
             taps = settings.taps(k)
-            offsets = (taps[:, 0] * plane + taps[:, 1] * stride + taps[:, 2]).astype(np.int64)
-            self._fits.append(_Fit(height, taps[:, 0].astype(np.int64), offsets))
+            self._sources.append(taps[:, 0].astype(np.int64))
+            self._offsets.append((taps[:, 0] * plane + taps[:, 1] * stride + taps[:, 2]).astype(np.int64))
+            rates = np.array([settings.decay, settings.row_decay, settings.ridge[k]])
+            self.fits.append(Fit(height, len(taps), rates, interval, self.planes[k]))
 
     def solve(self, level: int, k: int) -> None:
         """Learn from level - 1 and refit the weights of plane k for every row of `level`."""
-        s, fit = self.settings, self._fits[k]
-        _solve(
-            level,
-            self.height,
-            self.width,
-            self.planes[k],
-            self.errors[k],
-            fit.sums,
-            fit.features,
-            fit.weights,
-            fit.origins,
-            s.decay,
-            s.row_decay,
-            s.ridge[k],
-        )
+        solve(level, self.height, self.width, *self.fits[k].arrays)
 
     def predict(self, level: int, k: int) -> np.ndarray:
         """Predictions of plane k at `level`, int32 [n] in 1/64 grey level, rows ascending; valid until the next."""
-        fit = self._fits[k]
+        fit = self.fits[k]
         first, end = rows_of(level, self.height, self.width)
         _predict(
             level,
@@ -120,8 +117,8 @@ class Predictor:
             self.planes.reshape(-1),
             self.planes.shape[1],
             self.planes.shape[2],
-            fit.sources,
-            fit.offsets,
+            self._sources[k],
+            self._offsets[k],
             fit.features,
             fit.weights,
             fit.origins,
@@ -132,19 +129,23 @@ class Predictor:
     def put(self, level: int, k: int, values: np.ndarray) -> None:
         """Enter the true values of plane k at `level`, uint8 [n], rows ascending."""
         first, end = rows_of(level, self.height, self.width)
-        _put(level, first, end, self.width, self.planes[k], self.errors[k], self.bases[k], values)
+        _put(level, first, end, self.width, self.planes[k], self.shares, self.fits[k].errors, self.bases[k], values)
 
 
-class _Fit:
-    """Least-squares state of one plane, in blocks of eight rows."""
+class Fit:
+    """Least-squares state of one plane, in blocks of eight rows.
 
-    def __init__(self, height: int, sources: np.ndarray, offsets: np.ndarray):
-        blocks, n = -(-height // LANES), len(sources)
-        self.sources, self.offsets = sources, offsets
+    rates: decay, row_decay and ridge. plane: uint8, padded as in Predictor, the target. `arrays` is what `solve` takes.
+    """
+
+    def __init__(self, height: int, n: int, rates: np.ndarray, interval: int, plane: np.ndarray):
+        blocks = -(-height // LANES)
         self.sums = np.zeros((blocks, n * (n + 1) // 2 + n, LANES))  # packed, with the augmented column
         self.features = np.zeros((blocks, n + 1, LANES))  # of the last prediction; [n] is its target
         self.weights = np.zeros((blocks, n, LANES))
         self.origins = np.zeros((blocks, LANES))  # what prediction and target are relative to
+        self.errors = np.full((height + 1, RING), _FIRST_ERROR, np.int32)  # [r + 1, c % RING]: absolute, of the last c
+        self.arrays = (plane, self.errors, self.sums, self.features, self.weights, self.origins, rates, interval)
 
 
 def predict_picture(pixels: np.ndarray, settings: Settings = Settings()) -> np.ndarray:
@@ -166,11 +167,20 @@ def predict_picture(pixels: np.ndarray, settings: Settings = Settings()) -> np.n
 
 
 @kernel
-def _solve(level, height, width, plane, errors, sums, features, weights, origins, decay, row_decay, ridge):
+def error_nearby(errors, row, c):
+    """Eight times the mean absolute error of a Fit around a position, in 1/64 grey level."""
+    near = errors[row + 1, (c - 1) % RING] + errors[row + 1, (c - 2) % RING] + errors[row, (c - 1) % RING]
+    return 2 * near + errors[row, c % RING] + errors[row, (c - 2) % RING]
+
+
+@kernel
+def solve(level, height, width, plane, errors, sums, features, weights, origins, rates, interval):
+    """Enters the samples of level - 1 into a Fit and, at every interval-th level, refits the rows of `level`."""
     one, zero, lanes = np.uint64(1), np.uint64(0), np.uint64(LANES)
     n = np.uint64(weights.shape[1])
     m = n + one
     size = np.uint64(sums.shape[1])
+    decay, row_decay, ridge = rates
     first, last = max(0, (level - width + 2) // 2), min(height - 1, level // 2)
     start = max(first - 1, 0)  # the last ended row still counts
     carry = np.zeros(size)
@@ -182,14 +192,15 @@ def _solve(level, height, width, plane, errors, sums, features, weights, origins
             c = level - 2 * row
             keep[0, lane], weight[0, lane] = 1.0, 0.0
             if first <= row <= last and c > 0:
-                near = errors[row + 1, c] + errors[row + 1, c - 1] + errors[row, c]
-                e = 2 * near + errors[row, c + 1] + errors[row, c - 1]
+                e = error_nearby(errors, row, c)
                 keep[0, lane], weight[0, lane] = decay, 1.0 / (e * (0.125 / UNIT) + _WEIGHT_FLOOR)
                 features[block, n, lane] = plane[row + TOP, c - 1 + LEFT] - origins[block, lane]
         sum_, at = sums[block], zero
         for i in range(n):
             decay_add(sum_, at, keep, weight, features[block], np.uint64(i), m - np.uint64(i))
             at += m - np.uint64(i)
+        if level % interval:
+            continue
         skip = np.uint64(max(start - block * LANES, 0))
         for i in range(size):
             total = carry[i]
@@ -218,6 +229,10 @@ def _solve(level, height, width, plane, errors, sums, features, weights, origins
             at = pivot - (m - i)
             pivot = at
             substitute(weights[block], i, a, at, n)
+    if level % interval and level % 2 == 0 and 0 < level // 2 < height:
+        row = level // 2  # a row that begins between two refits takes over its neighbour's weights
+        for i in range(n):
+            weights[row // LANES, i, row % LANES] = weights[(row - 1) // LANES, i, (row - 1) % LANES]
 
 
 @kernel
@@ -252,15 +267,15 @@ def _predict(level, k, first, end, flat, rows, stride, sources, offsets, feature
 
 
 @kernel
-def _put(level, first, end, width, plane, errors, bases, values):
+def _put(level, first, end, width, plane, known, errors, bases, values):
     for row in range(first, end):
         c = level - 2 * row
         x = values[row - first]
+        errors[row + 1, c % RING] = abs(np.int32(x) * UNIT - bases[row])
+        if known:
+            continue
         plane[row + TOP, c + LEFT] = x
-        error = abs(np.int32(x) * UNIT - bases[row])
-        errors[row + 1, c + 1] = error
         if c == 0 and row + 1 + TOP < plane.shape[0]:
             plane[row + 1 + TOP, :LEFT] = x
         if c == width - 1:
             plane[row + TOP, LEFT + width :] = x
-            errors[row + 1, c + 2] = error

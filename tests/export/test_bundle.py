@@ -118,7 +118,9 @@ def test_the_bundle_holds_the_integers(tiny_bundle, tiny_integers):
     with zipfile.ZipFile(tiny_bundle) as archive:
         weights = load(archive.read("weights.safetensors"))
     for layer in tiny_integers.layers():
-        np.testing.assert_array_equal(weights.pop(f"{layer.name}.weight"), layer.weight)
+        weight = weights.pop(f"{layer.name}.weight")
+        assert weight.dtype == (np.int16 if layer.name in ("first", "out") else np.int8)
+        np.testing.assert_array_equal(weight, layer.weight)
         np.testing.assert_array_equal(weights.pop(f"{layer.name}.bias"), layer.bias)
         np.testing.assert_array_equal(weights.pop(f"{layer.name}.shift"), layer.shift)
     assert {name: tensor.tolist() for name, tensor in weights.items()} == {"exponents": list(tiny_integers.exponents)}

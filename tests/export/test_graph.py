@@ -9,15 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
 
-from export.graph import PRODUCTS, step_graph
+from export.graph import IR_VERSION, OPSET, PRODUCTS, _Graph, step_graph
+from export.quantise import BOUND, WIDE_LIMIT, IntegerLayer
 
 EXACT = {"Add", "Cast", "Floor", "Gather", "Mul", "QuantizeLinear", "Reshape", "ScatterND"}
 PRODUCT = {"integer": "MatMulInteger", "float32": "MatMul"}
-TYPES = {onnx.TensorProto.UINT8, onnx.TensorProto.INT8, onnx.TensorProto.INT32, onnx.TensorProto.INT64,
-         onnx.TensorProto.FLOAT}
+TYPES = {onnx.TensorProto.UINT8, onnx.TensorProto.INT8, onnx.TensorProto.INT16, onnx.TensorProto.INT32,
+         onnx.TensorProto.INT64, onnx.TensorProto.FLOAT}
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -74,11 +76,62 @@ def test_no_type_is_inexact(graph):
 def test_weights_are_constants_and_scales_powers_of_two(graph, tiny_integers):
     constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.graph.initializer}
     for layer in tiny_integers.layers():
-        np.testing.assert_array_equal(constants[f"{layer.name}.weight"], layer.weight)
+        weight = constants[f"{layer.name}.weight"]
+        if graph.graph.name == "step_integer":
+            lower = constants.get(f"{layer.name}.1.weight")
+            parts = [weight] if lower is None else [weight, lower]
+            assert {part.dtype for part in parts} == {np.dtype(np.int8)} and np.abs(parts).max() <= 63
+            assert (lower is not None) == (layer.name in ("first", "out"))
+            weight = weight if lower is None else weight.astype(int) * 64 + lower
+        np.testing.assert_array_equal(weight, layer.weight)
     for name, array in constants.items():
         if name.endswith((".scale", ".step")):
             assert (np.frexp(array)[0] == 0.5).all(), name
     assert not any(tensor.external_data or tensor.data_location for tensor in graph.graph.initializer)
+
+
+def run(layer: IntegerLayer, products: str, inputs: np.ndarray, optimise: bool) -> np.ndarray:
+    """One layer's values by onnxruntime, float32 [n, outputs]."""
+    g = _Graph(products)
+    g.constant("radix", np.array(64, np.int32))
+    value = g.value("inputs", layer)
+    info = onnx.helper.make_tensor_value_info
+    ends = ([info("inputs", onnx.TensorProto.UINT8, ["n", len(layer.weight)])],
+            [info(value, onnx.TensorProto.FLOAT, ["n", layer.weight.shape[1]])])
+    model = onnx.helper.make_model(onnx.helper.make_graph(g.nodes, "layer", *ends, g.constants),
+                                   opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    if not optimise:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return session.run(None, {"inputs": inputs})[0]
+
+
+@pytest.mark.parametrize("optimise", [True, False])
+@pytest.mark.parametrize("products", PRODUCTS)
+@pytest.mark.parametrize(("inputs", "limit"), [(1, WIDE_LIMIT), (16, WIDE_LIMIT), (168, 390), (168, 63), (2, 32767),
+                                               (2100, 31), (1037, 63)])
+def test_a_layer_is_exact_up_to_its_bound(products, optimise, inputs, limit):
+    """Weights and inputs at their ends, sums next to 2^24, one to three parts."""
+    rng = np.random.default_rng(inputs)
+    weight = rng.integers(-limit, limit + 1, (inputs, 12)).astype(np.int8 if limit <= 63 else np.int16)
+    weight[:, :4] = limit * np.array([1, -1, 1, -1])
+    weight[::2, 2:4] *= -1
+    weight[:, 4:6] = weight[:, 4:6].clip(-32, 31)           # the lower part's ends alone
+    shift = rng.integers(-3, 20, 12)
+    layer = IntegerLayer("small", weight, np.zeros(12, np.int64), shift)
+    assert len(layer.parts()) == 1 + (limit > 63) + (limit > WIDE_LIMIT)
+    room = BOUND - 1 - layer.bound()
+    assert room.min() >= 0
+    layer = IntegerLayer("small", weight, room * np.resize([1, -1], 12), shift)
+    assert (layer.bound() == BOUND - 1).all()
+    x = rng.integers(0, 256, (30, inputs)).astype(np.uint8)
+    x[0], x[1] = 0, 255
+    x[2:14], x[14:26] = 255 * (weight > 0).T, 255 * (weight < 0).T
+    exact = x.astype(np.int64) @ weight.astype(np.int64) + layer.bias
+    assert np.abs(exact).max() == BOUND - 1                 # some sum gets there
+    np.testing.assert_array_equal(run(layer, products, x, optimise), exact * 2.0 ** -shift)
 
 
 def test_inputs_and_outputs(graph):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export.integer_net import IntegerPhotoNet, activation, float_parameters
-from export.quantise import BOUND, IntegerLayer, QuantisationError, quantise, stream_bound
+from export.quantise import BOUND, WIDE_LIMIT, IntegerLayer, QuantisationError, _layer, quantise, stream_bound
 from export.tables import distribution_tables
 from lmconv import likelihood
 from lmconv.config import PhotoConfig
@@ -40,13 +40,60 @@ def worst(layer: IntegerLayer) -> tuple[np.ndarray, np.ndarray]:
     return 255 * (layer.weight > 0).T, 255 * (layer.weight < 0).T
 
 
-def test_weights_fit_seven_bits(tiny_integers):
+def test_weights_fit_their_limits(tiny_integers):
     for layer in tiny_integers.layers():
-        assert layer.weight.dtype == np.int8
-        assert 1 <= np.abs(layer.weight.astype(int)).max() <= 63
+        wide = layer.name in ("first", "out")
+        assert layer.weight.dtype == (np.int16 if wide else np.int8)
+        largest, limit = np.abs(layer.weight.astype(int)).max(0), WIDE_LIMIT if wide else 63
+        assert largest.min() >= 1 and largest.max() <= limit
         # The shifts are the finest that fit: but for the stream's writers, every channel uses the range.
         if layer not in tiny_integers.writers():
-            assert (np.abs(layer.weight.astype(int)).max(0) >= 31).all(), layer.name
+            assert (largest >= limit // 2).all(), layer.name
+    assert (np.abs(tiny_integers.first.weight.astype(int)).max(0) > 4 * 63).all()
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-32768, 32767), min_size=1, max_size=20))
+def test_parts_make_up_the_weight(numbers):
+    weight = np.array(numbers, np.int16)[:, None]
+    parts, total, largest = IntegerLayer("wide", weight, np.zeros(1), np.zeros(1)).parts(), 0, np.abs(numbers).max()
+    for part in parts:
+        assert part.dtype == np.int8 and np.abs(part.astype(int)).max() <= 63
+        total = total * 64 + part.astype(int)
+    np.testing.assert_array_equal(total, weight)
+    assert len(parts) == 1 if largest <= 63 else len(parts) >= 2
+    if largest <= WIDE_LIMIT:
+        assert len(parts) <= 2
+
+
+def test_parts_of_the_largest_wide_weights():
+    weight = np.array([[WIDE_LIMIT, -WIDE_LIMIT, 63, 64, -64, 0]], np.int16)
+    high, low = IntegerLayer("wide", weight, np.zeros(6), np.zeros(6)).parts()
+    assert high.tolist() == [[63, -63, 1, 1, -1, 0]] and low.tolist() == [[31, -31, -1, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("bias", [0.0, 1.0, -3e5])
+@pytest.mark.parametrize("count", [1, 15, 16, 17, 33, 168, 600, 1030, 3000])
+def test_wide_weights_are_as_fine_as_the_bound_allows(count, bias):
+    """Equal weights, the worst there are: every input adds the largest."""
+    matrix = np.full((count, 1), 1.9)
+    layer, narrow = (_layer("wide", matrix, np.array([bias]), limit) for limit in (WIDE_LIMIT, 63))
+    assert layer.shift >= narrow.shift
+    if layer.shift > narrow.shift:
+        assert layer.bound().max() < BOUND
+    finer = IntegerLayer("finer", 2 * layer.weight.astype(int), 2 * layer.bias, layer.shift + 1)
+    assert finer.bound() >= BOUND * 0.99 or np.abs(finer.weight).max() > WIDE_LIMIT or 4 * abs(layer.bias) >= BOUND
+    if count == 3000:                       # no wide weight is coarser than one of 7 bits: the caller names the layer
+        assert layer.shift == narrow.shift and layer.bound() >= BOUND
+
+
+@pytest.mark.parametrize("fill", [1.0, -1.0, 1e-4, 1e5])
+def test_a_first_layer_of_equal_weights_stays_below_the_bound(net, calibration, fill):
+    with torch.no_grad():
+        net.first.weight[2], net.current.weight[2] = fill, fill
+    integers = quantise(net, *calibration)
+    assert stream_bound(list(integers.writers())).max() < BOUND and integers.first.bound().max() < BOUND
+    assert np.abs(integers.first.weight[:, 2].astype(int)).max() < 400                  # 168 * 255 * 400 > 2^24
 
 
 def test_two_products_fit_sixteen_bits():
@@ -225,9 +272,8 @@ def test_rounding_loses_next_to_nothing(tiny_checkpoint, tiny_integers, tiny_pic
     assert abs(bits[1] / bits[0] - 1) < 2e-3
 
 
-def test_no_parameter_is_far_off_where_nothing_is_clipped(tiny_checkpoint, tiny_pictures, monkeypatch):
-    """With ranges that hold the largest values (the shipped ranges clip rare ones on purpose)."""
-    monkeypatch.setattr("export.quantise.RANGE", 1.0)
+def test_no_parameter_is_far_off_where_nothing_is_clipped(tiny_checkpoint, tiny_pictures):
+    """On the pictures that gave the ranges."""
     net, pixels = tiny_checkpoint.net(), torch.from_numpy(tiny_pictures)
     bases = torch.from_numpy(np.stack([predict_picture(picture) for picture in tiny_pictures]))
     integers = IntegerPhotoNet(quantise(net, pixels, bases))

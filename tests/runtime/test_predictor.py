@@ -83,7 +83,7 @@ def test_weights_equal_the_references_to_the_last_bit(kind):
         for k in range(3):
             state.solve(level, k)
             for row in range(*rows_of(level, height, width)):
-                found = state._fits[k].weights[row // LANES, :, row % LANES]
+                found = state.fits[k].weights[row // LANES, :, row % LANES]
                 assert found.tolist() == expected.pop((k, row, level - 2 * row))
 
     run(pixels, solve)
@@ -178,7 +178,7 @@ def test_hostile_pictures(name):
     def solve(state, level):
         for k in range(3):
             state.solve(level, k)
-        fits[:] = state._fits
+        fits[:] = state.fits
         assert all(np.isfinite(fit.weights).all() for fit in fits)
 
     bases = run(pixels, solve)
@@ -196,7 +196,7 @@ def assembly(kernel, signature):
     return code
 
 
-@pytest.mark.parametrize("name", ["_solve", "_predict"])
+@pytest.mark.parametrize("name", ["solve", "_predict"])
 def test_compiled_code_has_no_fused_multiply_add(name):
     kernel = getattr(predictor, name)
     predict_picture(noise(2, 2))                        # so that the signature is known
