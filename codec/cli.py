@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -71,7 +72,7 @@ def _options(*names: str) -> Callable[[Callable], Callable]:
             type=click.IntRange(1, 9),
             default=container.EFFORT,
             show_default=True,
-            help="1: the network alone, fastest. 2 to 9 (all the same so far): learn the picture at hand as well.",
+            help="1: the network alone, fastest. 2 to 5: learn the picture at hand as well. 6 to 9: all there is.",
         ),
         "force": click.option("--force", is_flag=True, help="Overwrite outputs that exist."),
         "as_json": click.option("--json", "as_json", is_flag=True, help="Print a JSON list."),
@@ -88,7 +89,10 @@ def _options(*names: str) -> Callable[[Callable], Callable]:
 
 @dataclass(frozen=True)
 class Compression:
-    """A line of `compress`; bpsp is 8 x bytes / subpixels, seconds the time of the coding alone."""
+    """A line of `compress`; bpsp is 8 x bytes / subpixels, seconds the time of the coding alone.
+
+    methods: tiles by method. stages: bits that each stage would have spent as the last one (codec.Compressed).
+    """
 
     input: str
     output: str
@@ -100,6 +104,8 @@ class Compression:
     model: str
     order: str
     effort: int
+    methods: dict[str, int]
+    stages: dict[str, float]
 
 
 @cli.command()
@@ -155,6 +161,8 @@ def compress(
             model=network.manifest.name,
             order=network.manifest.order,
             effort=effort,
+            methods={str(method): tiles for method, tiles in coded.methods.items()},
+            stages=coded.stages,
         )
 
     def line(row: Compression, width: int) -> str:
@@ -213,7 +221,10 @@ def decompress(
 
 @dataclass(frozen=True)
 class Information:
-    """A line of `info`; model and order are None when the model is not among the shipped ones."""
+    """A line of `info`; model and order are None when the model is not among the shipped ones.
+
+    methods: tiles by method. stages: as in Compression with --stages, else None.
+    """
 
     input: str
     width: int
@@ -229,17 +240,31 @@ class Information:
     bytes: int
     bpsp: float
     version: int
+    methods: dict[str, int]
+    stages: dict[str, float] | None
 
 
 @cli.command()
-@_options("inputs", "as_json")
-def info(inputs: tuple[Path, ...], as_json: bool) -> None:
+@_options("inputs", "model", "threads", "provider", "max_pixels", "as_json", "quiet")
+@click.option("--stages", is_flag=True, help="Decode the files to say what each stage gained.")
+def info(
+    inputs: tuple[Path, ...],
+    model: str | None,
+    threads: int,
+    provider: str,
+    max_pixels: int,
+    as_json: bool,
+    quiet: bool,
+    stages: bool,
+) -> None:
     """Say what compressed files hold, without decoding them."""
+    decoder = _Decoder(model, threads, provider, max_pixels, quiet) if stages else None
     shipped = {container.short_id(model.manifest.model_id): model.manifest for model in models.available()}
 
     def work(path: Path) -> Information:
         with open(path, "rb") as stream:
             header = container.peek(stream)
+            methods = Counter(map(str, container.methods(stream)))
         manifest = shipped.get(header.model_id)
         size = path.stat().st_size
         return Information(
@@ -257,12 +282,18 @@ def info(inputs: tuple[Path, ...], as_json: bool) -> None:
             bytes=size,
             bpsp=8 * size / (header.width * header.height * container.MODES[header.mode].channels),
             version=container.VERSION,
+            methods=dict(methods),
+            stages=decoder.stages(path) if decoder else None,
         )
 
     def line(row: Information, width: int) -> str:
         picture = f"{row.width} x {row.height} {row.mode}"
         sizes = f"{row.bytes:>10} bytes  {row.bpsp:6.3f} bpsp  {row.tiles:>3} tile{'s' if row.tiles > 1 else ' '}"
-        return f"{_name(row.input, width)}  {picture:<18}  {sizes}  {row.model or 'unknown'} {row.model_id[:12]}"
+        model = f"{row.model or 'unknown'} {row.model_id[:12]}"
+        found = [f"{_name(row.input, width)}  {picture:<18}  {sizes}  {model}  {', '.join(row.methods)}"]
+        for name, bits in (row.stages or {}).items():
+            found.append(f"{'':{width}}  {name} alone: {bits / 8:.0f} bytes")
+        return "\n".join(found)
 
     _each(inputs, work, line, as_json)
 
@@ -427,18 +458,31 @@ class _Decoder:
 
     def decode(self, path: Path) -> tuple[Image, int, float]:
         """The picture, the file's bytes, and the seconds that decoding took."""
-        import runtime
         from codec.codec import decompress as decode
+
+        network, data = self._open(path)
+        start = time.perf_counter()
+        with _progress(path.name, self.quiet) as progress:
+            image = decode(data, network, max_pixels=self.max_pixels, progress=progress)
+        return image, len(data), time.perf_counter() - start
+
+    def stages(self, path: Path) -> dict[str, float]:
+        """What the stages of a file would have spent, see codec.Compressed."""
+        from codec.codec import stages
+
+        network, data = self._open(path)
+        with _progress(path.name, self.quiet) as progress:
+            return stages(data, network, max_pixels=self.max_pixels, progress=progress)
+
+    def _open(self, path: Path) -> tuple[runtime.Model, bytes]:
+        """The model of a file, and its bytes."""
+        import runtime
 
         bundle = models.find(self.header(path).model_id, self.extra)
         if bundle not in self.loaded:
             _announce(self.quiet)
             self.loaded[bundle] = runtime.load(bundle, provider=self.provider, threads=self.threads)
-        data = path.read_bytes()
-        start = time.perf_counter()
-        with _progress(path.name, self.quiet) as progress:
-            image = decode(data, self.loaded[bundle], max_pixels=self.max_pixels, progress=progress)
-        return image, len(data), time.perf_counter() - start
+        return self.loaded[bundle], path.read_bytes()
 
 
 def _targets(inputs: tuple[Path, ...], output: str | None, suffix: str) -> list[Path]:

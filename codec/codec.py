@@ -77,13 +77,13 @@ def compress(
 
     results = _each_tile(work, header, model.threads, progress)
     plane = alpha.encode(image.pixels[..., -1]) if container.MODES[image.mode].has_alpha else None
-    stages = Counter()
+    spent = Counter()
     for _, coded, _ in results:
-        stages.update(coded.stages)
+        spent.update(coded.stages)
     return Compressed(
         container.pack(header, [tile for tile, _, _ in results], plane),
         sum(coded.bits for _, coded, _ in results),
-        dict(stages),
+        dict(spent),
         dict(Counter(method for _, _, method in results)),
     )
 
@@ -92,6 +92,19 @@ def decompress(
     data: bytes, model: Model, *, max_pixels: int = container.MAX_PIXELS, progress: Progress | None = None
 ) -> Image:
     """Restores the image of a file. Raises CodecError: damaged data, another model, more pixels than `max_pixels`."""
+    return _restore(data, model, max_pixels, progress)[0]
+
+
+def stages(
+    data: bytes, model: Model, *, max_pixels: int = container.MAX_PIXELS, progress: Progress | None = None
+) -> dict[str, float]:
+    """Compressed.stages of a file, found by decoding it; raises as `decompress` does."""
+    return _restore(data, model, max_pixels, progress)[1]
+
+
+def _restore(
+    data: bytes, model: Model, max_pixels: int, progress: Progress | None
+) -> tuple[Image, dict[str, float]]:
     parsed = container.unpack(data, max_pixels)
     header = parsed.header
     if header.model_id != container.short_id(model.manifest.model_id):
@@ -107,18 +120,21 @@ def decompress(
         shape = (box.width, box.height) if header.variant & _TRANSPOSED else (box.height, box.width)
         empty = np.broadcast_to(np.uint8(0), (mode.colours, *shape))
         method = METHODS[stored[box].method]
-        planes = code_tile(model, Decoder(stored[box].payload), empty, method, report).pixels
-        tile = unorient(planes, header.variant).transpose(1, 2, 0)
+        coded = code_tile(model, Decoder(stored[box].payload), empty, method, report)
+        tile = unorient(coded.pixels, header.variant).transpose(1, 2, 0)
         if container.pixels_crc(tile) != stored[box].pixels_crc:
             raise DamagedFile(
                 f"the tile at row {box.row}, column {box.col} does not decode to the pixels that were coded"
             )
         pixels[box.row : box.row + box.height, box.col : box.col + box.width, : mode.colours] = tile
+        return coded.stages
 
-    _each_tile(work, header, model.threads, progress)
+    spent = Counter()
+    for found in _each_tile(work, header, model.threads, progress):
+        spent.update(found)
     if mode.has_alpha:
         pixels[..., -1] = alpha.decode(parsed.alpha, header.height, header.width)
-    return Image(pixels, header.mode)
+    return Image(pixels, header.mode), dict(spent)
 
 
 def cost_map(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from codec import tiles as tiling
 from codec.errors import DamagedFile, ImageTooLarge, NotAnLmcFile, UnknownVersion
-from codec.method import METHODS
+from codec.method import METHODS, Method
 from codec.tiles import Box
 
 if TYPE_CHECKING:
@@ -184,6 +184,11 @@ def peek(stream: BinaryIO, max_pixels: int | None = None) -> Header:
     Raises as `unpack` does; max_pixels None sets no bound, since nothing of the image's size is allocated.
     """
     return _read_index(stream, max_pixels).header
+
+
+def methods(stream: BinaryIO) -> list[Method]:
+    """How the tiles of a seekable binary file are coded, in the order of their payloads. Raises as `peek` does."""
+    return [METHODS[method] for method, *_ in _read_index(stream, None).tiles]
 
 
 def _read_index(stream: BinaryIO, max_pixels: int | None) -> _Index:

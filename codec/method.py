@@ -38,6 +38,10 @@ class Method:
     def code(self) -> int:
         return self.learning + _COLOURS * self.colours + _PLAIN * (not self.network)
 
+    def __str__(self) -> str:
+        learning = [] if self.learning == Learning.NONE else [f"{self.learning.name.lower()} learning"]
+        return " + ".join(["colours"] * self.colours + ["network" if self.network else "no network"] + learning)
+
 
 _ALL = [Method(learning, colours, network) for learning in Learning for colours in (0, 1) for network in (0, 1)]
 METHODS = {method.code: Method(method.learning, bool(method.colours), bool(method.network)) for method in _ALL}

@@ -26,11 +26,9 @@ ALONE = {"network": 0, "lattice": STAGES, "stack": LIGHT}  # experts whose own c
 _KEPT = tuple(ALONE.values())
 _CONSTANT = 77  # 0.3, the last input
 _KINDS, _STEPS, _CLASSES = 65, 12, 5
-# Sets of contexts: how many each has per (plane, class of the ladder). LIGHT mixing uses the first two.
-_CONTEXTS = (_KINDS, _STEPS * 24, _STEPS * 81, _STEPS * 64)
-SETS = {LIGHT: 2, FULL: 4}
-_MOST = 4
-_STARTS = tuple(3 * _CLASSES * sum(_CONTEXTS[:s]) for s in range(_MOST + 1))
+_CONTEXTS = (_KINDS, _STEPS * 24)  # two sets of contexts: how many each has per (plane, class of the ladder)
+SETS = len(_CONTEXTS)
+_STARTS = tuple(3 * _CLASSES * sum(_CONTEXTS[:s]) for s in range(SETS + 1))
 FINALS = 3 * _CLASSES * _STEPS
 START_NAMES = {LIGHT: "mixing.light", FULL: "mixing.full"}  # tensors of a model that brings learned weights
 START_SHIFT = 5  # they are int16 in steps of 2^-11
@@ -39,7 +37,6 @@ _LIMIT = 2047  # stretched probabilities stay within +-8
 _WEIGHT_LIMIT = 1 << 20  # weights stay within +-16; a sum of products stays below 2^36
 _FINAL_RATE = 131  # 0.002 / 256 in 2^-24
 _UNIT_SHIFT = 15  # mixture masses (2^37) to experts' masses (2^22)
-_SIGNED = np.array([-768, -320, -128, -32, 32, 128, 320, 768], np.int64)  # limits of nine classes of differences
 _CROSS = np.array([26, 64, 128, 256, 512, 896, 1600], np.int64)  # of eight classes of the other planes' errors
 _NARROW, _WIDE = 30147, 2621  # 0.92 and 0.08: weights of a rival's two logistics, the second three times as wide
 _SHARPNESS = 863288426  # 1.608 * 2^29: inverse scale of the narrow one per mean absolute error
@@ -68,8 +65,8 @@ class Mixing(Mixture):
         self._curves = np.zeros((rows, STAGES + 1, WINDOW + 1), np.int64)  # F of the window's values, out of 2^22
         self._masses = np.zeros((rows, experts, 3), np.int64)  # F(low), F(split), F(high) of every expert
         self._inputs = np.zeros((rows, experts + 1), np.int32)
-        self._classes = np.zeros((rows, _MOST), np.int64)  # the contexts' part that all decisions of a value share
-        self._chosen = np.zeros((rows, 2 * _MOST + 1), np.int64)  # vectors of a decision, what sets make of it
+        self._classes = np.zeros((rows, 2), np.int64)  # of the errors nearby: in this plane, in the others
+        self._chosen = np.zeros((rows, 2 * SETS + 1), np.int64)  # vectors of a decision, what sets make of it
         self._alone = np.zeros((rows, experts), np.int64)  # bits of single experts, in 2^-16
         self.weights, self.final = start(experts, tables)
 
@@ -88,9 +85,9 @@ class Mixing(Mixture):
         spot, self._channel, self._fixed = (self._level, self._first), channel, fixed
         _look(channel, n, *spot, self._components, self._errors, self._means, self._classes)
         if self._stack:
-            members, errors, spread = self._stack.predict(self._level, channel, self._means[:n])
+            members, errors = self._stack.predict(self._level, channel, self._means[:n])
             state = self._classes, self._scales[channel], self._scale, self._others
-            _rivals(n, *spot, members, errors, spread, *state)
+            _rivals(n, *spot, members, errors, *state)
         opened = self._active, self._nodes, self._masses
         _prepare(left, channel, self._values, self._bounds, self._windows, *self._lattice, *self._experts(), *opened)
         _estimate(left, channel, *self._decisions())
@@ -158,26 +155,26 @@ class Mixing(Mixture):
 
 def start(experts: int, tables: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Weights int32 [vectors, experts + 2], a constant's and the number of visits last, and final weights int32
-    [FINALS, sets], before anything is learned: the model's, or plain ones if it brings none. Raises WrongModel."""
-    sets, name = SETS[experts], START_NAMES[experts]
-    weights = np.zeros((_STARTS[sets], experts + 2), np.int32)
+    [FINALS, SETS], before anything is learned: the model's, or plain ones if it brings none. Raises WrongModel."""
+    name = START_NAMES[experts]
+    weights = np.zeros((_STARTS[SETS], experts + 2), np.int32)
     if name not in tables:
         weights[:, : len(PLAIN)] = PLAIN
-        return weights, np.full((FINALS, sets), 65536 // sets, np.int32)
+        return weights, np.full((FINALS, SETS), 65536 // SETS, np.int32)
     learned, final = tables[name], tables[f"{name}.final"]
-    if learned.shape != (len(weights), experts + 1) or final.shape != (FINALS, sets):
+    if learned.shape != (len(weights), experts + 1) or final.shape != (FINALS, SETS):
         raise WrongModel(f"the model's {name} has shape {learned.shape}: it belongs to another version of this program")
     weights[:, :-1] = learned.astype(np.int32) << START_SHIFT
     return weights, final.astype(np.int32) << START_SHIFT
 
 
-def kinds_mean(total: np.ndarray, visits: np.ndarray, experts: int) -> np.ndarray:
+def kinds_mean(total: np.ndarray, visits: np.ndarray) -> np.ndarray:
     """For every vector the mean over the contexts that share its plane, class and kind of decision (or step).
 
     total: float64 [vectors, m], vectors times visits [vectors]. Kinds never visited get the mean of all.
     """
     mean = np.empty_like(total)
-    for s in range(SETS[experts]):
+    for s in range(SETS):
         part = slice(_STARTS[s], _STARTS[s + 1])
         shape = (3 * _CLASSES, _KINDS, 1) if s == 0 else (3 * _CLASSES, _STEPS, _CONTEXTS[s] // _STEPS)
         sums, counts = total[part].reshape(*shape, -1), visits[part].reshape(shape)
@@ -188,7 +185,7 @@ def kinds_mean(total: np.ndarray, visits: np.ndarray, experts: int) -> np.ndarra
 
 
 def as_start(weights: np.ndarray, final: np.ndarray, experts: int) -> dict[str, np.ndarray]:
-    """Tensors for a model from weights float64 [vectors, experts + 1] and final float64 [FINALS, sets], out of 2^16."""
+    """Tensors for a model from weights float64 [vectors, experts + 1] and final float64 [FINALS, SETS], out of 2^16."""
     name, unit = START_NAMES[experts], 1 << START_SHIFT
     kinds = {name: weights, f"{name}.final": final}
     return {key: np.clip(np.rint(array / unit), -32767, 32767).astype(np.int16) for key, array in kinds.items()}
@@ -202,14 +199,6 @@ def first_scales() -> np.ndarray:
 
 
 @kernel
-def _class_of(value, limits):
-    found = 0
-    for limit in limits:
-        found += value > limit
-    return found
-
-
-@kernel
 def _look(channel, n, level, first, components, errors, means, classes):
     """The network's means, and the contexts that the neighbours' errors give."""
     for i in range(n):
@@ -219,9 +208,7 @@ def _look(channel, n, level, first, components, errors, means, classes):
             weights += components[i, j, WEIGHT]
         means[i] = mean // weights
         c, own = level - 2 * row, errors[channel]
-        classes[i, 1] = ERROR_CLASS[min(nearby(own, row, c) >> 2, len(ERROR_CLASS) - 1)]
-        west, north = own[row + 2, (c - 1) % RING], own[row + 1, c % RING]
-        classes[i, 2] = 9 * _class_of(west, _SIGNED) + _class_of(north, _SIGNED)
+        classes[i, 0] = ERROR_CLASS[min(nearby(own, row, c) >> 2, len(ERROR_CLASS) - 1)]
         if channel == 0:
             cross = abs(errors[1, row + 2, (c - 1) % RING]) + abs(errors[1, row + 1, c % RING])
             cross += abs(errors[2, row + 2, (c - 1) % RING]) + abs(errors[2, row + 1, c % RING])
@@ -230,15 +217,16 @@ def _look(channel, n, level, first, components, errors, means, classes):
             cross = abs(errors[channel - 1, row + 2, c % RING])
             if channel == 2:
                 cross += abs(errors[0, row + 2, c % RING]) >> 1
-        classes[i, 3] = 8 * _class_of(cross, _CROSS)
+        classes[i, 1] = 0
+        for limit in _CROSS:
+            classes[i, 1] += cross > limit
 
 
 @kernel
-def _rivals(n, level, first, members, errors, spread, classes, scales, scale, others):
+def _rivals(n, level, first, members, errors, classes, scales, scale, others):
     """The rivals' distributions: two logistics at a prediction, as wide as its errors were in this context."""
     for i in range(n):
-        row, cross = first + i, classes[i, 3] // 8
-        classes[i, 3] += ERROR_CLASS[min(spread[row] >> 2, len(ERROR_CLASS) - 1)] // 3
+        row, cross = first + i, classes[i, 1]
         for q in range(MEMBERS):
             error = ERROR_CLASS[min(nearby(errors[q], row, level - 2 * row) >> 2, len(ERROR_CLASS) - 1)]
             scale[q, i] = 8 * error + cross
@@ -315,7 +303,7 @@ def _context(nodes, row):
 @kernel
 def _estimate(n, channel, active, nodes, masses, classes, inputs, chosen, weights, final, frequencies):
     """Probability of every open decision from the experts' masses and the weights of its contexts."""
-    experts, sets = masses.shape[1], final.shape[1]
+    experts = masses.shape[1]
     for i in range(n):
         row = active[i]
         away = nodes[row, SIDE] != 0
@@ -329,17 +317,15 @@ def _estimate(n, channel, active, nodes, masses, classes, inputs, chosen, weight
         where = channel * _CLASSES + nodes[row, LADDER_CLASS]
         place = where * _STEPS + step
         chosen[row, 0] = where * _KINDS + kind
-        chosen[row, 1] = _STARTS[1] + place * 24 + classes[row, 1]
-        chosen[row, 2] = _STARTS[2] + place * 81 + classes[row, 2]
-        chosen[row, 3] = _STARTS[3] + place * 64 + classes[row, 3]
-        chosen[row, 2 * _MOST] = place
+        chosen[row, 1] = _STARTS[1] + place * 24 + classes[row, 0]
+        chosen[row, 2 * SETS] = place
         total = 0
-        for s in range(sets):
+        for s in range(SETS):
             vector, dot = chosen[row, s], 0
             for e in range(experts + 1):
                 dot += np.int64(weights[vector, e]) * inputs[row, e]
             part = min(max((dot + 32768) >> 16, -_LIMIT), _LIMIT)
-            chosen[row, _MOST + s] = part
+            chosen[row, SETS + s] = part
             total += final[place, s] * part
         frequencies[i] = SQUASH[min(max((total + 32768) >> 16, -_LIMIT), _LIMIT) + _LIMIT] * (ONE >> 16)
 
@@ -347,15 +333,15 @@ def _estimate(n, channel, active, nodes, masses, classes, inputs, chosen, weight
 @kernel
 def _update(row, symbol, frequency, inputs, chosen, weights, final):
     """Learns from one coded decision."""
-    wanted, place, experts = symbol << 16, chosen[row, 2 * _MOST], weights.shape[1] - 2
+    wanted, place, experts = symbol << 16, chosen[row, 2 * SETS], weights.shape[1] - 2
     error = (wanted - (frequency >> 8)) * _FINAL_RATE
-    for s in range(final.shape[1]):
-        weight = final[place, s] + ((error * chosen[row, _MOST + s] + (1 << 23)) >> 24)
+    for s in range(SETS):
+        weight = final[place, s] + ((error * chosen[row, SETS + s] + (1 << 23)) >> 24)
         final[place, s] = min(max(weight, -_WEIGHT_LIMIT), _WEIGHT_LIMIT)
-    for s in range(final.shape[1]):
+    for s in range(SETS):
         vector = chosen[row, s]
         visits = weights[vector, experts + 1]
-        error = (wanted - SQUASH[chosen[row, _MOST + s] + _LIMIT]) * RATE[min(visits, len(RATE) - 1)]
+        error = (wanted - SQUASH[chosen[row, SETS + s] + _LIMIT]) * RATE[min(visits, len(RATE) - 1)]
         for e in range(experts + 1):
             weight = weights[vector, e] + ((np.int64(error) * inputs[row, e] + (1 << 23)) >> 24)
             weights[vector, e] = min(max(weight, -_WEIGHT_LIMIT), _WEIGHT_LIMIT)

@@ -40,7 +40,6 @@ class Stack:
         self._errors = np.full((3, 1 + _INPUTS, predictor.height + 2, RING), FIRST_ERROR, np.int32)  # value - member
         self._blended = np.zeros((3, predictor.height + 2, RING), np.int32)  # value - blend
         self._blends = np.zeros(predictor.height, np.int32)
-        self._spread = np.zeros(predictor.height, np.int32)
 
     def solve(self, level: int) -> None:
         """Refits everything for `level`, from the levels before."""
@@ -49,9 +48,8 @@ class Stack:
             self._slow.solve(level, k)
             solve(level, self._height, self._width, *self._fits[k].arrays)
 
-    def predict(self, level: int, k: int, means: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Members int32 [>= MEMBERS, H] and how far they differ, int32 [H], at `level` in 1/64 grey level, by row, and
-        the members' errors so far, rings.
+    def predict(self, level: int, k: int, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Members int32 [1 + 4, H] at `level` in 1/64 grey level, by row, and their errors so far, rings.
 
         means: the network's, int64 [n] in 1/64 grey level. The model's predictor must have predicted this plane.
         """
@@ -73,9 +71,8 @@ class Stack:
             fit.features,
             fit.weights,
             fit.origins,
-            self._spread,
         )
-        return members, self._errors[k], self._spread
+        return members, self._errors[k]
 
     def put(self, level: int, k: int, values: np.ndarray) -> None:
         """Enters the true values of plane k at `level`, uint8 [n]; `solve` reads the planes, which are the model's."""
@@ -97,20 +94,17 @@ class Stack:
 
 
 @kernel
-def _combine(level, k, first, end, members, errors, blended, blends, features, weights, origins, spread):
+def _combine(level, k, first, end, members, errors, blended, blends, features, weights, origins):
     for row in range(first, end):
         c, block, lane = level - 2 * row, row // LANES, row % LANES
         total, blend = 0.0, 0.0
-        low = high = members[1, row]
         for i in range(1, 1 + _INPUTS):
             error = nearby(errors[i], row, c) * (1.0 / UNIT)
             g = error * error + _FLOOR
             g = 1.0 / (g * g)
             total += g
             blend += g * members[i, row]
-            low, high = min(low, members[i, row]), max(high, members[i, row])
         blend = blend / total
-        spread[row] = high - low
         blends[row] = math.floor(blend + 0.5)
         f = features[block]
         for i in range(_INPUTS):

@@ -12,6 +12,7 @@ import hashlib
 import sys
 import zipfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -39,20 +40,21 @@ def learn(model: runtime.Model, pictures: np.ndarray, learning: Learning) -> dic
     for last in (False, True):
         total, visits, finals = np.zeros(weights[:, :-1].shape), np.zeros(len(weights)), np.zeros(final.shape)
         for picture in tqdm(pictures, desc=f"{learning.name.lower()}, {'second' if last else 'first'} time"):
-            before, seen = weights[:, -1].copy(), []
-
-            def carried(*arguments):
-                seen.append(distribution(*arguments))
-                seen[0].weights, seen[0].final = weights, final
-                return seen[0]
-
-            code_tile(model, Encoder(), picture, Method(learning), start=carried)
+            before = weights[:, -1].copy()
+            code_tile(model, Encoder(), picture, Method(learning), start=partial(_carried, weights, final))
             used = weights[:, -1] - before
             total += weights[:, :-1] * used[:, None]
             visits += used
             finals += final
-    mean = mixing.kinds_mean(total, visits, experts)
+    mean = mixing.kinds_mean(total, visits)
     return mixing.as_start((total + _DOUBT * mean) / (visits + _DOUBT)[:, None], finals / len(pictures), experts)
+
+
+def _carried(weights: np.ndarray, final: np.ndarray, *arguments) -> mixing.Mixing:
+    """A tile's mixing that starts with these weights, and changes them."""
+    mixture = distribution(*arguments)
+    mixture.weights, mixture.final = weights, final
+    return mixture
 
 
 def main() -> None:

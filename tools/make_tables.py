@@ -14,11 +14,12 @@ OUTPUT = Path(__file__).resolve().parent.parent / "codec" / "tables.npz"
 
 
 def tables() -> dict[str, np.ndarray]:
-    """squash [4095]: logit x / 256 for x = -2047 .. 2047 -> probability out of 2^16. stretch [4096]: probability
-    (p + 1/2) / 4096 -> logit x 256. error_class [2048]: mean absolute error in 1/16 grey level -> 24 logarithmic
-    classes. rate [1024]: learning rate of a weight vector after so many visits, out of 2^16. cost [4096]: bits of an
-    event of probability (p + 1/2) / 4096, in 2^-16. plain_scale [2048]: log-scale of a logistic whose mean absolute error is
-    so many 1/16 grey level, in 1/32."""
+    """Arrays as codec/tables.py describes them.
+
+    squash: 65536 / (1 + exp(-x / 256)) for x = -2047 .. 2047. stretch: 256 logit((p + 1/2) / 4096), within +-2047.
+    error_class: 2 log2(i / 16 + 0.15) + 6, within 0 .. 23. rate: max(0.02 / (1 + 0.02 n), 0.004) 65536. cost:
+    -log2((p + 1/2) / 4096) 65536. plain_scale: 32 ln((i / 16 + 0.15) / (2 ln 2)). All rounded half to even.
+    """
     getcontext().prec = 40
     one, half = Decimal(1), Decimal("0.5")
     squash = [_round(65536 / (one + (-Decimal(x) / 256).exp())) for x in range(-2047, 2048)]
