@@ -1,10 +1,11 @@
 """Exact colours, for pictures that are no photographs: is the pixel one of a few colours seen in such a place before?
 
-Contexts of known pixels, long to short, remember the colours that followed them; these, a matching place and the
-neighbours give candidates, and each candidate one decision, yes or no. A further decision, the gate, tells whether one
-of the recent colours it is; if not, the pixel escapes to the network's path. A colour is an integer, R 2^16 + G 2^8 + B
-or the grey value. All positions of a level get their probabilities from one state, which learns after every round
-(probabilities, weights) and after the level (colours). Integers throughout; both directions do the same.
+Contexts of known neighbours, long to short, remember the colours that followed them; these, the copy of a place like
+this one and the nearest neighbours are candidates, and each is one decision, yes or no. While the picture has had few
+colours a further decision, the gate, opens the list of them all. A position that no candidate solves escapes to the
+network's path. A colour is one integer, R 2^16 + G 2^8 + B or the grey value. All positions of a level get their
+probabilities from one state; probabilities and weights learn after every round, the memory of colours after the level.
+Integers throughout; both directions do the same.
 """
 
 import numpy as np
@@ -15,135 +16,155 @@ from runtime.predictor import rows_of
 from .coder import ONE
 from .tables import SQUASH, STRETCH
 
-_OUTSIDE = 1 << 24  # what stands for a colour where there is none
-_TOP, _SIDE = 4, 6
-_NEAR = (
-    ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0), (-2, 1), (-2, -1), (-1, -2), (-2, 2), (0, -3), (-2, -2))
-    + ((-2, 3), (-3, 0), (-3, 1), (-1, -3), (-3, -1), (-3, 2), (0, -4), (-3, 3), (-3, -2), (-2, -3), (-3, 4), (-4, 0))
-    + ((-4, 1), (-1, -4), (-4, 2), (-4, -1))
+_NOWHERE = 1 << 24  # the colour of what lies outside the tile
+_TOP, _SIDE = 4, 6  # rows and columns of it that neighbours reach
+_NEAR = (  # neighbours (row, column), all of levels before; the nearest first
+    ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0), (-2, 1), (-2, -1), (-1, -2), (-2, 2))
+    + ((0, -3), (-2, -2), (-2, 3), (-3, 0), (-3, 1), (-1, -3), (-3, -1), (-3, 2), (0, -4), (-3, 3))
+    + ((-3, -2), (-2, -3), (-3, 4), (-4, 0), (-4, 1), (-1, -4), (-4, 2), (-4, -1))
 )
 _REACH = len(_NEAR)
-_ORDERS = np.array([2, 4, 6, 10, 16, 28])  # neighbours in each plain context
+_CANDIDATES, _RECENT = 8, 32
+_UNLIKELY = ONE >> 6  # a candidate below it is not asked for once the picture has had many colours
+_SMALLEST = 16  # of 2^24
+_SEED = 0x1E3779B1
+
+# Memory: a bucket of the latest colours for each context.
+_ORDERS = np.array([2, 4, 6, 10, 16, 28])  # neighbours in a plain context; a last one takes the runs
 _PLAIN = len(_ORDERS)
-_CONTEXTS = _PLAIN + 2
+_CONTEXTS = _PLAIN + 1
 _SLOT_BITS, _WAYS = 15, 3
 _SLOTS = 1 << _SLOT_BITS
-_COUNT_LIMIT = 255
-_CANDIDATES, _RECENT = 8, 32
-_UNLIKELY = ONE >> 6
+_PLACES = 1 << 16  # of the longest context, where it last came
+_LONGEST_COUNT = 255
+_LONGEST_RUN = 63
 
 
 def _classes(thresholds: tuple[int, ...], size: int) -> np.ndarray:
+    """How many thresholds each of 0 .. size - 1 reaches."""
     return np.searchsorted(thresholds, np.arange(size), side="right")
 
 
-_MINE = _classes((1, 2, 3, 4, 6, 9, 16, 32, 64, 128, 255), 256)  # 12 classes
-_REST = _classes((1, 2, 3, 4, 7, 13, 31), 3 * 256)  # 8
-_BREAKS = _classes((1, 2, 3, 5, 9, 17, 33), 256)  # 8
+_MINE = _classes((1, 2, 3, 4, 6, 9, 16, 32, 64, 128, 255), _LONGEST_COUNT + 1)
+_OTHERS = _classes((1, 2, 3, 4, 7, 13, 31), _WAYS * _LONGEST_COUNT + 1)
+_BREAKS = _classes((1, 2, 3, 5, 9, 17, 33), 256)
 
-# Inputs of a decision and where their adaptive probabilities lie.
-_PATTERNS = np.array([8, 14, 22])  # neighbours in each pattern
+# Inputs of a decision: contexts, then mask, grid, runs and copy, then patterns; and where their probabilities lie.
+_PATTERNS = np.array([8, 14, 22])  # neighbours in a pattern
 _SHAPES = len(_PATTERNS)
 _LABELS = 8
-_INPUTS = _CONTEXTS + 6 + _SHAPES
+_INPUTS = _CONTEXTS + 4 + _SHAPES
 _BIAS, _VISITS = _INPUTS, _INPUTS + 1  # further columns of a weight vector
 _CONSTANT = 77  # 0.3
-_PHASES = 4  # first candidate, second, later, recent colour
+_PHASES = 4  # the first candidate, the second, a later one, one of the list
 _STATES = 192
-_AT_STATE = 0
-_AT_GATE = _AT_STATE + _CONTEXTS * _PHASES * _STATES
+_SHAPE_SLOTS = 1 << 16
+_AT_GATE = _CONTEXTS * _PHASES * _STATES
 _AT_MASK = _AT_GATE + _CONTEXTS * 32
 _AT_GRID = _AT_MASK + _PHASES * 64
-_AT_RUN = _AT_GRID + _PHASES * 64 * 64
-_AT_MATCH = _AT_RUN + 2 * 16 * 256
-_AT_COUNT = _AT_MATCH + _PHASES * 2 * 16 * 16
-_AT_AROUND = _AT_COUNT + 64
-_AT_PAIR = _AT_AROUND + 81
-_PAIRS = 1 << 16
-_AT_SHAPE = _AT_PAIR + 2 * _PAIRS
-_CHANCES = _AT_SHAPE + _SHAPES * _PAIRS
-_CHANCE_LIMIT = 250
-_RECIPROCAL = np.array([65536 * 2 // (2 * n + 3) for n in range(_CHANCE_LIMIT + 1)])
+_AT_RUNS = _AT_GRID + _PHASES * 64 * 64
+_AT_COPY = _AT_RUNS + 2 * 16 * 256
+_AT_NUMBER = _AT_COPY + _PHASES * 2 * 256
+_AT_AROUND = _AT_NUMBER + 32 + 16
+_AT_SHAPE = _AT_AROUND + 81
+_CHANCES = _AT_SHAPE + _SHAPES * _SHAPE_SLOTS
+_COUNTED = 250  # a probability's rate falls as 1 / (visits + 1.5) until then
+_RECIPROCAL = np.array([131072 // (2 * visits + 3) for visits in range(_COUNTED + 1)])
 
+# Mixing: three weight vectors a decision, their sums mixed once more, then refined by what came of such sums.
 _SETS = 3
-_SET_0, _SET_1, _SET_2 = 161, 7 * 32 + 1, 81 * 5
-_LIMIT = 2047
-_WEIGHT_LIMIT = 1 << 20
+_RANKS, _AGREEMENTS, _SURROUNDINGS = 161, 225, 81 * 5
+_LIMIT = 2047  # logits / 256
+_WEIGHT_LIMIT = 1 << 20  # weights stay within +-16
+_RATES = np.array([max(262, 163840 // (visits + 50)) for visits in range(1024)])
 _FINAL_RATE = 131
-_RATES = np.array([max(262, 163840 // (n + 50)) for n in range(1024)])
-_FINE = 33
-_FINE_CONTEXTS = 5 * _STATES
+_KNOTS = 33
+_REFINED = 5 * _STATES  # contexts in each of the two refinements
+_REFINE_SHIFT = 6
 
-# Columns of a row's desk.
-_W, _N, _NW, _NE, _WW, _NN, _COLUMN_BREAKS, _ROW_BREAKS, _RUN_W, _RUN_N, _AROUND, _FROM, _LENGTH, _STREAK, _COPY = range(15)
-_LISTED, _ALL, _TRIED, _GATE, _TRIAL, _RESULT, _TRUTH, _WHICH, _MIXED, _LONG = range(15, 25)
-_SLOT = 25
+# Columns of a row's desk: what is known of the position at hand.
+_W, _N, _NW, _NE, _WW, _NN, _COLUMN_BREAKS, _ROW_BREAKS, _RUN_W, _RUN_N, _AROUND = range(11)
+_FROM, _LENGTH, _STREAK, _COPY, _PLACE, _TRUTH = range(11, 17)
+_LISTED, _ALL, _TRIED, _GATE, _TRIAL, _RESULT, _WHICH, _MIXED, _KINDS = range(17, 26)
+_SLOT = 26
 _CHECK = _SLOT + _CONTEXTS
 _SEEN = _CHECK + _CONTEXTS
 _LINE = _SEEN + _CONTEXTS * _WAYS
 _SCORE = _LINE + _CANDIDATES + _RECENT
-_ADDRESS = _SCORE + _CANDIDATES
-_X = _ADDRESS + _INPUTS
-_CHOSEN = _X + _INPUTS + 1
-_PART = _CHOSEN + _SETS
-_APM = _PART + _SETS
-_SHAPE = _APM + 4
-_LABEL = _SHAPE + _SHAPES
-_KINDS = _LABEL + _LABELS
-_DESK = _KINDS + 1
+_LABEL = _SCORE + _CANDIDATES
+_SHAPE = _LABEL + _LABELS
+_ADDRESS = _SHAPE + _SHAPES
+_INPUT = _ADDRESS + _INPUTS
+_VECTOR = _INPUT + _INPUTS + 1
+_PART = _VECTOR + _SETS
+_REFINE = _PART + _SETS
+_KNOT = _REFINE + 2
+_DESK = _KNOT + 2
 
-# Columns of a row's and a column's memory
-_RUN, _BEFORE, _BREAK, _RING = range(4)  # ring of four columns: match position, streak, outcome
+# Columns of a row's or column's line; a row has three rings of its last four positions, too.
+_RUN, _BREAK, _CAME_FROM, _CAME_LONG, _OUTCOME = 0, 1, 2, 6, 10
+_ROW_LINE, _COLUMN_LINE = 14, 2
 
 
 class Colours:
+    """The exact colours of a tile. For each level from 0: `open`, `decide` till empty, `found`, `learn`."""
+
     def __init__(self, height: int, width: int, rows: int, channels: int):
         self._height, self._width, self._channels = height, width, channels
-        stride = width + 2 * _SIDE
-        self._offsets = np.array([dr * stride + dc for dr, dc in _NEAR])
-        self._pixels = np.full((height + _TOP) * stride, _OUTSIDE, np.int32)
-        self._buckets = np.zeros((_CONTEXTS * _SLOTS, 1 + _WAYS), np.uint32)
-        self._chances = np.zeros((_CHANCES, 2), np.int32)
+        self._stride = width + 2 * _SIDE
+        self._offsets = np.array([dr * self._stride + dc for dr, dc in _NEAR])
+        self._pixels = np.full((_TOP + height + 1) * self._stride, _NOWHERE, np.int32)
+        self._buckets = np.zeros((_CONTEXTS * _SLOTS, 1 + _WAYS), np.uint32)  # check, then count 2^24 + colour
+        self._chances = np.zeros((_CHANCES, 2), np.int32)  # probability out of 2^22, visits
         self._chances[:, 0] = 1 << 21
-        self._weights = np.zeros((_SET_0 + _SET_1 + _SET_2, _INPUTS + 2), np.int32)
-        self._weights[:, :_INPUTS] = 13107
-        self._final = np.full((5, _SETS), 65536 // _SETS, np.int32)
-        self._apm = np.zeros((2 * _FINE_CONTEXTS, _FINE), np.int32)
-        self._apm[:] = [int(SQUASH[min(max((j - 16) * 128, -_LIMIT), _LIMIT) + _LIMIT]) << 8 for j in range(_FINE)]
-        self._recent = np.full(_RECENT, _OUTSIDE, np.int32)
-        self._rows = np.zeros((height + 1, 3 + 12), np.int32)
-        self._columns = np.zeros((width, 3), np.int32)
-        self._last = np.zeros(1 << 16, np.int32)
+        self._weights = np.zeros((_RANKS + _AGREEMENTS + _SURROUNDINGS, _INPUTS + 2), np.int32)
+        self._weights[:, :_INPUTS] = 13107  # 0.2
+        self._final = np.full((_PHASES + 1, _SETS), 65536 // _SETS, np.int32)
+        knots = [int(SQUASH[min(max(128 * (j - 16), -_LIMIT), _LIMIT) + _LIMIT]) << 8 for j in range(_KNOTS)]
+        self._refined = np.tile(np.array(knots, np.int32), (2 * _REFINED, 1))
+        self._recent = np.full(_RECENT, _NOWHERE, np.int32)
+        self._rows = np.zeros((height + 1, _ROW_LINE), np.int32)  # the first stands above the tile
+        self._columns = np.zeros((width, _COLUMN_LINE), np.int32)
+        self._places = np.zeros(_PLACES, np.int32)
         self._desk = np.zeros((rows, _DESK), np.int64)
         self._active = np.zeros(rows, np.int64)
         self._frequencies, self._symbols = np.zeros(rows, np.int32), np.zeros(rows, np.int32)
-        self.bits = np.zeros(rows)
+        self._count = 0
+        self.bits = np.zeros(rows)  # -log2 of the probabilities used in each row so far, summed over levels
 
-    def open(self, level, known):
+    def open(self, level: int, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """First decisions of a level: views of frequencies and symbols int32, one for each position that has any.
+        known uint8 [channels, n]: true values when encoding (symbols then hold the answers), anything when decoding."""
+        self._count = known.shape[1]
         first, _ = rows_of(level, self._height, self._width)
-        self._n = known.shape[1]
-        n = _open(level, first, self._n, known, self._width, self._offsets, self._pixels, self._buckets, self._chances,
-                  self._rows, self._columns, self._last, self._desk, self._active)
-        n = _next(n, *self._decision())
-        return self._frequencies[:n], self._symbols[:n]
+        _open(level, first, known, self._stride, self._offsets, *self._memory(), self._chances, self._desk)
+        self._active[: self._count] = np.arange(self._count)
+        return self._views(_next(self._count, *self._decisions()))
 
-    def decide(self, count, known):
-        n = _decide(count, self.bits, *self._decision())
-        return self._frequencies[:n], self._symbols[:n]
+    def decide(self, count: int, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Takes over `count` coded symbols and gives the next frequencies and symbols; empty when there are none."""
+        return self._views(_decide(count, self.bits, *self._decisions()))
 
-    def found(self):
-        result = self._desk[: self._n, _RESULT]
-        v = np.stack([result >> s & 255 for s in ((16, 8, 0) if self._channels == 3 else (0,))]).astype(np.uint8)
-        return result >= 0, v
+    def found(self) -> tuple[np.ndarray, np.ndarray]:
+        """After the rounds: which positions are solved, bool [n], and their values, uint8 [channels, n]."""
+        result = self._desk[: self._count, _RESULT]
+        shifts = (16, 8, 0) if self._channels == 3 else (0,)
+        return result >= 0, np.stack([result >> shift & 255 for shift in shifts]).astype(np.uint8)
 
-    def learn(self, level, values):
+    def learn(self, level: int, values: np.ndarray) -> None:
+        """Ends a level: takes over all its values uint8 [channels, n], solved or escaped."""
         first, _ = rows_of(level, self._height, self._width)
-        _learn(level, first, values, self._width, self._pixels, self._buckets, self._recent, self._rows,
-               self._columns, self._last, self._desk)
+        _learn(level, first, values, self._stride, *self._memory(), self._recent, self._desk)
 
-    def _decision(self):
-        return (self._chances, self._weights, self._final, self._apm, self._recent, self._desk, self._active,
-                self._frequencies, self._symbols)
+    def _memory(self) -> tuple[np.ndarray, ...]:
+        return self._pixels, self._buckets, self._rows, self._columns, self._places
+
+    def _decisions(self) -> tuple[np.ndarray, ...]:
+        learned = self._chances, self._weights, self._final, self._refined, self._recent
+        return *learned, self._desk, self._active, self._frequencies, self._symbols
+
+    def _views(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        return self._frequencies[:n], self._symbols[:n]
 
 
 @kernel
@@ -155,84 +176,69 @@ def _colour(values, i):
 
 @kernel
 def _hash(h, v):
-    """32 bits; the product stays below 2^63."""
+    """32 bits of h and v; the product stays below 2^62."""
     h = ((h ^ v) * 0x2C1B3C6D) & 0xFFFFFFFF
     return h ^ (h >> 15)
 
 
 @kernel
-def _add(desk, row, colour):
-    """Appends a candidate unless it is listed."""
-    number = desk[row, _LISTED]
-    if colour == _OUTSIDE or number >= _CANDIDATES:
-        return
-    for j in range(number):
-        if desk[row, _LINE + j] == colour:
-            return
-    desk[row, _LINE + number] = colour
-    desk[row, _LISTED] = number + 1
-
-
-@kernel
-def _open(level, first, n, known, width, offsets, pixels, buckets, chances, rows, columns, last, desk, active):
-    stride = width + 2 * _SIDE
-    for row in range(n):
+def _open(level, first, known, stride, offsets, pixels, buckets, rows, columns, places, chances, desk):
+    """Lays out every position of a level: surroundings, contexts, candidates and their scores."""
+    for row in range(known.shape[1]):
         r = first + row
         c = level - 2 * r
         here = (r + _TOP) * stride + c + _SIDE
         desk[row, _TRUTH] = _colour(known, row)
         _look(row, r, c, here, stride, pixels, rows, columns, desk)
-        _contexts(row, r, c, here, offsets, pixels, rows, columns, desk)
-        _patterns(row, here, offsets, pixels, desk)
-        _match(row, r, c, here, stride, offsets, pixels, rows, last, desk)
+        _find_contexts(row, here, offsets, pixels, desk)
+        _find_patterns(row, here, offsets, pixels, desk)
+        _find_copy(row, r, c, here, stride, offsets, pixels, rows, places, desk)
         _gather(row, buckets, desk)
-        if desk[row, _LISTED] > 1:
-            for j in range(desk[row, _LISTED]):
-                total = 0
-                for k in range(_CONTEXTS):
-                    total += STRETCH[chances[_state(desk, row, k, 0, desk[row, _LINE + j]), 0] >> 10]
-                desk[row, _SCORE + j] = total
-        active[row] = row
-    return n
+        for j in range(desk[row, _LISTED]):
+            score = 0
+            for k in range(_CONTEXTS):
+                score += STRETCH[chances[_state(desk, row, k, 0, desk[row, _LINE + j]), 0] >> 10]
+            desk[row, _SCORE + j] = score
 
 
 @kernel
 def _look(row, r, c, here, stride, pixels, rows, columns, desk):
+    """The nearest neighbours, and what their rows and columns tell."""
     desk[row, _W], desk[row, _N] = pixels[here - 1], pixels[here - stride]
     desk[row, _NW], desk[row, _NE] = pixels[here - stride - 1], pixels[here - stride + 1]
     desk[row, _WW], desk[row, _NN] = pixels[here - 2], pixels[here - 2 * stride]
     desk[row, _COLUMN_BREAKS], desk[row, _ROW_BREAKS] = _BREAKS[columns[c, _BREAK]], _BREAKS[rows[r + 1, _BREAK]]
     desk[row, _RUN_W], desk[row, _RUN_N] = rows[r + 1, _RUN], columns[c, _RUN]
-    west, north = rows[r + 1, _RING + 8 + ((c - 1) & 3)], rows[r, _RING + 8 + (c & 3)]
-    desk[row, _AROUND] = (west * 27 + north * 9 + rows[r, _RING + 8 + ((c - 1) & 3)] * 3
-                          + rows[r, _RING + 8 + ((c + 1) & 3)])
-    desk[row, _TRIED], desk[row, _GATE], desk[row, _LISTED], desk[row, _RESULT] = 0, 0, 0, -1
+    west, north = rows[r + 1, _OUTCOME + ((c - 1) & 3)], rows[r, _OUTCOME + (c & 3)]
+    north_west, north_east = rows[r, _OUTCOME + ((c - 1) & 3)], rows[r, _OUTCOME + ((c + 1) & 3)]
+    if c + 1 == len(columns):
+        north_east = 0
+    desk[row, _AROUND] = west * 27 + north * 9 + north_west * 3 + north_east
+    desk[row, _LISTED], desk[row, _TRIED], desk[row, _GATE], desk[row, _RESULT] = 0, 0, 0, -1
 
 
 @kernel
-def _contexts(row, r, c, here, offsets, pixels, rows, columns, desk):
-    """Slot and check number of every context."""
-    h, j, four = np.int64(0x1E3779B1), 0, np.int64(0)
-    for k in range(_PLAIN):
-        while j < _ORDERS[k]:
-            h = _hash(h, pixels[here + offsets[j]])
-            j += 1
-        desk[row, _SLOT + k] = h
-    four = desk[row, _SLOT + 1]
-    desk[row, _LONG] = h & 0xFFFF
-    desk[row, _SLOT + _PLAIN] = _hash(_hash(four, min(desk[row, _RUN_W], 63)), min(desk[row, _RUN_N], 63))
-    breaks = desk[row, _COLUMN_BREAKS] * 8 + desk[row, _ROW_BREAKS]
-    desk[row, _SLOT + _PLAIN + 1] = _hash(_hash(_hash(four, breaks), rows[r + 1, _BEFORE]), columns[c, _BEFORE])
+def _find_contexts(row, here, offsets, pixels, desk):
+    """Slot and check of every context, and the place of the longest."""
+    h, four, j = np.int64(_SEED), np.int64(0), 0
     for k in range(_CONTEXTS):
-        h = desk[row, _SLOT + k]
+        if k < _PLAIN:
+            while j < _ORDERS[k]:
+                h = _hash(h, pixels[here + offsets[j]])
+                j += 1
+            if k == 1:
+                four = h
+        else:
+            desk[row, _PLACE] = h & (_PLACES - 1)
+            h = _hash(_hash(four, desk[row, _RUN_W]), desk[row, _RUN_N])
         desk[row, _SLOT + k] = k * _SLOTS + (h & (_SLOTS - 1))
         desk[row, _CHECK + k] = h >> _SLOT_BITS
 
 
 @kernel
-def _patterns(row, here, offsets, pixels, desk):
-    """Which neighbours are equal, whatever their colours: labels in order of appearance."""
-    h, j, labels = np.int64(0x1E3779B1), 0, 0
+def _find_patterns(row, here, offsets, pixels, desk):
+    """Which neighbours are alike, whatever their colours: labels in order of appearance."""
+    h, j, labels = np.int64(_SEED), 0, 0
     for m in range(_SHAPES):
         while j < _PATTERNS[m]:
             colour = np.int64(pixels[here + offsets[j]])
@@ -249,130 +255,163 @@ def _patterns(row, here, offsets, pixels, desk):
 
 
 @kernel
-def _match(row, r, c, here, stride, offsets, pixels, rows, last, desk):
-    """The known place most like this one: after the west's match, below the north's, or the last of the same hash."""
-    best, agreed, streak = np.int64(0), np.int64(0), np.int64(-1)
+def _find_copy(row, r, c, here, stride, offsets, pixels, rows, places, desk):
+    """The known place most like this one: right of the west's, below the north's, or the last of the same context.
+    Position 0, outside the tile, is none."""
+    best, longest, longest_streak = np.int64(0), np.int64(0), np.int64(0)
+    west, north = rows[r + 1], rows[r]
     for source in range(3):
-        run = np.int64(0)
+        streak = np.int64(0)
         if source == 0:
-            at, run = np.int64(rows[r + 1, _RING + ((c - 1) & 3)]) + 1, np.int64(rows[r + 1, _RING + 4 + ((c - 1) & 3)])
+            at, streak = np.int64(west[_CAME_FROM + ((c - 1) & 3)]) + 1, np.int64(west[_CAME_LONG + ((c - 1) & 3)])
         elif source == 1:
-            at, run = np.int64(rows[r, _RING + (c & 3)]) + stride, np.int64(rows[r, _RING + 4 + (c & 3)])
+            at, streak = np.int64(north[_CAME_FROM + (c & 3)]) + stride, np.int64(north[_CAME_LONG + (c & 3)])
         else:
-            at = np.int64(last[desk[row, _LONG]])
-        if at <= stride or at == best or pixels[at] == _OUTSIDE:
+            at = np.int64(places[desk[row, _PLACE]])
+        if pixels[at] == _NOWHERE:
             continue
-        same = 0
-        while same < _REACH and pixels[at + offsets[same]] == pixels[here + offsets[same]]:
-            same += 1
-        if same > agreed or (same == agreed and run > streak):
-            best, agreed, streak = at, np.int64(same), run
-    desk[row, _FROM], desk[row, _LENGTH], desk[row, _STREAK] = best, agreed, max(streak, 0)
+        length = 0
+        while length < _REACH and pixels[at + offsets[length]] == pixels[here + offsets[length]]:
+            length += 1
+        if length > longest or (length == longest and streak > longest_streak):
+            best, longest, longest_streak = at, np.int64(length), streak
+    desk[row, _FROM], desk[row, _LENGTH], desk[row, _STREAK] = best, longest, longest_streak
     desk[row, _COPY] = pixels[best]
 
 
 @kernel
 def _gather(row, buckets, desk):
-    """Candidates: the match, then what the contexts remember, long ones first, then the neighbours."""
+    """Candidates: the copy, what the contexts remember from the last to the shortest, the neighbours."""
     _add(desk, row, desk[row, _COPY])
     for k in range(_CONTEXTS - 1, -1, -1):
         slot, seen = desk[row, _SLOT + k], _SEEN + k * _WAYS
-        if buckets[slot, 0] != desk[row, _CHECK + k]:
-            for i in range(_WAYS):
-                desk[row, seen + i] = 0
-            continue
+        mine = buckets[slot, 0] == desk[row, _CHECK + k]
         for i in range(_WAYS):
-            entry = np.int64(buckets[slot, 1 + i])
-            desk[row, seen + i] = entry
-            if entry > 0:
-                _add(desk, row, entry & 0xFFFFFF)
+            desk[row, seen + i] = np.int64(buckets[slot, 1 + i]) if mine else 0
+            if desk[row, seen + i] > 0:
+                _add(desk, row, desk[row, seen + i] & 0xFFFFFF)
     for j in range(4):
         _add(desk, row, desk[row, _W + j])
-    desk[row, _ALL] = desk[row, _LISTED]
+
+
+@kernel
+def _add(desk, row, colour):
+    """Lists a candidate, unless it is listed or the list is full."""
+    listed = desk[row, _LISTED]
+    if colour == _NOWHERE or listed == _CANDIDATES:
+        return
+    for j in range(listed):
+        if desk[row, _LINE + j] == colour:
+            return
+    desk[row, _LINE + listed] = colour
+    desk[row, _LISTED] = listed + 1
 
 
 @kernel
 def _state(desk, row, k, phase, colour):
-    """Where the probability of a colour lies by what context k remembers of it."""
-    mine, rest, newest = 0, 0, 0
+    """Where the probability of a colour lies by what context k remembers: its count, whether it was last, others."""
+    mine, others, last = 0, 0, 0
     for i in range(_WAYS):
         entry = desk[row, _SEEN + k * _WAYS + i]
-        if (entry & 0xFFFFFF) == colour and entry > 0:
-            mine = entry >> 24
-            newest = i == 0
+        if entry > 0 and (entry & 0xFFFFFF) == colour:
+            mine, last = entry >> 24, i == 0
         else:
-            rest += entry >> 24
-    return _AT_STATE + ((k * _PHASES + phase) * 24 + _MINE[mine] * 2 + newest) * 8 + _REST[rest]
+            others += entry >> 24
+    return ((k * _PHASES + phase) * 24 + _MINE[mine] * 2 + last) * 8 + _OTHERS[others]
 
 
 @kernel
-def _next(n, chances, weights, final, apm, recent, desk, active, frequencies, symbols):
-    """The next question of each of n open rows; rows without one are left out."""
-    few, left = recent[_RECENT - 1] == _OUTSIDE, 0
+def _next(n, chances, weights, final, refined, recent, desk, active, frequencies, symbols):
+    """The next decision of each of n open rows; returns how many have one."""
+    few, left = recent[_RECENT - 1] == _NOWHERE, 0
     for i in range(n):
         row = active[i]
-        while desk[row, _GATE] or desk[row, _TRIED] < desk[row, _LISTED] or few:
-            desk[row, _TRIAL] = _choose(row, desk)
+        while _choose(row, few, recent, desk):
             if desk[row, _TRIAL] >= 0:
                 _ask(row, desk)
-                symbols[left] = desk[row, _TRUTH] == desk[row, _TRIAL]
             else:
-                symbols[left] = _ask_gate(row, recent, desk)
-            frequencies[left] = _estimate(row, chances, weights, final, apm, desk)
-            if few or frequencies[left] >= _UNLIKELY:
-                active[left] = row
+                _ask_gate(row, desk)
+            frequency = _estimate(row, chances, weights, final, refined, desk)
+            if few or frequency >= _UNLIKELY:
+                active[left], frequencies[left], symbols[left] = row, frequency, _answer(row, desk)
                 left += 1
                 break
-            _refuse(row, desk[row, _TRIAL], desk)
+            _refuse(row, desk)
     return left
 
 
 @kernel
-def _choose(row, desk):
-    """The colour asked for: the best candidate left, then the gate (-1), then recent colours."""
-    rank = desk[row, _TRIED]
+def _choose(row, few, recent, desk):
+    """Sets what is asked for: the candidate of the best score, at last the gate (-1), behind it the list as it is.
+    False if nothing is left."""
+    tried, listed = desk[row, _TRIED], desk[row, _LISTED]
+    if desk[row, _GATE] == 0 and tried == listed:
+        desk[row, _TRIAL] = -1
+        return few and _list_recent(row, recent, desk)
     if desk[row, _GATE] == 0:
-        if rank == desk[row, _LISTED]:
-            return np.int64(-1)
-        best = rank
-        for j in range(rank + 1, desk[row, _LISTED]):
+        best = tried
+        for j in range(tried + 1, listed):
             if desk[row, _SCORE + j] > desk[row, _SCORE + best]:
                 best = j
-        if best != rank:
-            for base in (_LINE, _SCORE):
-                other = desk[row, base + best]
-                desk[row, base + best] = desk[row, base + rank]
-                desk[row, base + rank] = other
-    return desk[row, _LINE + rank]
+        for start in (_LINE, _SCORE):
+            other = desk[row, start + best]
+            desk[row, start + best] = desk[row, start + tried]
+            desk[row, start + tried] = other
+    desk[row, _TRIAL] = desk[row, _LINE + tried]
+    return True
+
+
+@kernel
+def _list_recent(row, recent, desk):
+    """Lists the picture's colours that were not candidates; False if there are none."""
+    number = desk[row, _LISTED]
+    for q in range(_RECENT):
+        if recent[q] == _NOWHERE:
+            break
+        known = False
+        for j in range(desk[row, _LISTED]):
+            known |= desk[row, _LINE + j] == recent[q]
+        if not known:
+            desk[row, _LINE + number] = recent[q]
+            number += 1
+    desk[row, _ALL] = number
+    return number > desk[row, _LISTED]
+
+
+@kernel
+def _answer(row, desk):
+    """The true answer to what is asked."""
+    if desk[row, _TRIAL] >= 0:
+        return np.int64(desk[row, _TRUTH] == desk[row, _TRIAL])
+    for j in range(desk[row, _LISTED], desk[row, _ALL]):
+        if desk[row, _LINE + j] == desk[row, _TRUTH]:
+            return np.int64(1)
+    return np.int64(0)
 
 
 @kernel
 def _ask(row, desk):
-    """Addresses, weight vectors of the question for a colour."""
-    colour, rank = desk[row, _TRIAL], desk[row, _TRIED]
-    phase = 3 if desk[row, _GATE] else min(rank, 2)
-    longest = 0
+    """Where the inputs, weights and refinements of the question for a colour lie."""
+    colour, tried = desk[row, _TRIAL], desk[row, _TRIED]
+    phase = 3 if desk[row, _GATE] else min(tried, 2)
+    supported, alone = 0, 0
     for k in range(_CONTEXTS):
         at = _state(desk, row, k, phase, colour)
         desk[row, _ADDRESS + k] = at
-        if k < _PLAIN and at - _AT_STATE - (k * _PHASES + phase) * _STATES >= 16:
-            longest = k + 1
+        if k < _PLAIN and at % _STATES >= 16:
+            supported, alone = k + 1, np.int64(at % 8 == 0)
     mask = 0
     for j in range(6):
-        mask += (colour == desk[row, _W + j]) << j
+        mask += np.int64(colour == desk[row, _W + j]) << j
     near, copied = mask & 15, np.int64(colour == desk[row, _COPY])
-    grid = desk[row, _COLUMN_BREAKS] * 8 + desk[row, _ROW_BREAKS]
+    breaks = desk[row, _COLUMN_BREAKS] * 8 + desk[row, _ROW_BREAKS]
     runs = min(desk[row, _RUN_W], 15) * 16 + min(desk[row, _RUN_N], 15)
+    likeness = min(desk[row, _LENGTH], 30) // 2 * 16 + min(desk[row, _STREAK], 15)
     a = _ADDRESS + _CONTEXTS
     desk[row, a] = _AT_MASK + phase * 64 + mask
-    desk[row, a + 1] = _AT_GRID + (phase * 64 + mask) * 64 + grid
-    desk[row, a + 2] = _AT_RUN + ((rank > 0) * 16 + near) * 256 + runs
-    matched = min(desk[row, _LENGTH], 30) // 2 * 16 + min(desk[row, _STREAK], 15)
-    desk[row, a + 3] = _AT_MATCH + (phase * 2 + copied) * 256 + matched
-    h = _hash(_hash(0x1234 + phase, colour), desk[row, _W])
-    desk[row, a + 4] = _AT_PAIR + (h & (_PAIRS - 1))
-    desk[row, a + 5] = _AT_PAIR + _PAIRS + (_hash(h, desk[row, _N]) & (_PAIRS - 1))
-
+    desk[row, a + 1] = _AT_GRID + (phase * 64 + mask) * 64 + breaks
+    desk[row, a + 2] = _AT_RUNS + (np.int64(tried > 0) * 16 + near) * 256 + runs
+    desk[row, a + 3] = _AT_COPY + (phase * 2 + copied) * 256 + likeness
     label = 0
     while label < desk[row, _KINDS] and desk[row, _LABEL + label] != colour:
         label += 1
@@ -380,154 +419,134 @@ def _ask(row, desk):
         label = 15
     for m in range(_SHAPES):
         h = _hash(desk[row, _SHAPE + m], phase * 16 + label)
-        desk[row, a + 6 + m] = _AT_SHAPE + m * _PAIRS + (h & (_PAIRS - 1))
-    single = 0
-    if longest > 0:
-        single = (desk[row, _ADDRESS + longest - 1] & 7) == 0
-    kind = 128 + min(rank - desk[row, _LISTED], 31) if phase == 3 else min(rank, 7) * 16 + near
-    desk[row, _CHOSEN] = kind
-    desk[row, _CHOSEN + 1] = _SET_0 + (longest * 4 + phase) * 8 + single * 4 + copied * 2 + (desk[row, _LENGTH] >= 16)
-    desk[row, _CHOSEN + 2] = _SET_0 + _SET_1 + desk[row, _AROUND] * 5 + phase
+        desk[row, a + 4 + m] = _AT_SHAPE + m * _SHAPE_SLOTS + (h & (_SHAPE_SLOTS - 1))
+    rank = 128 + min(tried - desk[row, _LISTED], 31) if phase == 3 else min(tried, 7) * 16 + near
+    alike = np.int64(desk[row, _LENGTH] >= 16)
+    desk[row, _VECTOR] = rank
+    desk[row, _VECTOR + 1] = _RANKS + (supported * 4 + phase) * 8 + alone * 4 + copied * 2 + alike
+    desk[row, _VECTOR + 2] = _RANKS + _AGREEMENTS + desk[row, _AROUND] * 5 + phase
     desk[row, _WHICH] = phase
-    desk[row, _APM] = phase * _STATES + desk[row, _ADDRESS + 1] % _STATES
-    desk[row, _APM + 1] = _FINE_CONTEXTS + phase * _STATES + grid + 64 * (desk[row, _LENGTH] == _REACH)
+    desk[row, _REFINE] = phase * _STATES + desk[row, _ADDRESS + 1] % _STATES
+    desk[row, _REFINE + 1] = _REFINED + phase * _STATES + breaks + 64 * np.int64(desk[row, _LENGTH] == _REACH)
 
 
 @kernel
-def _ask_gate(row, recent, desk):
-    """The same for the gate; lists the recent colours and returns whether the true one is among them."""
-    listed, answer = desk[row, _LISTED], 0
-    number = listed
-    for q in range(_RECENT):
-        if recent[q] == _OUTSIDE:
-            break
-        known = False
-        for j in range(listed):
-            known |= desk[row, _LINE + j] == recent[q]
-        if not known:
-            desk[row, _LINE + number] = recent[q]
-            answer |= recent[q] == desk[row, _TRUTH]
-            number += 1
-    desk[row, _GATE], desk[row, _ALL] = 1, number
+def _ask_gate(row, desk):
+    """The same for the gate."""
+    around = desk[row, _AROUND]
     for k in range(_CONTEXTS):
         total, ways = 0, 0
-        for j in range(_WAYS):
-            entry = desk[row, _SEEN + k * _WAYS + j]
+        for i in range(_WAYS):
+            entry = desk[row, _SEEN + k * _WAYS + i]
             total += entry >> 24
             ways += entry > 0
-        desk[row, _ADDRESS + k] = _AT_GATE + k * 32 + _REST[total] * 4 + ways
-    for j in range(_CONTEXTS, _INPUTS):
-        desk[row, _ADDRESS + j] = _AT_AROUND + desk[row, _AROUND]
-    desk[row, _ADDRESS + _CONTEXTS] = _AT_COUNT + min(number - listed, 31)
-    desk[row, _ADDRESS + _CONTEXTS + 1] = _AT_COUNT + 32 + min(listed, 15)
-    desk[row, _CHOSEN] = 160
-    desk[row, _CHOSEN + 1] = _SET_0 + 7 * 32
-    desk[row, _CHOSEN + 2] = _SET_0 + _SET_1 + desk[row, _AROUND] * 5 + 4
+        desk[row, _ADDRESS + k] = _AT_GATE + k * 32 + _OTHERS[total] * 4 + ways
+    desk[row, _ADDRESS + _CONTEXTS] = _AT_NUMBER + min(desk[row, _ALL] - desk[row, _LISTED], 31)
+    desk[row, _ADDRESS + _CONTEXTS + 1] = _AT_NUMBER + 32 + desk[row, _LISTED]
+    for j in range(_CONTEXTS + 2, _INPUTS):
+        desk[row, _ADDRESS + j] = _AT_AROUND + around
+    desk[row, _VECTOR] = _RANKS - 1
+    desk[row, _VECTOR + 1] = _RANKS + _AGREEMENTS - 1
+    desk[row, _VECTOR + 2] = _RANKS + _AGREEMENTS + around * 5 + 4
     desk[row, _WHICH] = 4
-    desk[row, _APM] = 4 * _STATES + desk[row, _AROUND]
-    desk[row, _APM + 1] = _FINE_CONTEXTS + 4 * _STATES
-    return answer
+    desk[row, _REFINE] = 4 * _STATES + around
+    desk[row, _REFINE + 1] = _REFINED + 4 * _STATES
 
 
 @kernel
-def _estimate(row, chances, weights, final, apm, desk):
-    """Probability of yes out of 2^24."""
+def _estimate(row, chances, weights, final, refined, desk):
+    """Probability of yes out of 2^24. A vector's sum of products stays below 2^36, the refinements below 2^31."""
     for j in range(_INPUTS):
-        desk[row, _X + j] = STRETCH[chances[desk[row, _ADDRESS + j], 0] >> 10]
-    desk[row, _X + _BIAS] = _CONSTANT
+        desk[row, _INPUT + j] = STRETCH[chances[desk[row, _ADDRESS + j], 0] >> 10]
+    desk[row, _INPUT + _BIAS] = _CONSTANT
     total = 0
     for m in range(_SETS):
-        vector, dot = desk[row, _CHOSEN + m], 0
+        vector, dot = desk[row, _VECTOR + m], 0
         for j in range(_INPUTS + 1):
-            dot += weights[vector, j] * desk[row, _X + j]
-        part = min(max((dot + 32768) >> 16, -_LIMIT), _LIMIT)
-        desk[row, _PART + m] = part
-        total += final[desk[row, _WHICH], m] * part
+            dot += weights[vector, j] * desk[row, _INPUT + j]
+        desk[row, _PART + m] = min(max((dot + 32768) >> 16, -_LIMIT), _LIMIT)
+        total += final[desk[row, _WHICH], m] * desk[row, _PART + m]
     logit = min(max((total + 32768) >> 16, -_LIMIT), _LIMIT)
     mixed = np.int64(SQUASH[logit + _LIMIT])
     desk[row, _MIXED] = mixed
-    j, share = (logit + 2048) >> 7, (logit + 2048) & 127
-    fine = 0
+    knot, share, fine = (logit + 2048) >> 7, (logit + 2048) & 127, 0
     for m in range(2):
-        context = desk[row, _APM + m]
-        fine += (apm[context, j] * (128 - share) + apm[context, j + 1] * share) >> 7
-        desk[row, _APM + 2 + m] = j + (share >= 64)
-    frequency = fine >> 1 if abs(logit) == _LIMIT else ((mixed << 9) + fine * 3) >> 3
-    return min(max(frequency, 16), ONE - 16)
+        context = desk[row, _REFINE + m]
+        low, high = np.int64(refined[context, knot]), np.int64(refined[context, knot + 1])
+        fine += (low * (128 - share) + high * share) >> 7
+        desk[row, _KNOT + m] = knot + np.int64(share >= 64)
+    frequency = fine >> 1 if abs(logit) == _LIMIT else ((mixed << 9) + 3 * fine) >> 3
+    return min(max(frequency, _SMALLEST), ONE - _SMALLEST)
 
 
 @kernel
-def _decide(n, bits, chances, weights, final, apm, recent, desk, active, frequencies, symbols):
+def _decide(n, bits, chances, weights, final, refined, recent, desk, active, frequencies, symbols):
+    """Learns from n coded answers, in order, and asks on."""
     left = 0
     for i in range(n):
         row, yes = active[i], np.int64(symbols[i])
         bits[row] -= np.log2((frequencies[i] if yes else ONE - frequencies[i]) / ONE)
-        _adapt(row, yes, chances, weights, final, apm, desk)
+        _adapt(row, yes, chances, weights, final, refined, desk)
         if _follow(row, yes, desk):
             active[left] = row
             left += 1
-    return _next(left, chances, weights, final, apm, recent, desk, active, frequencies, symbols)
+    return _next(left, chances, weights, final, refined, recent, desk, active, frequencies, symbols)
 
 
 @kernel
-def _adapt(row, yes, chances, weights, final, apm, desk):
-    error = ((yes << 16) - desk[row, _MIXED]) * _FINAL_RATE
-    which = desk[row, _WHICH]
+def _adapt(row, yes, chances, weights, final, refined, desk):
+    """Moves weights, refinements and probabilities towards the answer."""
+    which, error = desk[row, _WHICH], ((yes << 16) - desk[row, _MIXED]) * _FINAL_RATE
     for m in range(_SETS):
-        weight = final[which, m] + ((error * desk[row, _PART + m] + (1 << 23)) >> 24)
+        part, vector = desk[row, _PART + m], desk[row, _VECTOR + m]
+        weight = final[which, m] + ((error * part + (1 << 23)) >> 24)
         final[which, m] = min(max(weight, -_WEIGHT_LIMIT), _WEIGHT_LIMIT)
-        error_m = (yes << 16) - SQUASH[desk[row, _PART + m] + _LIMIT]
-        vector = desk[row, _CHOSEN + m]
         visits = weights[vector, _VISITS]
-        error_m *= _RATES[min(visits, 1023)]
+        step = ((yes << 16) - SQUASH[part + _LIMIT]) * _RATES[min(visits, len(_RATES) - 1)]
         weights[vector, _VISITS] = visits + 1
         for j in range(_INPUTS + 1):
-            weight = weights[vector, j] + ((error_m * desk[row, _X + j] + (1 << 23)) >> 24)
+            weight = weights[vector, j] + ((step * desk[row, _INPUT + j] + (1 << 23)) >> 24)
             weights[vector, j] = min(max(weight, -_WEIGHT_LIMIT), _WEIGHT_LIMIT)
     for m in range(2):
-        context, j = desk[row, _APM + m], desk[row, _APM + 2 + m]
-        apm[context, j] += ((yes << 24) - apm[context, j]) >> 6
+        context, knot = desk[row, _REFINE + m], desk[row, _KNOT + m]
+        refined[context, knot] += ((yes << 24) - refined[context, knot]) >> _REFINE_SHIFT
     for j in range(_INPUTS):
         at = desk[row, _ADDRESS + j]
-        count = chances[at, 1]
-        chances[at, 0] += (((yes << 22) - yes - chances[at, 0]) * _RECIPROCAL[count]) >> 16
-        chances[at, 1] = min(count + 1, _CHANCE_LIMIT)
+        visits = chances[at, 1]
+        chances[at, 0] += (((yes << 22) - yes - chances[at, 0]) * _RECIPROCAL[visits]) >> 16
+        chances[at, 1] = min(visits + 1, _COUNTED)
 
 
 @kernel
 def _follow(row, yes, desk):
-    """Takes over an answer; True while the row has another question."""
-    listed, colour = desk[row, _LISTED], desk[row, _TRIAL]
-    if colour < 0:
+    """Takes over an answer; True while the row may be asked on. The last of the list needs no question."""
+    if desk[row, _TRIAL] < 0:
+        desk[row, _GATE] = 1
         if not yes:
             return False
-        desk[row, _TRIED] = listed
-        if desk[row, _ALL] == listed + 1:
-            desk[row, _RESULT] = desk[row, _LINE + listed]
-            return False
-        return True
-    if yes:
-        desk[row, _RESULT] = colour
+    elif yes:
+        desk[row, _RESULT] = desk[row, _TRIAL]
         return False
-    _refuse(row, colour, desk)
-    if desk[row, _GATE] and desk[row, _TRIED] == desk[row, _ALL] - 1:
+    else:
+        _refuse(row, desk)
+    if desk[row, _GATE] and desk[row, _TRIED] + 1 == desk[row, _ALL]:
         desk[row, _RESULT] = desk[row, _LINE + desk[row, _TRIED]]
         return False
     return True
 
 
 @kernel
-def _refuse(row, colour, desk):
-    """Forgets a colour that it is not, or hardly can be."""
+def _refuse(row, desk):
+    """Strikes the colour asked for out of what the contexts remember."""
     desk[row, _TRIED] += 1
     for j in range(_SEEN, _SEEN + _CONTEXTS * _WAYS):
-        if (desk[row, j] & 0xFFFFFF) == colour:
+        if (desk[row, j] & 0xFFFFFF) == desk[row, _TRIAL]:
             desk[row, j] = 0
 
 
 @kernel
-def _learn(level, first, values, width, pixels, buckets, recent, rows, columns, last, desk):
-    stride = width + 2 * _SIDE
+def _learn(level, first, values, stride, pixels, buckets, rows, columns, places, recent, desk):
+    """Takes over the colours of a level, in order."""
     for row in range(values.shape[1]):
         r = first + row
         c = level - 2 * r
@@ -535,62 +554,58 @@ def _learn(level, first, values, width, pixels, buckets, recent, rows, columns, 
         colour, west, north = _colour(values, row), desk[row, _W], desk[row, _N]
         pixels[here] = colour
         for k in range(_CONTEXTS):
-            _remember(buckets, desk[row, _SLOT + k], desk[row, _CHECK + k], colour)
-        _extend(rows, r + 1, colour, west, north)
-        _extend(columns, c, colour, north, west)
-        ring = _RING + (c & 3)
-        good = colour == desk[row, _COPY]
-        rows[r + 1, ring] = desk[row, _FROM]
-        rows[r + 1, ring + 4] = min(desk[row, _STREAK] + 1, 255) if good else 0
-        rows[r + 1, ring + 8] = 2 if desk[row, _RESULT] < 0 else desk[row, _TRIED] > 0
-        last[desk[row, _LONG]] = here
+            _remember(buckets[desk[row, _SLOT + k]], desk[row, _CHECK + k], colour)
+        _extend(rows[r + 1], colour, west, north)
+        _extend(columns[c], colour, north, west)
+        ring, copied = c & 3, colour == desk[row, _COPY]
+        rows[r + 1, _CAME_FROM + ring] = desk[row, _FROM]
+        rows[r + 1, _CAME_LONG + ring] = min(desk[row, _STREAK] + 1, 15) if copied else 0
+        rows[r + 1, _OUTCOME + ring] = 2 if desk[row, _RESULT] < 0 else desk[row, _TRIED] > 0
+        places[desk[row, _PLACE]] = here
         if colour != west:
-            j = 0
-            while j < _RECENT - 1 and recent[j] != colour:
-                j += 1
-            while j > 0:
-                recent[j] = recent[j - 1]
-                j -= 1
-            recent[0] = colour
+            _bring_forward(recent, colour)
 
 
 @kernel
-def _extend(lines, line, colour, along, across):
-    """A row's or column's run of one colour, the colour before it, and how often it differed from its neighbour."""
-    if colour == along:
-        lines[line, _RUN] = min(lines[line, _RUN] + 1, 255)
-    else:
-        lines[line, _RUN], lines[line, _BEFORE] = 1, along
-    if colour != across and across != _OUTSIDE:
-        lines[line, _BREAK] = min(lines[line, _BREAK] + 1, 255)
-
-
-@kernel
-def _remember(buckets, slot, check, colour):
-    """Moves a colour to a bucket's front; the others' counts fade."""
-    if buckets[slot, 0] != check:
-        buckets[slot, 0] = check
-        for i in range(_WAYS):
-            buckets[slot, 1 + i] = 0
+def _remember(bucket, check, colour):
+    """Brings a colour to the front of a context's bucket, one up; the others' counts halve while above 2."""
+    if bucket[0] != check:
+        bucket[0] = check
+        bucket[1:] = 0
     count, moved = np.int64(1), np.int64(0)
-    for i in range(_WAYS):
-        entry = np.int64(buckets[slot, 1 + i])
-        buckets[slot, 1 + i] = moved
-        if entry == 0:
+    for i in range(1, 1 + _WAYS):
+        entry = np.int64(bucket[i])
+        if entry > 0 and (entry & 0xFFFFFF) == colour:
+            count = min((entry >> 24) + 1, _LONGEST_COUNT)
+            bucket[i] = moved
+            for rest in range(i + 1, 1 + _WAYS):
+                bucket[rest] = _faded(np.int64(bucket[rest]))
             break
-        if (entry & 0xFFFFFF) == colour:
-            count = min((entry >> 24) + 1, _COUNT_LIMIT)
-            moved = np.int64(0)
-            for rest in range(i + 1, _WAYS):
-                buckets[slot, 1 + rest] = _faded(np.int64(buckets[slot, 1 + rest]))
-            break
-        moved = _faded(entry)
-    buckets[slot, 1] = (count << 24) | colour
+        bucket[i], moved = moved, _faded(entry)
+    bucket[1] = (count << 24) | colour
 
 
 @kernel
 def _faded(entry):
     count = entry >> 24
-    if count > 2:
-        count = (count + 2) >> 1
-    return (count << 24) | (entry & 0xFFFFFF)
+    return ((count + 2) >> 1 << 24) | (entry & 0xFFFFFF) if count > 2 else entry
+
+
+@kernel
+def _extend(line, colour, along, across):
+    """A row's or column's present run of one colour, and how often its colours differed from those beside it."""
+    line[_RUN] = min(line[_RUN] + 1, _LONGEST_RUN) if colour == along else 1
+    if colour != across and across != _NOWHERE:
+        line[_BREAK] = min(line[_BREAK] + 1, 255)
+
+
+@kernel
+def _bring_forward(recent, colour):
+    """Moves a colour to the front of the recent ones; the last goes if it was not among them."""
+    j = 0
+    while j < _RECENT - 1 and recent[j] != colour:
+        j += 1
+    while j > 0:
+        recent[j] = recent[j - 1]
+        j -= 1
+    recent[0] = colour

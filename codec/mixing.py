@@ -63,7 +63,7 @@ class Mixing(Mixture):
         self._bounds = np.zeros((rows, 2), np.int64)  # the lattice experts' window
         self._windows = np.zeros((rows, STAGES + 1, WINDOW), np.int64)
         self._curves = np.zeros((rows, STAGES + 1, WINDOW + 1), np.int64)  # F of the window's values, out of 2^22
-        self._masses = np.zeros((rows, experts, 3), np.int64)  # F(low), F(split), F(high) of every expert
+        self._masses = np.zeros((rows, 3, experts), np.int64)  # F(low), F(split), F(high) of every expert
         self._inputs = np.zeros((rows, experts + 1), np.int32)
         self._classes = np.zeros((rows, 2), np.int64)  # of the errors nearby: in this plane, in the others
         self._chosen = np.zeros((rows, 2 * SETS + 1), np.int64)  # vectors of a decision, what sets make of it
@@ -266,7 +266,7 @@ def _prepare(
             windows[row, 0, v] = curves[row, 0, v + 1] - curves[row, 0, v]
         red, green = values[0, row] if channel > 0 else 0, values[1, row] if channel == 2 else 0
         correct(row, channel, red, green, low, high, windows, curves, single, pairs)
-        masses[row, :, 0] = 0
+        masses[row, 0] = 0
         _set_masses(masses, row, 1, nodes[row, SPLIT], bounds, components, others, logistic, curves)
         _set_masses(masses, row, 2, 256, bounds, components, others, logistic, curves)
 
@@ -277,15 +277,15 @@ def _set_masses(masses, row, column, value, bounds, components, others, logistic
     size, i = bounds[row, 1] - bounds[row, 0], value - bounds[row, 0]
     if 0 < i < size:
         low, whole = curves[row, 0, 0], curves[row, 0, size] - curves[row, 0, 0]
-        masses[row, 0, column] = curves[row, 0, i]
+        masses[row, column, 0] = curves[row, 0, i]
         for stage in range(1, STAGES + 1):
-            masses[row, stage, column] = low + divided(whole * curves[row, stage, i], curves[row, stage, size])
+            masses[row, column, stage] = low + divided(whole * curves[row, stage, i], curves[row, stage, size])
     else:
         network = cdf(components, row, value, logistic) >> _UNIT_SHIFT
         for stage in range(STAGES + 1):
-            masses[row, stage, column] = network
-    for expert in range(LIGHT, masses.shape[1]):
-        masses[row, expert, column] = cdf(others, row * MEMBERS + expert - LIGHT, value, logistic) >> _UNIT_SHIFT
+            masses[row, column, stage] = network
+    for expert in range(LIGHT, masses.shape[2]):
+        masses[row, column, expert] = cdf(others, row * MEMBERS + expert - LIGHT, value, logistic) >> _UNIT_SHIFT
 
 
 @kernel
@@ -303,14 +303,13 @@ def _context(nodes, row):
 @kernel
 def _estimate(n, channel, active, nodes, masses, classes, inputs, chosen, weights, final, frequencies):
     """Probability of every open decision from the experts' masses and the weights of its contexts."""
-    experts = masses.shape[1]
+    experts = masses.shape[2]
     for i in range(n):
         row = active[i]
-        away = nodes[row, SIDE] != 0
+        away = 2 if nodes[row, SIDE] != 0 else 0  # which part is that of decision 1
         for e in range(experts):
-            low, split, high = masses[row, e, 0], masses[row, e, 1], masses[row, e, 2]
-            part = high - split if away else split - low
-            p = min(max(divided(part << 16, max(high - low, 1)), 16), 65520)
+            part = abs(masses[row, away, e] - masses[row, 1, e])
+            p = min(max(divided(part << 16, max(masses[row, 2, e] - masses[row, 0, e], 1)), 16), 65520)
             inputs[row, e] = STRETCH[p >> 4]
         inputs[row, experts] = _CONSTANT
         kind, step = _context(nodes, row)
@@ -377,15 +376,15 @@ def _turn(
         row, decision, frequency = active[i], np.int64(symbols[i]), np.int64(frequencies[i])
         bits[row] -= np.log2((frequency if decision else ONE - frequency) / ONE)
         for e in _KEPT:
-            if e < masses.shape[1]:
+            if e < masses.shape[2]:
                 p = SQUASH[inputs[row, e] + _LIMIT]
                 alone[row, e] += COST[(p if decision else 65535 - p) >> 4]
         _update(row, decision, frequency, inputs, chosen, weights, final)
         low = nodes[row, LOW]
         more = follow(nodes, row, decision)
         column = 0 if nodes[row, LOW] != low else 2
-        for e in range(masses.shape[1]):
-            masses[row, e, column] = masses[row, e, 1]
+        for e in range(masses.shape[2]):
+            masses[row, column, e] = masses[row, 1, e]
         if more:
             _set_masses(masses, row, 1, nodes[row, SPLIT], bounds, components, others, logistic, curves)
             active[left] = row

@@ -32,6 +32,19 @@ def splits(value: int, mean: int, deviation: int):
         climbing = climbing and decision == 1
 
 
+def component(logistic: list[int], mean: int, inverse: int, v: int) -> int:
+    """Distribution function of a logistic below v - 1/2, out of 2^22."""
+    if v in (0, 256):
+        return (v // 256) << 22
+    position = (((64 * v - 32 - mean) * inverse) >> 14) + (2048 << 8)
+    entry = position >> 8
+    if position < 0:
+        return 0
+    if entry >= 4096:
+        return 1 << 22
+    return logistic[entry] + (((logistic[entry + 1] - logistic[entry]) * (position & 255)) >> 8)
+
+
 class Position:
     """The distribution of one position's three values; `decide` must be called for plane 0, 1, 2."""
 
@@ -70,15 +83,7 @@ class Position:
 
     def component(self, j: int, v: int) -> int:
         """Distribution function of component j below v - 1/2, out of 2^22."""
-        if v in (0, 256):
-            return (v // 256) << 22
-        position = (((64 * v - 32 - self.means[j]) * self.inverses[j]) >> 14) + (2048 << 8)
-        entry, table = position >> 8, self.tables["logistic"]
-        if position < 0:
-            return 0
-        if entry >= 4096:
-            return 1 << 22
-        return table[entry] + (((table[entry + 1] - table[entry]) * (position & 255)) >> 8)
+        return component(self.tables["logistic"], self.means[j], self.inverses[j], v)
 
     def mass(self, v: int) -> int:
         """F(v)."""
