@@ -25,14 +25,14 @@ _NEAR = (  # neighbours (row, column), all of levels before; the nearest first
 )
 _REACH = len(_NEAR)
 _CANDIDATES, _RECENT = 8, 32
-_UNLIKELY = ONE >> 6  # a candidate below it is not asked for once the picture has had many colours
+_UNLIKELY = ONE >> 7  # a candidate below it is not asked for once the picture has had many colours
 _SMALLEST = 16  # of 2^24
 _SEED = 0x1E3779B1
 
 # Memory: a bucket of the latest colours for each context.
-_ORDERS = np.array([2, 4, 6, 10, 16, 28])  # neighbours in a plain context; a last one takes the runs
+_ORDERS = np.array([2, 4, 6, 10, 16, 28])  # neighbours in a plain context; two more take runs and breaks
 _PLAIN = len(_ORDERS)
-_CONTEXTS = _PLAIN + 1
+_CONTEXTS = _PLAIN + 2
 _SLOT_BITS, _WAYS = 15, 3
 _SLOTS = 1 << _SLOT_BITS
 _PLACES = 1 << 16  # of the longest context, where it last came
@@ -220,19 +220,23 @@ def _look(row, r, c, here, stride, pixels, rows, columns, desk):
 @kernel
 def _find_contexts(row, here, offsets, pixels, desk):
     """Slot and check of every context, and the place of the longest."""
-    h, four, j = np.int64(_SEED), np.int64(0), 0
-    for k in range(_CONTEXTS):
-        if k < _PLAIN:
-            while j < _ORDERS[k]:
-                h = _hash(h, pixels[here + offsets[j]])
-                j += 1
-            if k == 1:
-                four = h
-        else:
-            desk[row, _PLACE] = h & (_PLACES - 1)
-            h = _hash(_hash(four, desk[row, _RUN_W]), desk[row, _RUN_N])
-        desk[row, _SLOT + k] = k * _SLOTS + (h & (_SLOTS - 1))
-        desk[row, _CHECK + k] = h >> _SLOT_BITS
+    h, j = np.int64(_SEED), 0
+    for k in range(_PLAIN):
+        while j < _ORDERS[k]:
+            h = _hash(h, pixels[here + offsets[j]])
+            j += 1
+        _set_context(row, k, h, desk)
+        if k == 1:
+            breaks = desk[row, _COLUMN_BREAKS] * 8 + desk[row, _ROW_BREAKS]
+            _set_context(row, _PLAIN, _hash(_hash(h, desk[row, _RUN_W]), desk[row, _RUN_N]), desk)
+            _set_context(row, _PLAIN + 1, _hash(h, breaks), desk)
+    desk[row, _PLACE] = h & (_PLACES - 1)
+
+
+@kernel
+def _set_context(row, k, h, desk):
+    desk[row, _SLOT + k] = k * _SLOTS + (h & (_SLOTS - 1))
+    desk[row, _CHECK + k] = h >> _SLOT_BITS
 
 
 @kernel
@@ -354,9 +358,10 @@ def _choose(row, few, recent, desk):
             if desk[row, _SCORE + j] > desk[row, _SCORE + best]:
                 best = j
         for start in (_LINE, _SCORE):
-            other = desk[row, start + best]
-            desk[row, start + best] = desk[row, start + tried]
-            desk[row, start + tried] = other
+            first = desk[row, start + best]
+            for j in range(best, tried, -1):
+                desk[row, start + j] = desk[row, start + j - 1]
+            desk[row, start + tried] = first
     desk[row, _TRIAL] = desk[row, _LINE + tried]
     return True
 

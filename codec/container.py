@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAGIC = b"\x89LMC"
 VERSION = 0
 MAX_PIXELS = 2**28  # default bound on width x height
-EFFORT = 1  # what compress uses unless told otherwise
+EFFORT = 5  # what compress uses unless told otherwise
 MODEL_ID_BYTES = 16  # of the model's SHA-256: 128 bits name it as surely, and small files stay small
 
 _HEADER = struct.Struct(f"<4sBBBBIIH{MODEL_ID_BYTES}s")

@@ -35,6 +35,7 @@ from codec.images import Image  # noqa: E402
 
 SUFFIXES = (".png", ".webp", ".bmp", ".ppm", ".pgm", ".tif", ".tiff")
 PEERS = ("png", "webp", "jxl")
+EFFORTS = (1, 5, 9)
 JXL_EFFORTS = (7, 9)
 SIZES = (256, 512, 1024, 2048)
 BLOCK = 256                     # side of the pieces that the pictures of --sizes are made of
@@ -224,8 +225,8 @@ def main() -> int:
     memory = peaks(max(given.paths, key=lambda path: path.stat().st_size), bundle, given.threads)
     network = load(bundle, given.threads)
     pictures = [(path.stem, images.read(path)) for path in given.paths]
-    coders = [ours(network, OURS, container.EFFORT), ours(network, f"{OURS} --effort 5", 5),
-              *peers(given.peers, given.threads)]
+    efforts = [ours(network, f"{OURS} --effort {effort}", effort) for effort in EFFORTS if effort != container.EFFORT]
+    coders = [ours(network, OURS, container.EFFORT), *efforts, *peers(given.peers, given.threads)]
     try:
         warm_up(coders, pictures[0][1])
         rows = run(coders, pictures)

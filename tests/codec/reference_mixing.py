@@ -95,7 +95,7 @@ def corrected(q: dict[int, int], rates: dict[int, tuple[int, int]], mass: int) -
 class Plane:
     """One plane of one position, opened: the experts' distribution functions P[0..3][v], v = 0 .. 256, and q[0..3][v].
 
-    before: the position's values of the planes already known. rivals: what they predict.
+    before: the position's values of the planes already known.
     """
 
     def __init__(self, state: State, position: Position, k: int, before: list[int], r: int, c: int, width: int):
@@ -111,7 +111,7 @@ class Plane:
             self.q.append(self.corrected(state, stage, mass))
             self.P.append(self.distribution(network, self.q[-1]))
         self.error_class = error_class(nearby(state.error, k, r, c, width))
-        self.rivals, self.scales = [], []
+        self.scales = []
 
     def open_rivals(self, state: State, base: int, width: int) -> None:
         """Their predictions and distributions."""
@@ -239,7 +239,7 @@ def code_tile(parameters, bases, values, mixture_tables: dict, state: State | No
     state = state or State()
     planes, height, width = values.shape
     if state.full:
-        state.stack = Stack(values if planes == 3 else np.repeat(values, 3, 0))
+        state.stack = Stack(values if planes == 3 else np.repeat(values, 3, 0), planes)
     x, bases, found = values.tolist(), bases.tolist(), []
     fixed = np.zeros(values.shape, bool) if fixed is None else fixed
     for t in range(width + 2 * (height - 1)):

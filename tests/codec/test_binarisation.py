@@ -13,19 +13,19 @@ MOST = 1 + 15 + 6                           # sign, the finest ladder up to 192,
 @njit
 def walk(centre, deviation, depths, paths, splits):
     """Follows the answers to every value; True if each ends there. Fills [256] and [256, 32]."""
-    node = np.zeros(NODE, np.int64)
+    nodes = np.zeros((1, NODE), np.int64)
     for value in range(256):
-        open_node(node, (centre - 1) * 64, deviation)
+        open_node(nodes, 0, (centre - 1) * 64, deviation)
         more, depth = True, 0
         while more:
-            if not node[LOW] < node[SPLIT] < node[HIGH] or depth == 32:
+            if not nodes[0, LOW] < nodes[0, SPLIT] < nodes[0, HIGH] or depth == 32:
                 return False
-            splits[value, depth] = node[SPLIT]
-            paths[value, depth] = answer(node, value)
-            more = follow(node, paths[value, depth])
+            splits[value, depth] = nodes[0, SPLIT]
+            paths[value, depth] = answer(nodes, 0, value)
+            more = follow(nodes, 0, paths[value, depth])
             depth += 1
         depths[value] = depth
-        if node[LOW] != value or node[HIGH] != value + 1:
+        if nodes[0, LOW] != value or nodes[0, HIGH] != value + 1:
             return False
     return True
 
@@ -92,19 +92,19 @@ def test_equal_to_the_reference(walks):
 
 @pytest.mark.parametrize("mean", [-(2**40), -32767, -65, -64, -1, 0, 63, 64, 254 * 64 - 1, 254 * 64, 255 * 64, 2**40])
 def test_the_centre_is_limited(mean):
-    node = np.zeros(NODE, np.int64)
-    open_node(node, mean, 0)
-    assert node[SPLIT] == min(max(mean // 64 + 1, 1), 255) and (node[LOW], node[HIGH]) == (0, 256)
-    assert node[SIDE] not in (0, 1)
+    nodes = np.zeros((1, NODE), np.int64)
+    open_node(nodes, 0, mean, 0)
+    assert nodes[0, SPLIT] == min(max(mean // 64 + 1, 1), 255) and (nodes[0, LOW], nodes[0, HIGH]) == (0, 256)
+    assert nodes[0, SIDE] not in (0, 1)
 
 
 @pytest.mark.parametrize(("deviation", "kind"), [(0, 0), (96, 0), (97, 1), (192, 1), (193, 2), (384, 2), (385, 3),
                                                  (768, 3), (769, 4), (2**40, 4)])
 def test_ladder_classes(deviation, kind):
-    node = np.zeros(NODE, np.int64)
-    open_node(node, 128 * 64, deviation)
-    follow(node, 1)
-    assert node[SPLIT] == 129 + LADDER[kind, 0]
+    nodes = np.zeros((1, NODE), np.int64)
+    open_node(nodes, 0, 128 * 64, deviation)
+    follow(nodes, 0, 1)
+    assert nodes[0, SPLIT] == 129 + LADDER[kind, 0]
 
 
 def test_ladders_grow():

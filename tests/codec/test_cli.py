@@ -22,6 +22,7 @@ from codec.cli import _progress, cli
 from codec.container import Header, Tile
 from codec.errors import DamagedFile, ImageTooLarge
 from codec.images import Image
+from codec.method import Method
 
 ROOT = Path(__file__).resolve().parents[2]
 PIXELS = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
@@ -51,6 +52,8 @@ class Model:
 class Compressed:
     data: bytes
     nll_bits: float
+    stages: dict
+    methods: dict
 
 
 def read_manifest(path):
@@ -69,7 +72,13 @@ def store(image, model, *, effort=5, progress=None):
     alpha = image.pixels[:, :, 3].tobytes() if image.mode == "RGBA" else None
     progress(image.height * image.width, image.height * image.width)
     tile = Tile(pixels.tobytes(), container.pixels_crc(pixels))
-    return Compressed(container.pack(header, [tile], alpha), 8.0 * pixels.size)
+    spent = {"network": 9.0 * pixels.size}
+    return Compressed(container.pack(header, [tile], alpha), 8.0 * pixels.size, spent, {Method(): 1})
+
+
+def stages(data, model, *, max_pixels, progress=None):
+    """codec.codec.stages, made up."""
+    return {"network": 9.0 * restore(data, model, max_pixels=max_pixels).pixels.size}
 
 
 def restore(data, model, *, max_pixels, progress=None):
@@ -96,7 +105,7 @@ def fakes(monkeypatch):
     runtime, codec = ModuleType("runtime"), ModuleType("codec.codec")
     runtime.BundleError, runtime.read_manifest, runtime.compiled = BundleError, read_manifest, lambda: True
     runtime.load = lambda path, provider="cpu", threads=0: Model(read_manifest(path), provider, threads)
-    codec.compress, codec.decompress = store, restore
+    codec.compress, codec.decompress, codec.stages = store, restore, stages
     monkeypatch.setitem(sys.modules, "runtime", runtime)
     monkeypatch.setitem(sys.modules, "codec.codec", codec)
     runtime.codec = codec
@@ -175,7 +184,9 @@ def test_compress_json(folder):
             "nll_bits": 144.0,
             "model": "photo",
             "order": "wavefront",
-            "effort": 1,
+            "effort": 5,
+            "methods": {"network": 1},
+            "stages": {"network": 162.0},
         }
     ]
 
@@ -198,12 +209,21 @@ def test_info_json(folder):
         "bytes": size,
         "bpsp": 8 * size / 18,
         "version": 0,
+        "methods": {"network": 1},
+        "stages": None,
     }
     assert json.loads(run("info", "a.lmc", "--json").stdout) == [about]
     (models.BUNDLES / "drawing.lmconv").unlink()
     unknown = json.loads(run("info", "a.lmc", "--json").stdout)
     assert unknown == [about | {"model": None, "order": None}]
     assert "unknown cdcdcdcdcdcd" in run("info", "a.lmc").stdout
+
+
+def test_info_decodes_for_the_stages(folder):
+    run("compress", "a.png")
+    (row,) = json.loads(run("info", "a.lmc", "--json", "--stages").stdout)
+    assert row["stages"] == {"network": 162.0}
+    assert "network alone: 20 bytes" in run("info", "a.lmc", "--stages").stdout
 
 
 def test_models_json(folder):

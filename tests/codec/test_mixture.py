@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codec.coder import ONE
-from codec.mixture import Mixture
+from codec.mixture import Mixture, cdf, curve
 from export.tables import distribution_tables
 from runtime import rules
 from tests.codec.reference_mixture import Position, splits
@@ -35,17 +35,20 @@ def some_bases(rows: int, seed: int = 1) -> np.ndarray:
     return bases
 
 
-def rounds(parameters, bases, values, decode=False, mixture=None):
-    """Every call's (frequencies, symbols) of one level as lists, per channel; when decoding the symbols are put in."""
+def rounds(parameters, bases, values, decode=False, mixture=None, fixed=None):
+    """Every call's (frequencies, symbols) of one level as lists, per channel; when decoding the symbols are put in.
+
+    fixed: bool [rows, 3], the values that are known already."""
     mixture = mixture or Mixture(len(parameters), parameters.shape[1] // 10, TABLES)
     mixture.weigh(parameters)
-    truth = iter(rounds(parameters, bases, values)) if decode else None
+    truth = iter(rounds(parameters, bases, values, fixed=fixed)) if decode else None
+    told_before = np.where(False if fixed is None else fixed, values.astype(np.int16), np.int16(-1))
     found = []
     for k in range(3):
         known = np.zeros(len(values), np.uint8) if decode else values[:, k]
         base, calls = np.ascontiguousarray(bases[:, k]), []
         told = iter(next(truth)) if decode else None
-        frequencies, symbols = mixture.open(k, base, known)
+        frequencies, symbols = mixture.open(k, base, known, np.ascontiguousarray(told_before[:, k]))
         while len(symbols):
             if decode:
                 symbols[:] = next(told)[1]
@@ -58,17 +61,18 @@ def rounds(parameters, bases, values, decode=False, mixture=None):
     return found
 
 
-def expected(parameters, bases, values):
+def expected(parameters, bases, values, fixed=None):
     """The same from the reference: round by round, positions in order."""
     found = [[], [], []]
-    for row, base, value in zip(parameters, bases.tolist(), values.tolist()):
+    fixed = np.zeros(values.shape, bool) if fixed is None else fixed
+    for row, base, value, known in zip(parameters, bases.tolist(), values.tolist(), fixed):
         position = Position(row, TABLES)
         for k in range(3):
             position.open(base[k])
-            found[k].append(position.decisions(value[k]))
+            found[k].append([] if known[k] else position.decisions(value[k]))
             position.learn(value[k], base[k])
     return [[tuple(list(part) for part in zip(*[path[i] for path in paths if i < len(path)]))
-             for i in range(max(map(len, paths)))] for paths in found]
+             for i in range(max(map(len, paths), default=0))] for paths in found]
 
 
 @pytest.mark.parametrize("components", [1, 2, 3, 10])
@@ -78,6 +82,18 @@ def test_equals_the_reference_for_ordinary_parameters(components):
     near = (bases // 64 + np.random.default_rng(3).integers(-3, 4, bases.shape)).clip(0, 255).astype(np.uint8)
     for value in (values, near, np.full_like(values, 0), np.full_like(values, 255)):
         assert rounds(parameters, bases, value) == expected(parameters, bases, value)
+
+
+@pytest.mark.parametrize("decode", [False, True], ids=["encoding", "decoding"])
+def test_equals_the_reference_where_values_are_known_already(decode):
+    """They take no decisions, and the channels after them are weighted as if they had been coded."""
+    parameters, bases, rng = ordinary(90), some_bases(90), np.random.default_rng(13)
+    values = rng.integers(0, 256, (90, 3), dtype=np.uint8)
+    values[::9] = 0
+    for fixed in (rng.random((90, 3)) < 0.4, np.repeat(rng.random((90, 1)) < 0.5, 3, 1), np.ones((90, 3), bool)):
+        found = rounds(parameters, bases, values, decode, fixed=fixed)
+        assert found == expected(parameters, bases, values, fixed)
+    assert found == [[], [], []]
 
 
 def test_equals_the_reference_over_all_of_int32():
@@ -118,6 +134,24 @@ def test_nothing_overflows_whatever_the_parameters(parameters, bases, values):
         assert all(abs((64 * v - 32 - m) * i) < 1 << 62 for v in (0, 256)
                    for m, i in zip(position.means, position.inverses))
         position.learn(values[k], bases[k])
+
+
+@pytest.mark.parametrize("kind", ["ordinary", "hostile"])
+def test_a_curve_is_the_distribution_function_at_consecutive_values(kind):
+    rng = np.random.default_rng(14)
+    for trial in range(40):
+        parameters = ordinary(1, seed=trial)[0] if kind == "ordinary" else rng.choice(LIMITS, 30).astype(np.int32)
+        base = int(some_bases(1, trial)[0, 0]) if trial % 3 else (trial % 2) * 255 * 64
+        position = Position(parameters, TABLES)
+        position.open(base)
+        components = np.array([list(zip(position.weights, position.means, position.inverses))], np.int64)
+        logistic, out = TABLES["logistic"], np.empty((1, 1, 257), np.int64)
+        low = int(rng.choice([0, 1, 100, 228, 250, 255]))
+        for size in (1, 2, min(28, 256 - low), 256 - low):
+            curve(components, 0, low, min(size, 256 - low), logistic, out)
+            size = min(size, 256 - low)
+            assert out[0, 0, :size + 1].tolist() == [position.mass(v) for v in range(low, low + size + 1)]
+            assert out[0, 0, 0] == cdf(components, 0, low, logistic)
 
 
 def distribution(parameters, bases, before) -> list[Fraction]:
