@@ -111,12 +111,13 @@ def test_kernels_are_compiled_once_and_kept(tmp_path, name):
 CLASSES = """
 import numpy as np
 from codec.mixing import Mixing
+from runtime.predictor import Predictor
 tables = {"exponential": np.ones(1024, int), "inverse_scale": np.ones(321, int), "deviation": np.ones(321, int),
           "logistic": np.arange(4097) << 10}
-state = Mixing(1, 1, 1, 1, tables)
+state = Mixing(Predictor(1, 1), 1, 1, tables, False)
 state.weigh(np.zeros((1, 10), np.int32))
-state.open(0, np.zeros(1, np.int32), np.zeros(1, np.uint8))
-print(state._error_classes[0])
+state.open(0, np.zeros(1, np.int32), np.zeros(1, np.uint8), np.full(1, -1, np.int16))
+print(state._classes[0, 0])
 """
 OTHER_CLASSES = """
 import numpy as np

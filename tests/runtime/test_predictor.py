@@ -42,10 +42,10 @@ def integer_made(height, width):
     return ((row * 3 + column * 2 + k * 20 + texture + (row * column // 5) % 11) % 256).astype(np.uint8)
 
 
-def run(pixels, solve):
+def run(pixels, solve, state=None):
     """Predictions through the class itself; solve(state, level) refits all planes in its own way."""
     _, height, width = pixels.shape
-    state = Predictor(height, width)
+    state = state or Predictor(height, width)
     bases = np.zeros(pixels.shape, np.int16)
     for level in range(state.levels):
         rows = np.arange(*rows_of(level, height, width))
@@ -63,6 +63,70 @@ def test_equals_the_reference(kind, size):
     predictions = predict_picture(pixels)
     assert predictions.dtype == np.int16
     np.testing.assert_array_equal(predictions, reference_predictor.predict(pixels))
+
+
+def all_planes(state, level):
+    for k in range(3):
+        state.solve(level, k)
+
+
+OTHERS = {                                  # another window, other numbers of neighbours
+    "fast": (Settings(((6, 2, 2), (6, 4, 2), (6, 4, 3)), 0.86, 0.75, (16.0, 3.0, 3.0)), reference_predictor.FAST),
+    "slow": (Settings(((16, 6, 6), (14, 7, 6), (14, 7, 7)), 0.998, 0.97, (8.0, 8.0, 8.0)), reference_predictor.SLOW),
+}
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 2), (20, 2), (17, 3), (31, 5), (12, 17), (3, 40)], ids=str)
+@pytest.mark.parametrize("interval", [1, 2, 8])
+@pytest.mark.parametrize("name", OTHERS)
+def test_equals_the_reference_with_any_settings_and_interval(name, interval, size):
+    found, told = OTHERS[name]
+    for pixels in (noise(*size), smooth(*size)):
+        expected = reference_predictor.predict(pixels, None, told, interval)
+        np.testing.assert_array_equal(run(pixels, all_planes, Predictor(*size, found, interval)), expected)
+
+
+def test_weights_stay_between_refits():
+    """And a row that begins meanwhile takes those of the row above."""
+    size, interval = (13, 30), 8
+    state, before = Predictor(*size, interval=interval), [np.zeros_like(fit.weights) for fit in Predictor(*size).fits]
+
+    def solve(state, level):
+        all_planes(state, level)
+        for k, fit in enumerate(state.fits):
+            if level % interval == 0:
+                assert level == 0 or (fit.weights != before[k]).any()
+            else:
+                rows = np.arange(size[0])
+                if level % 2 == 0 and level // 2 in rows:
+                    rows[level // 2] -= 1
+                now = fit.weights.transpose(0, 2, 1).reshape(-1, fit.weights.shape[1])[:size[0]]
+                np.testing.assert_array_equal(now, before[k][rows // LANES, :, rows % LANES])
+            before[k] = fit.weights.copy()
+    run(smooth(*size), solve, state)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (14, 19)], ids=str)
+def test_planes_may_be_shared(size):
+    """Another predictor on the planes of the first predicts as one by itself does, and writes nothing."""
+    pixels, settings = smooth(*size), OTHERS["slow"][0]
+    owner = Predictor(*size)
+    guest = Predictor(*size, settings, 8, owner.planes)
+    assert guest.shares and not owner.shares and guest.planes is owner.planes
+    bases = np.zeros((2, *pixels.shape), np.int16)
+    for level in range(owner.levels):
+        rows = np.arange(*rows_of(level, *size))
+        all_planes(owner, level)
+        all_planes(guest, level)
+        for k in range(3):
+            values = pixels[k, rows, level - 2 * rows]
+            bases[:, k, rows, level - 2 * rows] = owner.predict(level, k), guest.predict(level, k)
+            before = owner.planes.copy()
+            guest.put(level, k, values)
+            np.testing.assert_array_equal(owner.planes, before)
+            owner.put(level, k, values)
+    np.testing.assert_array_equal(bases[0], predict_picture(pixels))
+    np.testing.assert_array_equal(bases[1], run(pixels, all_planes, Predictor(*size, settings, 8)))
 
 
 def test_equals_the_reference_where_the_prediction_is_clamped():
