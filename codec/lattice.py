@@ -17,15 +17,17 @@ PROBABILITY_BITS = 22
 _COUNT_BITS = 10
 _RATES = (2 << _COUNT_BITS, 2 << _COUNT_BITS, 31)  # 2, 2, 0.03: how soon an expert believes its counts
 _SHIFT = PROBABILITY_BITS - _COUNT_BITS
+_SPLIT = 20  # bits of E in an entry
+_MOST = (1 << _SPLIT) - 1
 
 
 class Lattice:
-    """Counts of one tile, N and E side by side. single: int32 [2, 3, 256, 256, 2] (given nothing or red; given green);
-    pairs: [65536, 256, 2] (blue given both). A count stays below 2^30 while a tile has at most 2^20 pixels."""
+    """Counts of one tile. single: uint32 [2, 3, 256, 256] (given nothing or red; given green); pairs: [65536, 256]
+    (blue given both). An entry is 2^20 N + E, E in steps of 2^-10; it is halved when either has no room."""
 
     def __init__(self) -> None:
-        self.single = np.zeros((2, 3, 256, 256, 2), np.int32)
-        self.pairs = np.zeros((65536, 256, 2), np.int32)
+        self.single = np.zeros((2, 3, 256, 256), np.uint32)
+        self.pairs = np.zeros((65536, 256), np.uint32)
         self.arrays = (self.single, self.pairs)
 
 
@@ -48,14 +50,13 @@ def correct(row, channel, red, green, low, high, windows, curves, single, pairs)
         if stage < 2:
             given, rate = red if stage == 0 else green, _RATES[0]
             for i in range(size):
-                came, whole = single[stage, channel, given, start + i, 0], single[stage, channel, given, start + i, 1]
-                q = _rated(windows[row, stage, i], came, whole, rate)
+                q = _rated(windows[row, stage, i], single[stage, channel, given, start + i], rate)
                 windows[row, stage + 1, i] = q
                 total += q
         elif channel == 2:
             pair = red * np.uint64(256) + green
             for i in range(size):
-                q = _rated(windows[row, stage, i], pairs[pair, start + i, 0], pairs[pair, start + i, 1], _RATES[2])
+                q = _rated(windows[row, stage, i], pairs[pair, start + i], _RATES[2])
                 windows[row, stage + 1, i] = q
                 total += q
         else:
@@ -74,23 +75,31 @@ def correct(row, channel, red, green, low, high, windows, curves, single, pairs)
 
 
 @kernel
-def _rated(q, came, expected, rate):
-    """q (N + rate) // (E + rate), at most 2^10 q; q is below 2^22, the product below 2^53."""
-    whole = np.int64(expected) + rate
-    return divided(q * min(np.int64(came) + rate, whole << 10), whole)
+def _rated(q, entry, rate):
+    """q (N + rate) // (E + rate), at most 2^10 q; q is below 2^22, the product below 2^45."""
+    came, expected = (np.int64(entry) >> _SPLIT) << _COUNT_BITS, np.int64(entry) & _MOST
+    return divided(q * min(came + rate, (expected + rate) << 10), expected + rate)
 
 
 @kernel
 def count(row, channel, red, green, low, high, value, windows, single, pairs):
     """Takes over a coded value: what was expected of every value in the window, and what came."""
-    start, size, one = np.uint64(low), np.uint64(high - low), 1 << _COUNT_BITS
+    start, size = np.uint64(low), np.uint64(high - low)
+    red, green, v, pair = np.uint64(red), np.uint64(green), np.uint64(value), np.uint64(red * 256 + green)
     for i in range(size):
-        single[0, channel, red, start + i, 1] += windows[row, 0, i] >> _SHIFT
-        single[1, channel, green, start + i, 1] += windows[row, 1, i] >> _SHIFT
-    single[0, channel, red, value, 0] += one
-    single[1, channel, green, value, 0] += one
+        single[0, channel, red, start + i] = _added(single[0, channel, red, start + i], 0, windows[row, 0, i])
+        single[1, channel, green, start + i] = _added(single[1, channel, green, start + i], 0, windows[row, 1, i])
+    single[0, channel, red, v] = _added(single[0, channel, red, v], 1, 0)
+    single[1, channel, green, v] = _added(single[1, channel, green, v], 1, 0)
     if channel == 2:
-        pair = red * 256 + green
         for i in range(size):
-            pairs[pair, start + i, 1] += windows[row, 2, i] >> _SHIFT
-        pairs[pair, value, 0] += one
+            pairs[pair, start + i] = _added(pairs[pair, start + i], 0, windows[row, 2, i])
+        pairs[pair, v] = _added(pairs[pair, v], 1, 0)
+
+
+@kernel
+def _added(entry, came, q):
+    """An entry after `came` more values and q more expected."""
+    came, expected = (np.int64(entry) >> _SPLIT) + came, (np.int64(entry) & _MOST) + (q >> _SHIFT)
+    full = int(expected > _MOST or came >> (32 - _SPLIT) > 0)
+    return np.uint32((came >> full << _SPLIT) + (expected >> full))

@@ -44,8 +44,8 @@ class State:
     def __init__(self, full: bool = False, model: dict | None = None):
         """full: with the rivals. model: a model's tensors, in which it may bring the weights to start with."""
         self.full = full
-        self.came = Table(lambda context: 0)                # N of (stage, given, given, v) in 2^-10
-        self.expected = Table(lambda context: 0)            # E of the same
+        self.came = Table(lambda context: 0)                # N of (stage, given, given, v)
+        self.expected = Table(lambda context: 0)            # E of the same in 2^-10
         self.error = {}                                     # (plane, r, c): 64 x - M
         self.scale = Table(first_scale)                     # (total, count) of (plane, rival, error class, cross class)
         self.stack = None                                   # code_tile makes it of the picture
@@ -61,7 +61,7 @@ class State:
 
 
 def first_scale(context: tuple) -> tuple[int, int]:
-    """Of an error class u: as if its lowest error, 2^(u / 2) times 8, had been seen four times."""
+    """Of an error class u: as if 2^(u / 2) times 8, the error in its middle, had been seen four times."""
     u = context[2]
     return 4 * max(16, (11 if u % 2 else 8) << (u // 2)), 4
 
@@ -90,6 +90,13 @@ def corrected(q: dict[int, int], rates: dict[int, tuple[int, int]], mass: int) -
         t[v] = q[v] * min(came, expected << 10) // expected
     a = (mass << 20) // max(sum(t.values()), 1)
     return {v: ((t[v] * a) >> 20) + 1 for v in t}
+
+
+def add(state: State, context: tuple, came: int, expected: int) -> None:
+    """N and E of a context grow; both are halved when there is no room for one of them."""
+    came, expected = state.came[context] + came, state.expected[context] + expected
+    full = came >= 2**12 or expected >= 2**20
+    state.came[context], state.expected[context] = (came >> 1, expected >> 1) if full else (came, expected)
 
 
 class Plane:
@@ -121,9 +128,11 @@ class Plane:
             errors = error_class(nearby(state.stack.errors, (self.k, q), *self.place, width))
             self.scales.append((self.k, q, errors, cross))
             total, count = state.scale[self.scales[-1]]
-            inverse, mean = 863288426 * count // total, self.prediction.members[q]
-            self.P.append([30147 * component(logistic, mean, inverse, v) + 2621 * component(logistic, mean, inverse // 3, v)
-                           + (v * 32768 << 2) >> 15 for v in range(257)])
+            inverse, mean, P = 863288426 * count // total, self.prediction.members[q], []
+            for v in range(257):
+                narrow, wide = (component(logistic, mean, i, v) for i in (inverse, inverse // 3))
+                P.append((30147 * narrow + 2621 * wide + (v * 32768 << 2)) >> 15)
+            self.P.append(P)
 
     def corrected(self, state: State, stage: int, mass: int) -> dict[int, int]:
         """q of the next stage."""
@@ -132,7 +141,8 @@ class Plane:
         rates = {}
         for v in self.q[stage]:
             context = lattice_contexts(self.k, self.before, v)[stage]
-            rates[v] = state.came[context] + LATTICE_RATES[stage], state.expected[context] + LATTICE_RATES[stage]
+            rate = LATTICE_RATES[stage]
+            rates[v] = 1024 * state.came[context] + rate, state.expected[context] + rate
         return corrected(self.q[stage], rates, mass)
 
     def distribution(self, network: list[int], q: dict[int, int]) -> list[int]:
@@ -173,8 +183,8 @@ class Plane:
     def learn(self, state: State, value: int) -> None:
         for stage in range(3 if self.k == 2 else 2):
             for v in range(self.low, self.high):
-                state.expected[lattice_contexts(self.k, self.before, v)[stage]] += self.q[stage][v] >> 12
-            state.came[lattice_contexts(self.k, self.before, value)[stage]] += 1024
+                add(state, lattice_contexts(self.k, self.before, v)[stage], 0, self.q[stage][v] >> 12)
+            add(state, lattice_contexts(self.k, self.before, value)[stage], 1, 0)
 
 
     def learn_scales(self, state: State, value: int) -> None:

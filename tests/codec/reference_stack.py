@@ -1,6 +1,6 @@
 """The stack again, slowly: docs/format.md, section Stack, one number at a time, in Python's floats (IEEE doubles).
 
-Nothing in it depends on probabilities: it is computed level by level from the values, the bases and the network's means.
+Nothing in it depends on probabilities: it is computed from the values, the bases and the network's means.
 """
 import math
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ RATES = 0.96, 0.9, 8.0                      # decay, row decay, ridge
 
 
 def nearby(errors: dict, k, r: int, c: int, width: int) -> int:
-    """(2 W + 2 N + NE + NW + WW + NN) // 8 of the absolute errors of key k: 256 where unknown, right of a row its last."""
+    """(2 W + 2 N + NE + NW + WW + NN) // 8 of absolute errors: 256 where unknown; right of a row stands its last."""
     def e(dr, dc):
         return abs(errors.get((k, r + dr, min(c + dc, width - 1)), 256))
 
@@ -63,7 +63,7 @@ class Stack:
         return Prediction([predicted, *inputs], blend, features)
 
     def around(self, k: int, r: int, c: int) -> list[int]:
-        """The blend's errors at neighbours, then in the two planes that follow k in a circle: here if known, else left."""
+        """The blend's errors at neighbours, then in planes k + 1, k + 2 modulo 3: here where known, else left."""
         def e(plane, dr, dc):
             return self.blended.get((plane, r + dr, min(c + dc, self.width - 1)), 0)
 

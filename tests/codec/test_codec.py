@@ -1,6 +1,7 @@
 """The level loop in both directions: threads, tiles, progress, interrupts, and files that are not what they say."""
 import threading
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,13 +10,15 @@ import runtime
 from codec import codec, container
 from codec.codec import code_tile, compress, decompress
 from codec.coder import Decoder, Encoder
-from codec.container import Header, Tile
+from codec.container import Header
 from codec.errors import CodecError, DamagedFile, ImageTooLarge, WrongModel
 from codec.images import Image
+from codec.method import METHODS, Learning, Method, candidates
 from tests import bundles
-from tests.pictures import noise, photograph
+from tests.pictures import KINDS, noise, photograph
 
-EFFORTS = (1, 5)             # the network alone, and with all that is learned from the picture
+EFFORTS = (1, 5, 9)          # the network alone, with what is learned quickly, and with all that there is
+WAYS = [METHODS[code] for code in sorted(METHODS)]
 
 def image(height, width, mode="RGB", seed=0) -> Image:
     planes = np.concatenate([photograph(height, width, seed), noise(height, width, seed)[:1] | 3])
@@ -50,63 +53,142 @@ def forged(data, payload=None, **header) -> bytes:
     return container.pack(replace(parsed.header, **header), tiles, parsed.alpha)
 
 
-@pytest.mark.parametrize("effort", EFFORTS)
+def flat(height, width, seed=0) -> np.ndarray:
+    """Like a screen: rectangles of few colours, uint8 [3, H, W]."""
+    rng, planes = np.random.default_rng(seed), np.full((3, height, width), 240, np.uint8)
+    for _ in range(max(3, height * width // 60)):
+        row, col = rng.integers(0, height), rng.integers(0, width)
+        planes[:, row:row + rng.integers(1, 7), col:col + rng.integers(1, 9)] = rng.choice(
+            [[0, 0, 0], [30, 90, 200], [255, 255, 255], [200, 40, 40]])[:, None, None]
+    return planes
+
+
+@pytest.mark.parametrize("method", WAYS, ids=str)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_one_loop_serves_both_directions(tiny_model, channels, effort):
-    planes = photograph(14, 17)[:channels]
-    encoder = Encoder()
-    bits, coded = code_tile(tiny_model, encoder, planes, effort)
-    np.testing.assert_array_equal(coded, planes)
-    payload = encoder.finish()
-    anything = np.broadcast_to(np.uint8(7), planes.shape)
-    again, decoded = code_tile(tiny_model, Decoder(payload), anything, effort)
-    np.testing.assert_array_equal(decoded, planes)
-    assert again == bits and bits <= 8 * len(payload) <= 1.001 * bits + 64
+def test_one_loop_serves_both_directions(tiny_model, channels, method):
+    for planes in (photograph(14, 17)[:channels], flat(14, 17)[:channels], noise(1, 9)[:channels]):
+        encoder = Encoder()
+        coded = code_tile(tiny_model, encoder, planes, method)
+        np.testing.assert_array_equal(coded.pixels, planes)
+        payload = encoder.finish()
+        anything = np.broadcast_to(np.uint8(7), planes.shape)
+        again = code_tile(tiny_model, Decoder(payload), anything, method)
+        np.testing.assert_array_equal(again.pixels, planes)
+        assert (again.bits, again.stages) == (coded.bits, coded.stages)
+        assert coded.bits <= 8 * len(payload) <= 1.001 * coded.bits + 64
 
 
-def test_grey_is_colour_whose_other_planes_are_copies(tiny_model):
+@pytest.mark.parametrize("method", WAYS, ids=str)
+def test_stages_are_those_of_the_method(tiny_model, method):
+    wanted = {"network", "lattice"} if method.learning else set()
+    wanted |= {"stack"} if method.learning == Learning.FULL else set()
+    wanted |= {"colours"} if method.colours else set()
+    coded = code_tile(tiny_model, Encoder(), flat(12, 13), method)
+    assert set(coded.stages) == wanted and all(bits > 0 for bits in coded.stages.values())
+
+
+@pytest.mark.parametrize("method", [Method(), Method(Learning.LIGHT), Method(Learning.FULL)], ids=str)
+def test_grey_is_colour_whose_other_planes_are_copies(tiny_model, method):
     """The same predictions and parameters, and not a decision for the copies."""
     plane = photograph(9, 12)[:1]
     colour, grey = Encoder(), Encoder()
-    colour_bits, _ = code_tile(tiny_model, colour, np.repeat(plane, 3, 0))
-    grey_bits, _ = code_tile(tiny_model, grey, plane)
+    colour_bits = code_tile(tiny_model, colour, np.repeat(plane, 3, 0), method).bits
+    grey_bits = code_tile(tiny_model, grey, plane, method).bits
     assert 0 < grey_bits < colour_bits and len(grey.finish()) < len(colour.finish())
 
 
-def test_a_true_picture_is_not_looked_at_when_decoding(tiny_model):
-    planes = photograph(8, 9)
+@pytest.mark.parametrize("method", WAYS, ids=str)
+def test_a_true_picture_is_not_looked_at_when_decoding(tiny_model, method):
+    planes = flat(8, 9)
     encoder = Encoder()
-    code_tile(tiny_model, encoder, planes)
+    code_tile(tiny_model, encoder, planes, method)
     payload = encoder.finish()
     for known in (planes, 255 - planes, noise(8, 9)):
-        np.testing.assert_array_equal(code_tile(tiny_model, Decoder(payload), known)[1], planes)
+        np.testing.assert_array_equal(code_tile(tiny_model, Decoder(payload), known, method).pixels, planes)
+
+
+@pytest.mark.parametrize("method", [method for method in WAYS if not method.colours], ids=str)
+def test_all_values_cost_what_the_likelihood_says(tiny_model, method):
+    planes, paid = photograph(9, 11), np.zeros((3, 99), np.float32)
+    coded = code_tile(tiny_model, Encoder(), planes, method, costs=paid)
+    assert (paid > 0).all() and paid.sum(dtype=float) == pytest.approx(coded.bits, rel=1e-6)
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("made", [photograph, flat, noise], ids=lambda made: made.__name__)
+def test_a_file_is_as_long_as_its_likelihood(tiny_model, made, mode, effort):
+    planes = made(40, 52)[:len(mode)]
+    coded = compress(Image(np.ascontiguousarray(planes.transpose(1, 2, 0)), mode), tiny_model, effort=effort)
+    assert coded.nll_bits < 8 * len(coded.data) <= 1.001 * coded.nll_bits + 512
+    assert sum(coded.methods.values()) == 1 and set(coded.methods) <= set(candidates(planes, effort))
+
+
+@pytest.mark.parametrize("made", [*KINDS.values(), flat], ids=[*KINDS, "flat"])
+def test_small_pictures_are_hardly_ever_larger_than_by_the_network_alone(tiny_model, made):
+    picture = Image(np.ascontiguousarray(made(64, 64).transpose(1, 2, 0)), "RGB")
+    alone = len(compress(picture, tiny_model, effort=1).data)
+    for effort in EFFORTS[1:]:
+        assert len(compress(picture, tiny_model, effort=effort).data) <= alone + 8
+
+
+def test_the_smallest_of_the_candidates_is_taken(tiny_model):
+    for planes in (flat(33, 40), photograph(20, 30), noise(16, 16)):
+        coded = compress(Image(np.ascontiguousarray(planes.transpose(1, 2, 0)), "RGB"), tiny_model, effort=5)
+        lengths = {}
+        for method in candidates(planes, 5):
+            encoder = Encoder()
+            code_tile(tiny_model, encoder, planes, method)
+            lengths[method] = len(encoder.finish())
+        assert len(lengths) > 1
+        (tile,), best = container.unpack(coded.data).tiles, min(lengths, key=lengths.get)
+        assert len(tile.payload) == lengths[best] and METHODS[tile.method] == best and coded.methods == {best: 1}
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_decoding_tells_the_same_stages(tiny_model, tiles_of_16, effort):
+    coded = compress(image(20, 33), tiny_model, effort=effort)
+    assert codec.stages(coded.data, tiny_model) == coded.stages
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
 @pytest.mark.parametrize("size", [(33, 40), (40, 33), (16, 49), (17, 16), (1, 50), (50, 1)], ids=str)
-def test_tiles(tiny_model, tiles_of_16, size, mode):
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_tiles(tiny_model, tiles_of_16, size, mode, effort):
     picture = image(*size, mode)
-    coded = [compress(picture, replace(tiny_model, threads=threads)) for threads in (1, 2, 3)]
+    coded = [compress(picture, replace(tiny_model, threads=threads), effort=effort) for threads in (1, 2, 3)]
     assert coded[0] == coded[1] == coded[2]
     assert len(container.unpack(coded[0].data).tiles) == -(-size[0] // 16) * -(-size[1] // 16)
     for threads in (1, 2):
         assert same(decompress(coded[0].data, replace(tiny_model, threads=threads)), picture)
 
 
-def test_tiles_do_not_depend_on_each_other(tiny_model, tiles_of_16):
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_tiles_do_not_depend_on_each_other(tiny_model, tiles_of_16, effort):
     """A tile's payload is that of the tile alone as a picture."""
     picture = image(32, 48)
-    tiles = container.unpack(compress(picture, tiny_model).data).tiles
+    tiles = container.unpack(compress(picture, tiny_model, effort=effort).data).tiles
     box = Header(48, 32, "RGB", bytes(16)).boxes[4]
     part = Image(picture.pixels[box.row:box.row + box.height, box.col:box.col + box.width], "RGB")
-    assert container.unpack(compress(part, tiny_model).data).tiles == (tiles[4],)
+    assert container.unpack(compress(part, tiny_model, effort=effort).data).tiles == (tiles[4],)
 
 
-def test_a_damaged_tile_is_named(tiny_model, tiles_of_16):
-    data = compress(image(32, 48), tiny_model).data
+def test_every_tile_has_a_method_of_its_own(tiny_model, tiles_of_16):
+    """Half a photograph, half a screen."""
+    planes = np.concatenate([photograph(16, 32), flat(16, 32)], 2)
+    picture = Image(np.ascontiguousarray(planes.transpose(1, 2, 0)), "RGB")
+    coded = compress(picture, replace(tiny_model, threads=2), effort=5)
+    assert len(coded.methods) > 1 and sum(coded.methods.values()) == 4
+    assert {METHODS[tile.method] for tile in container.unpack(coded.data).tiles} == set(coded.methods)
+    assert same(decompress(coded.data, tiny_model), picture)
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_a_damaged_tile_is_named(tiny_model, tiles_of_16, effort):
+    data = compress(image(32, 48), tiny_model, effort=effort).data
     parsed = container.unpack(data)
     tiles = list(parsed.tiles)
-    tiles[4] = replace(tiles[4], payload=tiles[3].payload)
+    tiles[4] = replace(tiles[4], payload=tiles[3].payload, method=tiles[3].method)
     for threads in (1, 2):
         before = threading.active_count()
         with pytest.raises(DamagedFile, match="tile at row 16, column 16 does not decode|a payload does not decode"):
@@ -118,31 +200,33 @@ def check_progress(calls, pixels, threads) -> None:
     assert {total for _, total in calls} == {pixels}
     assert max(done for done, _ in calls) == pixels
     if threads == 1:
-        assert calls == sorted(set(calls))
+        assert calls == sorted(calls)
 
 
+@pytest.mark.parametrize("effort", EFFORTS)
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("size", [(1, 1), (9, 14), (33, 40)], ids=str)
-def test_progress_reaches_the_number_of_pixels(tiny_model, tiles_of_16, size, threads):
+def test_progress_reaches_the_number_of_pixels(tiny_model, tiles_of_16, size, threads, effort):
     model, coding, decoding = replace(tiny_model, threads=threads), [], []
-    data = compress(image(*size, "RGBA"), model, progress=lambda *call: coding.append(call)).data
+    data = compress(image(*size, "RGBA"), model, effort=effort, progress=lambda *call: coding.append(call)).data
     decompress(data, model, progress=lambda *call: decoding.append(call))
     for calls in (coding, decoding):
         check_progress(calls, size[0] * size[1], threads)
 
 
+@pytest.mark.parametrize("effort", EFFORTS)
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("size", [(12, 14), (33, 40)], ids=["one tile", "tiles"])
-def test_an_interrupt_ends_every_thread(tiny_model, tiles_of_16, size, threads, error):
+def test_an_interrupt_ends_every_thread(tiny_model, tiles_of_16, size, threads, error, effort):
     model, picture = replace(tiny_model, threads=threads), image(*size)
-    data, before, calls = compress(picture, tiny_model).data, threading.active_count(), []
+    data, before, calls = compress(picture, tiny_model, effort=effort).data, threading.active_count(), []
 
     def interrupt(done, total):
         calls.append(done)
         if len(calls) == 20:
             raise error
-    for work, source in ((compress, picture), (decompress, data)):
+    for work, source in ((partial(compress, effort=effort), picture), (decompress, data)):
         calls.clear()
         with pytest.raises(error):
             work(source, model, progress=interrupt)
@@ -151,13 +235,15 @@ def test_an_interrupt_ends_every_thread(tiny_model, tiles_of_16, size, threads, 
     assert same(decompress(data, model), picture)               # and the model is none the worse for it
 
 
-def test_two_pictures_at_once_with_one_model(tiny_model):
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_two_pictures_at_once_with_one_model(tiny_model, effort):
     """Sessions, tables and schedules are shared; states are not."""
     from concurrent.futures import ThreadPoolExecutor
     pictures = [image(20 + 3 * i, 31 - 2 * i, seed=i) for i in range(6)]
-    alone = [compress(picture, tiny_model).data for picture in pictures]
+    work = partial(compress, model=tiny_model, effort=effort)
+    alone = [work(picture).data for picture in pictures]
     with ThreadPoolExecutor(4) as pool:
-        assert [coded.data for coded in pool.map(lambda picture: compress(picture, tiny_model), pictures)] == alone
+        assert [coded.data for coded in pool.map(work, pictures)] == alone
         assert all(map(same, pool.map(lambda data: decompress(data, tiny_model), alone), pictures))
 
 
@@ -206,7 +292,7 @@ def never_decoded(monkeypatch):
 
 @pytest.mark.parametrize("mode", ["L", "RGBA"])
 def test_every_altered_byte_is_refused(tiny_model, mode, request):
-    data = compress(image(4, 5, mode), tiny_model).data
+    data = compress(image(4, 5, mode), tiny_model, effort=5).data
     request.getfixturevalue("never_decoded")
     for at in range(len(data)):
         for bits in (*(1 << b for b in range(8)), 0xFF):
@@ -264,12 +350,24 @@ def test_a_forged_variant_decodes_to_other_pixels(tiny_model, small, variant):
         decompress(forged(small[0], variant=variant), tiny_model)
 
 
-@pytest.mark.parametrize(("made", "claimed"), [EFFORTS, EFFORTS[::-1]])
-def test_a_forged_effort_decodes_to_other_pixels(tiny_model, made, claimed):
-    data = compress(image(11, 13), tiny_model, effort=made).data
-    assert same(decompress(data, tiny_model), image(11, 13))
-    with pytest.raises(DamagedFile):
-        decompress(forged(data, effort=claimed), tiny_model)
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_a_forged_method_decodes_to_other_pixels(tiny_model, effort):
+    data = compress(image(11, 13), tiny_model, effort=effort).data
+    parsed = container.unpack(data)
+    for code in METHODS:
+        tiles = [replace(parsed.tiles[0], method=code)]
+        if code == parsed.tiles[0].method:
+            assert same(decompress(container.pack(parsed.header, tiles), tiny_model), image(11, 13))
+        else:
+            with pytest.raises(DamagedFile):
+                decompress(container.pack(parsed.header, tiles), tiny_model)
+
+
+def test_the_effort_is_a_remark(tiny_model):
+    """Of the encoder's: decoding follows the methods."""
+    data = compress(image(11, 13), tiny_model, effort=5).data
+    for effort in range(10):
+        assert same(decompress(forged(data, effort=effort), tiny_model), image(11, 13))
 
 
 @pytest.mark.parametrize(("size", "variant"), [((1, 6), 0), ((6, 1), 4), ((1, 6), 3), ((6, 1), 7)])
@@ -299,6 +397,6 @@ def test_a_forged_alpha_plane_is_damaged(tiny_model, small):
 
 def test_a_wrong_checksum_of_pixels_is_damaged(tiny_model, small):
     parsed = container.unpack(small[0])
-    tiles = [Tile(parsed.tiles[0].payload, parsed.tiles[0].pixels_crc ^ 1)]
+    tiles = [replace(parsed.tiles[0], pixels_crc=parsed.tiles[0].pixels_crc ^ 1)]
     with pytest.raises(DamagedFile, match="tile at row 0, column 0 does not decode to the pixels that were coded"):
         decompress(container.pack(parsed.header, tiles, parsed.alpha), tiny_model)

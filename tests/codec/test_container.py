@@ -12,26 +12,27 @@ from hypothesis import strategies as st
 from codec import container
 from codec.container import Header, Tile
 from codec.errors import CodecError, DamagedFile, ImageTooLarge, NotAnLmcFile, UnknownVersion
+from codec.method import METHODS
 
 MODEL_ID = bytes(range(16))
 SMALL = Header(width=5, height=3, mode="RGBA", model_id=MODEL_ID, variant=6, tile=4, effort=9)
-SMALL_TILES = (Tile(b"first", 0x11223344), Tile(b"", 0xFFFFFFFF))
+SMALL_TILES = (Tile(b"first", 0x11223344, method=2), Tile(b"", 0xFFFFFFFF, method=13))
 GOLDEN = bytes.fromhex(
     "894c4d43 00 02 06 09 05000000 03000000 0400 000102030405060708090a0b0c0d0e0f"  # header
-    "05000000 57ee7192 44332211"  # first tile: length, CRC-32 of b"first", CRC-32 of its pixels
-    "00000000 00000000 ffffffff"  # second tile
+    "02 05000000 57ee7192 44332211"  # first tile: method, length, CRC-32 of b"first", CRC-32 of its pixels
+    "0d 00000000 00000000 ffffffff"  # second tile
     "03000000 c2412435"  # alpha plane: length, CRC-32 of b"abc"
-    "fe158cee"  # checksum of all above
+    "33ffca10"  # checksum of all above
     "6669727374 616263"  # payloads
 )
 
 
 def header_bytes(
-    magic=b"\x89LMC", version=0, mode=1, variant=0, effort=1, width=2, height=2, tile=4, payload=b"xy"
+    magic=b"\x89LMC", version=0, mode=1, variant=0, effort=1, width=2, height=2, tile=4, payload=b"xy", method=0
 ):
     """A file of one tile, packed here by hand with right checksums, so that any field can be made wrong."""
     head = struct.pack("<4sBBBBIIH16s", magic, version, mode, variant, effort, width, height, tile, MODEL_ID)
-    head += struct.pack("<III", len(payload), zlib.crc32(payload), 7)
+    head += struct.pack("<BIII", method, len(payload), zlib.crc32(payload), 7)
     return head + struct.pack("<I", zlib.crc32(head)) + payload
 
 
@@ -47,7 +48,7 @@ def files(draw):
         tile=draw(st.integers(8, 1024)),
         effort=draw(st.integers(0, 9)),
     )
-    tile = st.builds(Tile, st.binary(max_size=30), st.integers(0, 2**32 - 1))
+    tile = st.builds(Tile, st.binary(max_size=30), st.integers(0, 2**32 - 1), st.sampled_from(sorted(METHODS)))
     tiles = draw(st.lists(tile, min_size=header.tile_count, max_size=header.tile_count))
     return header, tuple(tiles), draw(st.binary(max_size=30)) if mode == "RGBA" else None
 
@@ -59,6 +60,7 @@ def test_what_is_packed_is_unpacked(file):
     parsed = container.unpack(data)
     assert (parsed.header, parsed.tiles, parsed.alpha) == file
     assert container.peek(io.BytesIO(data)) == header
+    assert container.methods(io.BytesIO(data)) == [METHODS[tile.method] for tile in tiles]
 
 
 @given(files(), st.binary(min_size=1, max_size=3))
@@ -83,9 +85,9 @@ def test_golden_bytes():
     assert (parsed.header, parsed.tiles, parsed.alpha) == (SMALL, SMALL_TILES, b"abc")
 
 
-def test_a_picture_of_one_tile_costs_50_bytes():
+def test_a_picture_of_one_tile_costs_51_bytes():
     """Small files are allowed 64 bytes over the model's likelihood, the coder's last words included."""
-    assert len(container.pack(Header(1, 1, "RGB", MODEL_ID), [Tile(b"", 0)])) == 50
+    assert len(container.pack(Header(1, 1, "RGB", MODEL_ID), [Tile(b"", 0)])) == 51
 
 
 def test_every_flipped_byte_is_noticed():
@@ -110,7 +112,7 @@ def test_every_length_in_the_index_is_checked_against_the_file():
     data = header_bytes(payload=b"xy")
     assert container.unpack(data).tiles == (Tile(b"xy", 7),)
     for length in (0, 1, 3, 2**31, 2**32 - 1):
-        head = data[:34] + struct.pack("<I", length) + data[38:46]
+        head = data[:35] + struct.pack("<I", length) + data[39:47]
         with pytest.raises(DamagedFile, match="instead of"):
             container.unpack(head + struct.pack("<I", zlib.crc32(head)) + b"xy")
 
@@ -134,6 +136,23 @@ def test_every_length_in_the_index_is_checked_against_the_file():
 def test_headers_that_lie_are_refused(fields, error, words):
     with pytest.raises(error, match=words):
         container.unpack(header_bytes(**fields))
+
+
+@pytest.mark.parametrize("method", sorted(set(range(256)) - {0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14}))
+def test_a_method_that_does_not_exist_is_refused(method):
+    data = header_bytes(method=method)
+    for read in (container.unpack, lambda data: container.peek(io.BytesIO(data))):
+        with pytest.raises(DamagedFile, match=f"a tile is coded by method {method}, which does not exist"):
+            read(data)
+    with pytest.raises(ValueError, match=f"method is {method}, not one of 0, 1, 2, 4"):
+        Tile(b"", 0, method)
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_every_method_is_one_byte_of_the_index(method):
+    parsed = container.unpack(header_bytes(method=method))
+    assert parsed.tiles[0].method == method and METHODS[method].code == method
+    assert container.pack(parsed.header, parsed.tiles)[34] == method
 
 
 def test_the_bound_on_pixels_is_the_caller_s():

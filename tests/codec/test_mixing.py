@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from codec import codec, container, mixing, tables
+from codec import codec, container, lattice, mixing, tables
 from codec.coder import ONE, Encoder
 from codec.errors import WrongModel
 from codec.images import Image
@@ -32,9 +32,9 @@ ROOT = Path(__file__).resolve().parents[2]
 TABLES = distribution_tables()
 INT32 = np.iinfo(np.int32)
 WEIGHTS = 1 << 20                           # the limit of a weight's size
-COUNTS = 1 << 30                            # that of a count, by its bound in codec/lattice.py
+CAME, EXPECTED = (1 << 12) - 1, (1 << 20) - 1   # those of the lattice's counts, by codec/lattice.py
 MASS = 1 << 22                              # of a distribution; its uniform part comes on top
-LEVELS_OF_HISTORY = [0, 1, 1023, 1024, COUNTS - 1, COUNTS]
+HISTORIES = [0, 1, 2, CAME - 1, CAME], [0, 1, 1023, 1024, EXPECTED - 1, EXPECTED]
 either_learning = pytest.mark.parametrize("full", [False, True], ids=["light", "full"])
 
 
@@ -190,9 +190,9 @@ def test_every_tile_learns_for_itself(tiny_model, monkeypatch, full):
 # State: where the compiled code keeps what the reference keeps by context.
 
 def count_place(arrays, context):
-    """[N, E]: arrays are the dense table and the one of pairs."""
+    """(N, E): arrays are the dense table and the one of pairs."""
     stage, first, second, v = context
-    return arrays[0][stage, first, second, v] if stage < 2 else arrays[1][first * 256 + second, v]
+    return divmod(int(arrays[0][stage, first, second, v] if stage < 2 else arrays[1][first * 256 + second, v]), 1 << 20)
 
 
 def same_state(state: Mixing, told: State) -> None:
@@ -209,10 +209,9 @@ def same_state(state: Mixing, told: State) -> None:
 
 def set_off(state: Mixing, told: State, rng, counts, expected, visits, values) -> None:
     """Both begin as if much had been coded: counts by value v, weights at either limit or near it, visits."""
-    came, awaited = rng.choice(counts, 256).astype(np.int32), rng.choice(expected, 256).astype(np.int32)
+    came, awaited = rng.choice(counts, 256).astype(np.uint32), rng.choice(expected, 256).astype(np.uint32)
     pairs = np.unique(values[0].astype(int) * 256 + values[1]) if len(values) == 3 else []
-    state._lattice[0][..., 0], state._lattice[0][..., 1] = came, awaited
-    state._lattice[1][pairs, :, 0], state._lattice[1][pairs, :, 1] = came, awaited
+    state._lattice[0][:] = state._lattice[1][pairs] = (came << 20) + awaited
     told.came.start, told.expected.start = lambda context: int(came[context[-1]]), lambda c: int(awaited[c[-1]])
     starts = []
     for array in (state.weights, state.final):
@@ -328,8 +327,8 @@ def test_a_vector_that_was_never_used_starts_like_its_kind():
 
 
 @either_learning
-@pytest.mark.parametrize("counts", [[COUNTS], [0], LEVELS_OF_HISTORY], ids=["all came", "none came", "any came"])
-@pytest.mark.parametrize("expected", [[COUNTS], [0], LEVELS_OF_HISTORY], ids=["all expected", "none", "any"])
+@pytest.mark.parametrize("counts", [[CAME], [0], HISTORIES[0]], ids=["all came", "none came", "any came"])
+@pytest.mark.parametrize("expected", [[EXPECTED], [0], HISTORIES[1]], ids=["all expected", "none", "any"])
 @pytest.mark.parametrize("name", ["constant", "hostile"])
 def test_equals_the_reference_after_the_longest_history(name, counts, expected, full):
     """Counts, weights and visits where a tile of 1024 x 1024 may bring them at most, and beyond."""
@@ -376,13 +375,13 @@ def test_equals_the_reference_for_anything(
     bases = near[seed % 2].clip(0, 255 * 64).astype(np.int32)
 
     def start(state, told):
-        set_off(state, told, rng, LEVELS_OF_HISTORY, LEVELS_OF_HISTORY, int(rng.choice([0, 5, 1 << 27])), values)
+        set_off(state, told, rng, *HISTORIES, int(rng.choice([0, 5, 1 << 27])), values)
     agree(rng.choice(pool, (height, width, 10 * components)), bases, values, full, start if history else None,
           rng.random(values.shape) < known)
 
 
 def test_scales_of_the_rivals_forget():
-    """After 800 errors in one context its sums are halved; a long row of black and white around grey brings that about."""
+    """After 800 errors in one context its sums are halved; a long row of black and white brings that about."""
     values = two_values(1, 1000)[:1]
     parameters, bases = np.zeros((1, 1000, 10), np.int32), np.full(values.shape, 128 * 64, np.int32)
     told = State(True)
@@ -401,17 +400,17 @@ def test_rivals_start_with_the_error_of_their_class():
     assert (means[:2] == 0.25).all() and (scales == scales[0, 0, :, :1]).all()
 
 
-numbers = st.one_of(st.sampled_from([0, 1, 1024, COUNTS - 1, COUNTS]), st.integers(0, COUNTS))
+numbers = [st.one_of(st.sampled_from(levels), st.integers(0, levels[-1])) for levels in HISTORIES]
 UNIFORM = 1 << 10                                                   # of 2^22: all values' uniform parts
 masses = st.one_of(st.sampled_from([1, 15, 16, 1 << 14, 1 << 20, MASS]), st.integers(0, MASS + UNIFORM))
 
 
 @settings(deadline=None, max_examples=200)
 @given(channel=st.integers(0, 2), low=st.integers(0, 255),
-       values=st.lists(st.tuples(masses, *[numbers] * 6), min_size=1, max_size=WINDOW))
-@example(channel=2, low=0, values=[(1 << 20, *[0] * 4, 1024, COUNTS)])               # all that is left is a sum of 1
-@example(channel=2, low=0, values=[(MASS + UNIFORM, *[COUNTS, 0] * 3)])              # the largest products
-@example(channel=2, low=0, values=[(0, *[COUNTS, 0] * 3)] * WINDOW)
+       values=st.lists(st.tuples(masses, *numbers * 3), min_size=1, max_size=WINDOW))
+@example(channel=2, low=0, values=[(1 << 20, *[0] * 4, 1, EXPECTED)])               # all that is left is a sum of 1
+@example(channel=2, low=0, values=[(MASS + UNIFORM, *[CAME, 0] * 3)])              # the largest products
+@example(channel=2, low=0, values=[(0, *[CAME, 0] * 3)] * WINDOW)
 def test_experts_equal_the_reference_for_any_counts(channel, low, values):
     """Any q that sums to at most F's 2^22 + 2^10, whether or not a network would say so."""
     values = values[:256 - low]
@@ -420,16 +419,18 @@ def test_experts_equal_the_reference_for_any_counts(channel, low, values):
     n, here = len(values), slice(low, low + len(values))
     q, *history = np.array(values, np.int64).T
     window, sums = np.zeros((1, 4, WINDOW), np.int64), np.zeros((1, 4, WINDOW + 1), np.int64)
-    dense, pairs = np.zeros((2, 3, 1, 256, 2), np.int32), np.zeros((1, 256, 2), np.int32)
-    window[0, 0, :n], dense[0, channel, 0, here] = q, np.transpose(history[:2])
-    dense[1, channel, 0, here], pairs[0, here] = np.transpose(history[2:4]), np.transpose(history[4:])
+    dense, pairs = np.zeros((2, 3, 1, 256), np.uint32), np.zeros((1, 256), np.uint32)
+    entries = [(came << 20) + awaited for came, awaited in zip(history[::2], history[1::2])]
+    window[0, 0, :n], dense[0, channel, 0, here] = q, entries[0]
+    dense[1, channel, 0, here], pairs[0, here] = entries[1:]
     correct(0, channel, 0, 0, low, low + n, window, sums, dense, pairs)
 
     expected = dict(enumerate(q.tolist()))
     mass = sum(expected.values())
     for stage, rate in enumerate((2048, 2048, 31)):
         came, awaited = (part.tolist() for part in history[2 * stage:2 * stage + 2])
-        rates = {v: (came[v] + rate, awaited[v] + rate) for v in range(n)}
+        rates = {v: (1024 * came[v] + rate, awaited[v] + rate) for v in range(n)}
+        assert all(q * min(N, E << 10) < 2**53 for q, (N, E) in zip(expected.values(), rates.values()))
         if stage < 2 or channel == 2:
             expected = reference_mixing.corrected(expected, rates, mass)
         assert window[0, stage + 1, :n].tolist() == list(expected.values())
@@ -490,29 +491,50 @@ def held(thing) -> int:
 def arrays(thing):
     if isinstance(thing, np.ndarray):
         yield thing
-    else:
-        parts = thing if isinstance(thing, (list, tuple)) else vars(thing).values() if hasattr(thing, "__dict__") else ()
-        for part in parts:
-            yield from arrays(part)
+        return
+    parts = thing if isinstance(thing, (list, tuple)) else getattr(thing, "__dict__", {}).values()
+    for part in parts:
+        yield from arrays(part)
 
 
 def test_the_counts_are_as_large_as_documented():
     arrays = Lattice().arrays
-    assert [array.shape for array in arrays] == [(2, 3, 256, 256, 2), (65536, 256, 2)]
-    assert all(array.dtype == np.int32 and not array.any() for array in arrays)
+    assert [array.shape for array in arrays] == [(2, 3, 256, 256), (65536, 256)]
+    assert all(array.dtype == np.uint32 and not array.any() for array in arrays)
+
+
+def test_an_entry_without_room_is_halved():
+    """N of 12 bits and E of 20: when one is full both lose half, and nothing runs into the other."""
+    size, windows = 4, np.zeros((1, 4, WINDOW), np.int64)
+    windows[0, :3] = 1 << 22                                                    # each step expects 1.0 of every value
+    single, pairs = np.zeros((2, 3, 256, 256), np.uint32), np.zeros((65536, 256), np.uint32)
+    single[..., 0] = pairs[:, 0] = (CAME << 20) + 5000
+    single[..., 1] = pairs[:, 1] = (7 << 20) + EXPECTED - 3
+    single[..., 2] = pairs[:, 2] = (CAME << 20) + EXPECTED
+    lattice.count(0, 2, 3, 4, 0, size, 0, windows, single, pairs)
+    lattice.count(0, 2, 3, 4, 0, size, 2, windows, single, pairs)
+    for table in (single[0, 2, 3], single[1, 2, 4], pairs[3 * 256 + 4]):
+        found = [divmod(int(entry), 1 << 20) for entry in table[:size]]
+        assert found[0] == (4096 >> 1, (5000 + 1024 >> 1) + 1024)
+        assert found[1] == (7 >> 1, (EXPECTED - 3 + 1024 >> 1) + 1024)
+        assert found[2] == ((CAME >> 1) + 1, (EXPECTED + 1024 >> 1) + 1024)
+        assert found[3] == (0, 2048)
 
 
 @either_learning
 def test_the_state_stays_as_large_as_it_was(full):
     parameters, before, lattices = np.zeros((6, 8, 10), np.int32), [], []
 
+    def kept(state):
+        return held([value for name, value in vars(state).items() if name != "given"])
+
     def made(predictor):
         state = mixing_for(predictor, 1, TABLES, full)
-        before.append(held([value for name, value in vars(state).items() if name != "given"]))
+        before.append(kept(state))
         lattices.append(state._lattice)
         return state
     _, state = compiled_rounds(made, parameters, np.zeros((3, 6, 8), np.int32), noise(6, 8))
-    assert held([value for name, value in vars(state).items() if name != "given"]) <= before[0] + 2 * parameters.nbytes    # it keeps the last level's
+    assert kept(state) <= before[0] + 2 * parameters.nbytes                     # it keeps the last level's
     assert all(now is then for now, then in zip(state._lattice, lattices[0], strict=True))
 
 

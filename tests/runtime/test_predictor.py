@@ -76,7 +76,7 @@ OTHERS = {                                  # another window, other numbers of n
 }
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 2), (20, 2), (17, 3), (31, 5), (12, 17), (3, 40)], ids=str)
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 2), (20, 2), (17, 3), (31, 5), (12, 17), (3, 40)])
 @pytest.mark.parametrize("interval", [1, 2, 8])
 @pytest.mark.parametrize("name", OTHERS)
 def test_equals_the_reference_with_any_settings_and_interval(name, interval, size):
