@@ -540,10 +540,10 @@ def test_the_state_stays_as_large_as_it_was(full):
 
 @either_learning
 def test_the_largest_tile_has_a_bound(full):
-    """Counts 137 MB, 3 for the positions of a level, 40 for the rows of the stack and the pixels."""
+    """Counts 69 MB, 3 for the positions of a level, 40 for the rows of the stack and the pixels."""
     size = container.Header.tile
     state = Mixing(Predictor(size, size), size, 10, TABLES, full)
-    assert held(state) < (185_000_000 if full else 145_000_000)
+    assert held(state) < (116_000_000 if full else 76_000_000)
 
 
 # Tables.
