@@ -58,12 +58,12 @@ def candidates(tile: np.ndarray, effort: int) -> list[Method]:
     repeated = repetition(tile)
     if repeated < _FLAT:
         found.append(Method(learning))
-        if learning and tile[0].size <= _SMALL:
-            found.append(Method(Learning.NONE))
     if repeated >= _REPEATING:
         found.append(Method(learning, colours=True))
         if learning:
             found.append(Method(learning, colours=True, network=False))
+    if learning and tile[0].size <= _SMALL:
+        found += candidates(tile, 1)
     return found
 
 
