@@ -1,17 +1,23 @@
-"""The alpha plane, coded apart from the colours: differences to the left neighbour, then LZMA2.
+"""The alpha plane, coded apart from the colours: as differences through LZMA2, or as grey tiles, whichever is smaller.
 
-Simple and lossless; planes of one value, the usual case, take about a hundred bytes. The decoder's output is
-bounded by the plane's size and its memory by the fixed dictionary.
+A payload's first byte says which. Planes of one value, the usual case, take about a hundred bytes. The decoder's output
+is bounded by the plane's size and its memory by LZMA's fixed dictionary, or what a grey tile takes.
 """
 
 from __future__ import annotations
 
 import lzma
+import struct
 
 import numpy as np
 
+from codec.container import Tile
 from codec.errors import DamagedFile
+from codec.method import METHODS
 
+WORTH_TILES = 256  # bytes of LZMA from which on tiles are tried
+_LZMA, _TILES = b"\x00", b"\x01"
+_TILE = struct.Struct("<BII")  # method, payload length, CRC-32 of the pixels
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 2**20}]
 
 
@@ -19,12 +25,38 @@ def encode(plane: np.ndarray) -> bytes:
     """Code a plane, [H, W] uint8."""
     left = np.roll(plane, 1, axis=1)
     left[:, 0] = np.concatenate([[0], plane[:-1, 0]])  # the first column follows the pixel above
-    return lzma.compress((plane - left).tobytes(), format=lzma.FORMAT_RAW, filters=_FILTERS)
+    return _LZMA + lzma.compress((plane - left).tobytes(), format=lzma.FORMAT_RAW, filters=_FILTERS)
+
+
+def pack(tiles: list[Tile]) -> bytes:
+    """A payload of grey tiles, in the order of the colours' tiles."""
+    heads = (_TILE.pack(tile.method, len(tile.payload), tile.pixels_crc) for tile in tiles)
+    return b"".join([_TILES, *heads, *(tile.payload for tile in tiles)])
+
+
+def unpack(payload: bytes, count: int) -> list[Tile] | None:
+    """The tiles of a payload that holds `count` of them, None if it is not of this kind. Raises DamagedFile."""
+    if payload[:1] != _TILES:
+        return None
+    start = 1 + count * _TILE.size
+    if len(payload) < start:
+        raise DamagedFile("the alpha plane ends within its index: get the file again")
+    heads, tiles = list(_TILE.iter_unpack(payload[1:start])), []
+    for method, length, crc in heads:
+        if method not in METHODS:
+            raise DamagedFile(f"the alpha plane is coded by method {method}, which does not exist: get the file again")
+        tiles.append(Tile(payload[start : start + length], crc, method))
+        start += length
+    if start != len(payload):
+        raise DamagedFile(f"the alpha plane has {len(payload)} bytes instead of {start}: get the file again")
+    return tiles
 
 
 def decode(payload: bytes, height: int, width: int) -> np.ndarray:
-    """The plane, [height, width] uint8. Raises DamagedFile unless payload holds exactly that many values."""
-    size = height * width
+    """The plane of `encode`, [height, width] uint8. Raises DamagedFile unless it holds exactly that many values."""
+    if payload[:1] != _LZMA:
+        raise DamagedFile("the alpha plane is coded in a way that does not exist: get the file again")
+    payload, size = payload[1:], height * width
     decoder = lzma.LZMADecompressor(format=lzma.FORMAT_RAW, filters=_FILTERS)
     try:
         values = decoder.decompress(payload, max_length=size)

@@ -22,7 +22,7 @@ from .coder import Decoder, Encoder
 from .colours import Colours
 from .errors import DamagedFile, WrongModel
 from .images import Image
-from .method import METHODS, Learning, Method, candidates
+from .method import METHODS, Learning, Method, candidates, learning_of
 from .mixing import Mixing
 from .mixture import Mixture
 
@@ -76,7 +76,7 @@ def compress(
         return container.Tile(payload, crc, method.code), coded, method
 
     results = _each_tile(work, header, model.threads, progress)
-    plane = alpha.encode(image.pixels[..., -1]) if container.MODES[image.mode].has_alpha else None
+    plane = _encode_alpha(image, model, header) if container.MODES[image.mode].has_alpha else None
     spent = Counter()
     for _, coded, _ in results:
         spent.update(coded.stages)
@@ -102,9 +102,7 @@ def stages(
     return _restore(data, model, max_pixels, progress)[1]
 
 
-def _restore(
-    data: bytes, model: Model, max_pixels: int, progress: Progress | None
-) -> tuple[Image, dict[str, float]]:
+def _restore(data: bytes, model: Model, max_pixels: int, progress: Progress | None) -> tuple[Image, dict[str, float]]:
     parsed = container.unpack(data, max_pixels)
     header = parsed.header
     if header.model_id != container.short_id(model.manifest.model_id):
@@ -114,27 +112,61 @@ def _restore(
         )
     mode = container.MODES[header.mode]
     pixels = np.empty((header.height, header.width, mode.channels), np.uint8)
-    stored = dict(zip(header.boxes, parsed.tiles))
+    stored, planes = dict(zip(header.boxes, parsed.tiles)), pixels[..., : mode.colours].transpose(2, 0, 1)
 
     def work(box, report):
-        shape = (box.width, box.height) if header.variant & _TRANSPOSED else (box.height, box.width)
-        empty = np.broadcast_to(np.uint8(0), (mode.colours, *shape))
-        method = METHODS[stored[box].method]
-        coded = code_tile(model, Decoder(stored[box].payload), empty, method, report)
-        tile = unorient(coded.pixels, header.variant).transpose(1, 2, 0)
-        if container.pixels_crc(tile) != stored[box].pixels_crc:
-            raise DamagedFile(
-                f"the tile at row {box.row}, column {box.col} does not decode to the pixels that were coded"
-            )
-        pixels[box.row : box.row + box.height, box.col : box.col + box.width, : mode.colours] = tile
-        return coded.stages
+        tile, spent = _decode_tile(model, header, box, stored[box], mode.colours, report)
+        _cut(planes, box)[:] = tile
+        return spent
 
     spent = Counter()
     for found in _each_tile(work, header, model.threads, progress):
         spent.update(found)
     if mode.has_alpha:
-        pixels[..., -1] = alpha.decode(parsed.alpha, header.height, header.width)
+        pixels[..., -1] = _decode_alpha(parsed, model)
     return Image(pixels, header.mode), dict(spent)
+
+
+def _encode_alpha(image: Image, model: Model, header: container.Header) -> bytes:
+    """The alpha plane's payload: LZMA's, or from effort 2 on, where it is smaller, that of grey tiles."""
+    plane, method = image.pixels[..., -1], Method(learning_of(header.effort), colours=True, network=False)
+    simple = alpha.encode(plane)
+    if method.learning == Learning.NONE or len(simple) < alpha.WORTH_TILES:
+        return simple
+
+    def work(box, report):
+        tile = _cut(plane[None], box)
+        encoder = Encoder()
+        code_tile(model, encoder, _oriented(tile, header.variant), method, report)
+        return container.Tile(encoder.finish(), container.pixels_crc(tile.transpose(1, 2, 0)), method.code)
+
+    return min(alpha.pack(_each_tile(work, header, model.threads, None)), simple, key=len)
+
+
+def _decode_alpha(parsed: container.Parsed, model: Model) -> np.ndarray:
+    """The alpha plane, uint8 [H, W]."""
+    header = parsed.header
+    tiles = alpha.unpack(parsed.alpha, header.tile_count)
+    if tiles is None:
+        return alpha.decode(parsed.alpha, header.height, header.width)
+    plane, stored = np.empty((1, header.height, header.width), np.uint8), dict(zip(header.boxes, tiles))
+
+    def work(box, report):
+        _cut(plane, box)[:] = _decode_tile(model, header, box, stored[box], 1, report)[0]
+
+    _each_tile(work, header, model.threads, None)
+    return plane[0]
+
+
+def _decode_tile(model: Model, header: container.Header, box, tile: container.Tile, channels: int, report):
+    """Pixels uint8 [C, h, w] of a tile and what its stages spent. Raises DamagedFile."""
+    shape = (box.width, box.height) if header.variant & _TRANSPOSED else (box.height, box.width)
+    empty = np.broadcast_to(np.uint8(0), (channels, *shape))
+    coded = code_tile(model, Decoder(tile.payload), empty, METHODS[tile.method], report)
+    pixels = unorient(coded.pixels, header.variant)
+    if container.pixels_crc(pixels.transpose(1, 2, 0)) != tile.pixels_crc:
+        raise DamagedFile(f"the tile at row {box.row}, column {box.col} does not decode to the pixels that were coded")
+    return pixels, coded.stages
 
 
 def cost_map(

@@ -31,6 +31,7 @@ SETS = len(_CONTEXTS)
 _STARTS = tuple(3 * _CLASSES * sum(_CONTEXTS[:s]) for s in range(SETS + 1))
 FINALS = 3 * _CLASSES * _STEPS
 START_NAMES = {LIGHT: "mixing.light", FULL: "mixing.full"}  # tensors of a model that brings learned weights
+SCALES = "mixing.full.scales"  # int16 [3, MEMBERS, 24, 8], 1/64 grey level: mean errors of the rivals to start with
 START_SHIFT = 5  # they are int16 in steps of 2^-11
 PLAIN = (39321, 6553, 6553, 13107)  # weights of a model that brings none, out of 2^16; the rivals' are 0
 _LIMIT = 2047  # stretched probabilities stay within +-8
@@ -58,7 +59,7 @@ class Mixing(Mixture):
         self._values = np.zeros((2, rows), np.int64)
         self._means = np.zeros(rows, np.int64)
         self._others = np.zeros((MEMBERS * rows if self._stack else 1, 2, 3), np.int64)  # the rivals' logistics
-        self._scales = first_scales()
+        self.scales = first_scales(tables) if full else None
         self._scale = np.zeros((MEMBERS, rows), np.int64)  # which of them
         self._bounds = np.zeros((rows, 2), np.int64)  # the lattice experts' window
         self._windows = np.zeros((rows, STAGES + 1, WINDOW), np.int64)
@@ -86,7 +87,7 @@ class Mixing(Mixture):
         _look(channel, n, *spot, self._components, self._errors, self._means, self._classes)
         if self._stack:
             members, errors = self._stack.predict(self._level, channel, self._means[:n])
-            state = self._classes, self._scales[channel], self._scale, self._others
+            state = self._classes, self.scales[channel], self._scale, self._others
             _rivals(n, *spot, members, errors, *state)
         opened = self._active, self._nodes, self._masses
         _prepare(left, channel, self._values, self._bounds, self._windows, *self._lattice, *self._experts(), *opened)
@@ -131,7 +132,7 @@ class Mixing(Mixture):
             *self._lattice,
         )
         if self._stack:
-            _rescale(self._first, out, self._stack.members, self._scale, self._scales[channel])
+            _rescale(self._first, out, self._stack.members, self._scale, self.scales[channel])
             self._stack.put(self._level, channel, out)
 
     def _experts(self) -> tuple[np.ndarray, ...]:
@@ -191,10 +192,20 @@ def as_start(weights: np.ndarray, final: np.ndarray, experts: int) -> dict[str, 
     return {key: np.clip(np.rint(array / unit), -32767, 32767).astype(np.int16) for key, array in kinds.items()}
 
 
-def first_scales() -> np.ndarray:
-    """[3, MEMBERS, 24, 8, 2]: sums of absolute errors in 1/64 grey level and counts, as if four had been seen."""
+def first_scales(tables: dict[str, np.ndarray]) -> np.ndarray:
+    """[3, MEMBERS, 24, 8, 2]: sums of absolute errors in 1/64 grey level and counts, as if four had been seen.
+
+    Their means are the model's where it brings some, above 0. Raises WrongModel.
+    """
     scales = np.full((3, MEMBERS, 24, 8, 2), 4, np.int64)
-    scales[..., 0] *= np.array([max(_LEAST, (11 if u % 2 else 8) << (u // 2)) for u in range(24)])[:, None]
+    means = np.zeros(scales.shape[:-1], np.int64)
+    means[:] = np.array([max(_LEAST, (11 if u % 2 else 8) << (u // 2)) for u in range(24)])[:, None]
+    learned = tables.get(SCALES)
+    if learned is not None:
+        if learned.shape != means.shape or learned.min() < 0:
+            raise WrongModel(f"the model's {SCALES} do not fit: it belongs to another version of this program")
+        means = np.where(learned > 0, np.maximum(learned, _LEAST), means)
+    scales[..., 0] *= means
     return scales
 
 

@@ -122,9 +122,7 @@ def schedule(
     return _assign(levels(rank, (feature_kernel, *kernels)), rank, feature_kernel, offsets)
 
 
-def by_rank(
-    rank: np.ndarray, feature_kernel: Kernel, offsets: tuple[tuple[int, int], ...] | None = None
-) -> Schedule:
+def by_rank(rank: np.ndarray, feature_kernel: Kernel, offsets: tuple[tuple[int, int], ...] | None = None) -> Schedule:
     """One step per rank, also for ranks that no position has: for orders whose ranks are levels, as a wavefront's."""
     return _assign(rank.astype(np.int32), rank, feature_kernel, offsets)
 

@@ -37,24 +37,36 @@ def learn(model: runtime.Model, pictures: np.ndarray, learning: Learning) -> dic
     """The tensors of `mixing.start` learned from pictures, uint8 [N, 3, H, W]."""
     experts = mixing.FULL if learning == Learning.FULL else mixing.LIGHT
     weights, final = mixing.start(experts, {})
+    errors = mixing.first_scales({}) * 0
     for last in (False, True):
         total, visits, finals = np.zeros(weights[:, :-1].shape), np.zeros(len(weights)), np.zeros(final.shape)
         for picture in tqdm(pictures, desc=f"{learning.name.lower()}, {'second' if last else 'first'} time"):
             before = weights[:, -1].copy()
-            code_tile(model, Encoder(), picture, Method(learning), start=partial(_carried, weights, final))
+            mixtures = []
+            code_tile(model, Encoder(), picture, Method(learning), start=partial(_carried, weights, final, mixtures))
+            if mixtures[0].scales is not None:
+                errors += mixtures[0].scales - mixing.first_scales({})
             used = weights[:, -1] - before
             total += weights[:, :-1] * used[:, None]
             visits += used
             finals += final
     mean = mixing.kinds_mean(total, visits)
-    return mixing.as_start((total + _DOUBT * mean) / (visits + _DOUBT)[:, None], finals / len(pictures), experts)
+    learned = {mixing.SCALES: _means(errors)} if learning == Learning.FULL else {}
+    return learned | mixing.as_start((total + _DOUBT * mean) / (visits + _DOUBT)[:, None], finals / len(pictures), experts)
 
 
-def _carried(weights: np.ndarray, final: np.ndarray, *arguments) -> mixing.Mixing:
+def _carried(weights: np.ndarray, final: np.ndarray, made: list, *arguments) -> mixing.Mixing:
     """A tile's mixing that starts with these weights, and changes them."""
     mixture = distribution(*arguments)
     mixture.weights, mixture.final = weights, final
+    made.append(mixture)
     return mixture
+
+
+def _means(errors: np.ndarray) -> np.ndarray:
+    """Mean errors int16 from sums and counts [..., 2]; 0 where fewer than 30 were seen."""
+    total, seen = errors[..., 0], errors[..., 1]
+    return np.where(seen < 30, 0, np.rint(total / np.maximum(seen, 1))).clip(0, 32767).astype(np.int16)
 
 
 def main() -> None:

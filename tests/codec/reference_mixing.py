@@ -47,7 +47,8 @@ class State:
         self.came = Table(lambda context: 0)                # N of (stage, given, given, v)
         self.expected = Table(lambda context: 0)            # E of the same in 2^-10
         self.error = {}                                     # (plane, r, c): 64 x - M
-        self.scale = Table(first_scale)                     # (total, count) of (plane, rival, error class, cross class)
+        learned = (model or {}).get("mixing.full.scales")
+        self.scale = Table(lambda context: first_scale(context, learned))   # (total, count) of (plane, rival, error class, cross class)
         self.stack = None                                   # code_tile makes it of the picture
         name, experts = ("mixing.full", LATTICE + RIVALS) if full else ("mixing.light", LATTICE)
         if name in (model or {}):
@@ -60,10 +61,13 @@ class State:
         self.visits = Table(lambda vector: 0)               # of the same as weights
 
 
-def first_scale(context: tuple) -> tuple[int, int]:
-    """Of an error class u: as if 2^(u / 2) times 8, the error in its middle, had been seen four times."""
+def first_scale(context: tuple, learned=None) -> tuple[int, int]:
+    """Of an error class u: as if 2^(u / 2) times 8, the error in its middle, or the model's, had been seen four times."""
     u = context[2]
-    return 4 * max(16, (11 if u % 2 else 8) << (u // 2)), 4
+    mean = (11 if u % 2 else 8) << (u // 2)
+    if learned is not None and learned[context] > 0:
+        mean = int(learned[context])
+    return 4 * max(16, mean), 4
 
 
 @dataclass

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from codec import alpha
+from codec.container import Tile
 from codec.errors import CodecError, DamagedFile
 
 planes = arrays.arrays(np.uint8, arrays.array_shapes(min_dims=2, max_dims=2, max_side=20))
@@ -29,7 +30,9 @@ def test_the_differences_are_those_to_the_left(plane):
             before = plane[row, col - 1] if col else plane[row - 1, 0] if row else 0
             differences.append((int(plane[row, col]) - int(before)) % 256)
     filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 2**20}]
-    assert lzma.decompress(alpha.encode(plane), lzma.FORMAT_RAW, filters=filters) == bytes(differences)
+    coded = alpha.encode(plane)
+    assert coded[0] == 0
+    assert lzma.decompress(coded[1:], lzma.FORMAT_RAW, filters=filters) == bytes(differences)
 
 
 def test_an_opaque_plane_costs_little():
@@ -37,7 +40,7 @@ def test_an_opaque_plane_costs_little():
 
 
 def test_golden_bytes_decode():
-    coded = bytes.fromhex("01 0003 ff010207 00")  # one uncompressed LZMA2 chunk of 4 bytes, then the end
+    coded = bytes.fromhex("00 01 0003 ff010207 00")  # LZMA; one uncompressed LZMA2 chunk of 4 bytes, then the end
     assert alpha.decode(coded, 2, 2).tolist() == [[255, 0], [1, 8]]
 
 
@@ -71,3 +74,33 @@ def test_garbage_raises_nothing_but_codec_errors(payload):
     except CodecError:
         return
     assert decoded.shape == (4, 4)
+    assert payload[0] == 0
+
+
+tiles = st.builds(Tile, st.binary(max_size=30), st.integers(0, 2**32 - 1), st.sampled_from([0, 2, 5, 14]))
+
+
+@given(st.lists(tiles, min_size=1, max_size=5))
+def test_tiles_come_back(stored):
+    coded = alpha.pack(stored)
+    assert alpha.unpack(coded, len(stored)) == stored
+    assert len(coded) == 1 + sum(9 + len(tile.payload) for tile in stored)
+    for damaged in (coded[:-1], coded + b"\0", coded[:1] + b"\3" + coded[2:]):
+        with pytest.raises(DamagedFile, match="bytes instead of|within its index|method 3"):
+            alpha.unpack(damaged, len(stored))
+
+
+def test_tiles_and_lzma_are_told_apart():
+    coded = alpha.encode(np.zeros((4, 4), np.uint8))
+    assert alpha.unpack(coded, 1) is None and alpha.unpack(b"", 1) is None
+    with pytest.raises(DamagedFile, match="in a way that does not exist"):
+        alpha.decode(alpha.pack([Tile(b"", 0)]), 4, 4)
+
+
+@given(st.binary(max_size=60), st.integers(1, 3))
+def test_garbage_is_no_index(payload, count):
+    try:
+        found = alpha.unpack(b"\1" + payload, count)
+    except DamagedFile:
+        return
+    assert alpha.pack(found) == b"\1" + payload

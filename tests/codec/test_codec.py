@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import runtime
-from codec import codec, container
+from codec import alpha, codec, container
 from codec.codec import code_tile, compress, decompress
 from codec.coder import Decoder, Encoder
 from codec.container import Header
@@ -400,3 +400,34 @@ def test_a_wrong_checksum_of_pixels_is_damaged(tiny_model, small):
     tiles = [replace(parsed.tiles[0], pixels_crc=parsed.tiles[0].pixels_crc ^ 1)]
     with pytest.raises(DamagedFile, match="tile at row 0, column 0 does not decode to the pixels that were coded"):
         decompress(container.pack(parsed.header, tiles, parsed.alpha), tiny_model)
+
+
+def soft_disc(height, width) -> Image:
+    """A photograph cut out by a disc with a soft edge: the alpha plane is worth more than LZMA."""
+    row, column = np.ogrid[:height, :width]
+    distance = np.hypot(row - height / 2, column - width / 2)
+    alpha = (255 * np.clip((min(height, width) / 2 - distance) / 6, 0, 1)).astype(np.uint8)
+    return Image(np.dstack([photograph(height, width).transpose(1, 2, 0), alpha]), "RGBA")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("size", [(60, 90), (90, 60)], ids=str)
+def test_an_alpha_plane_of_shapes_is_coded_as_tiles(tiny_model, tiles_of_16, size, threads):
+    picture, model = soft_disc(*size), replace(tiny_model, threads=threads)
+    simple, learned = (container.unpack(compress(picture, model, effort=effort).data) for effort in (1, 5))
+    assert simple.alpha[0] == 0 and alpha.unpack(simple.alpha, simple.header.tile_count) is None
+    if len(learned.alpha) >= len(simple.alpha):                 # many tiny tiles: LZMA is smaller, and is kept
+        assert learned.alpha == simple.alpha
+    assert same(decompress(container.pack(learned.header, learned.tiles, learned.alpha), model), picture)
+
+
+def test_alpha_tiles_are_smaller_and_checked(tiny_model):
+    picture = soft_disc(120, 150)
+    parsed = container.unpack(compress(picture, tiny_model).data)
+    (tile,) = alpha.unpack(parsed.alpha, 1)
+    assert METHODS[tile.method] == Method(Learning.LIGHT, colours=True, network=False)
+    assert len(parsed.alpha) < 0.8 * len(alpha.encode(picture.pixels[..., 3]))
+    assert same(decompress(container.pack(parsed.header, parsed.tiles, parsed.alpha), tiny_model), picture)
+    wrong = alpha.pack([replace(tile, pixels_crc=tile.pixels_crc ^ 1)])
+    with pytest.raises(DamagedFile, match="does not decode to the pixels"):
+        decompress(container.pack(parsed.header, parsed.tiles, wrong), tiny_model)

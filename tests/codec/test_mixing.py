@@ -60,7 +60,7 @@ class Watched(Mixing):
         if self._stack:
             assert (0 < self._others[:len(bases) * mixing.MEMBERS, :, 2]).all()
             assert (self._others[:len(bases) * mixing.MEMBERS, :, 2] < 1 << 26).all()
-            assert (self._scales > 0).all() and (self._scales[..., 1] <= mixing._MANY).all()
+            assert (self.scales > 0).all() and (self.scales[..., 1] <= mixing._MANY).all()
         return self._watched(found)
 
     def decide(self, count, values):
@@ -204,7 +204,7 @@ def same_state(state: Mixing, told: State) -> None:
     for (k, z, step), final in told.final.items():
         assert state.final[(k * 5 + z) * 12 + step].tolist() == final
     for context, scale in told.scale.items():
-        assert tuple(state._scales[context].tolist()) == scale
+        assert tuple(state.scales[context].tolist()) == scale
 
 
 def set_off(state: Mixing, told: State, rng, counts, expected, visits, values) -> None:
@@ -269,7 +269,15 @@ def learned_start(full: bool, seed: int = 5) -> dict[str, np.ndarray]:
     usual = (rng.random(weights.shape) * 4096 - 600).astype(int)
     weights = np.where(rng.random(weights.shape) < 0.03, weights, usual)
     final = np.where(rng.random((180, 2)) < 0.05, rng.choice([least, most], (180, 2)), 1024)
-    return {name: weights.astype(np.int16), f"{name}.final": final.astype(np.int16)}
+    means = {mixing.SCALES: rng.choice([0, 0, 1, 16, 300, most], (3, 4, 24, 8)).astype(np.int16)} if full else {}
+    return {name: weights.astype(np.int16), f"{name}.final": final.astype(np.int16)} | means
+
+
+def test_scales_of_another_version_are_refused():
+    own = learned_start(full=True)[mixing.SCALES]
+    for wrong in (own[1:], own - 1):
+        with pytest.raises(WrongModel, match="mixing.full.scales do not fit"):
+            mixing.first_scales({mixing.SCALES: wrong})
 
 
 @either_learning
@@ -388,12 +396,12 @@ def test_scales_of_the_rivals_forget():
     found, state = compiled_rounds(partial(mixing_for, components=1, full=True), parameters, bases, values)
     assert found == reference_mixing.code_tile(parameters, bases, values, TABLES, told)
     same_state(state, told)
-    assert 400 < state._scales[0, 1, :, :, 1].max() < 700
+    assert 400 < state.scales[0, 1, :, :, 1].max() < 700
     assert sum(count - 4 for _, count in told.scale.values()) < 4 * 1000 - 400      # some were forgotten
 
 
 def test_rivals_start_with_the_error_of_their_class():
-    scales = mixing.first_scales()
+    scales = mixing.first_scales({})
     assert scales.shape == (3, 4, 24, 8, 2) and (scales[..., 1] == 4).all()
     means = scales[0, 0, :, 0, 0] / 4 / 64
     assert tables.ERROR_CLASS[(means[6:20] * 16).astype(int)].tolist() == list(range(6, 20))
