@@ -52,7 +52,8 @@ def learn(model: runtime.Model, pictures: np.ndarray, learning: Learning) -> dic
             finals += final
     mean = mixing.kinds_mean(total, visits)
     learned = {mixing.SCALES: _means(errors)} if learning == Learning.FULL else {}
-    return learned | mixing.as_start((total + _DOUBT * mean) / (visits + _DOUBT)[:, None], finals / len(pictures), experts)
+    weights = (total + _DOUBT * mean) / (visits + _DOUBT)[:, None]
+    return learned | mixing.as_start(weights, finals / len(pictures), experts)
 
 
 def _carried(weights: np.ndarray, final: np.ndarray, made: list, *arguments) -> mixing.Mixing:

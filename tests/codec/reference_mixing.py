@@ -48,7 +48,8 @@ class State:
         self.expected = Table(lambda context: 0)            # E of the same in 2^-10
         self.error = {}                                     # (plane, r, c): 64 x - M
         learned = (model or {}).get("mixing.full.scales")
-        self.scale = Table(lambda context: first_scale(context, learned))   # (total, count) of (plane, rival, error class, cross class)
+        # (total, count) of (plane, rival, error class, cross class)
+        self.scale = Table(lambda context: first_scale(context, learned))
         self.stack = None                                   # code_tile makes it of the picture
         name, experts = ("mixing.full", LATTICE + RIVALS) if full else ("mixing.light", LATTICE)
         if name in (model or {}):
@@ -62,7 +63,7 @@ class State:
 
 
 def first_scale(context: tuple, learned=None) -> tuple[int, int]:
-    """Of an error class u: as if 2^(u / 2) times 8, the error in its middle, or the model's, had been seen four times."""
+    """As if an error had been seen four times: the model's, or 2^(u / 2) times 8, the middle of error class u."""
     u = context[2]
     mean = (11 if u % 2 else 8) << (u // 2)
     if learned is not None and learned[context] > 0:
