@@ -149,11 +149,15 @@ def test_an_interrupt_waits_for_the_end_of_the_step(prepared, unbroken, tmp_path
             signal.raise_signal(signal.SIGINT)
         steps.append(usual(self, *arguments))
 
-    with monkeypatch.context() as patch:
-        patch.setattr(torch.optim.Adam, "step", step)
-        with pytest.raises(KeyboardInterrupt):
-            train(prepared, tmp_path, CONFIG, TINY, QUIET)
-    assert len(steps) == 5 and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)   # a suite in the background ignores interrupts
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.optim.Adam, "step", step)
+            with pytest.raises(KeyboardInterrupt):
+                train(prepared, tmp_path, CONFIG, TINY, QUIET)
+        assert len(steps) == 5 and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert checkpoint.load(tmp_path / "last.safetensors").step == 5
     assert_equal(checkpoint.load(train(prepared, tmp_path, CONFIG, TINY, QUIET, resume=True)), unbroken)
 
