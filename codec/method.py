@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MAX_EFFORT = 9
 _COLOURS, _PLAIN = 4, 8  # bits of the byte beside the two of Mixing
 _SMALL = 128 * 128  # pixels up to which learning may not pay, so that both ways are tried
-_REPEATING, _FLAT = 0.2, 0.5  # share of pixels like a neighbour: exact colours may pay, and surely do
+_REPEATING, _FLAT = 0.4, 0.6  # share of pixels like a neighbour: exact colours may pay, and surely do
 
 
 class Learning(IntEnum):
