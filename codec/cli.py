@@ -21,6 +21,7 @@ import click
 
 from codec import container, files, models
 from codec.errors import CodecError, PixelsDiffer
+from codec.method import MAX_EFFORT
 
 if TYPE_CHECKING:
     import runtime
@@ -69,7 +70,7 @@ def _options(*names: str) -> Callable[[Callable], Callable]:
         ),
         "effort": click.option(
             "--effort",
-            type=click.IntRange(1, 9),
+            type=click.IntRange(1, MAX_EFFORT),
             default=container.EFFORT,
             show_default=True,
             help="1: the network alone, fastest. 2 to 5: learn the picture at hand as well. 6 to 9: all there is.",
@@ -126,13 +127,11 @@ def compress(
 ) -> None:
     """Compress pictures: IN.png becomes IN.lmc."""
     targets = _targets(inputs, output, ".lmc")
-    import runtime
     from codec import images
     from codec.codec import compress as encode
     from codec.codec import decompress as decode
 
-    _announce(quiet)
-    network = runtime.load(models.resolve(model or models.DEFAULT), provider=provider, threads=threads)
+    network = _load(models.resolve(model or models.DEFAULT), provider, threads, quiet)
 
     def work(pair: tuple[Path, Path]) -> Compression:
         source, target = pair
@@ -369,12 +368,10 @@ def heatmap(
 ) -> None:
     """Draw where the bits of pictures go: IN.png becomes IN.heat.png."""
     targets = _targets(inputs, output, ".heat.png")
-    import runtime
     from codec import heatmap, images
     from codec.codec import cost_map
 
-    _announce(quiet)
-    network = runtime.load(models.resolve(model or models.DEFAULT), provider=provider, threads=threads)
+    network = _load(models.resolve(model or models.DEFAULT), provider, threads, quiet)
 
     def work(pair: tuple[Path, Path]) -> Heat:
         source, target = pair
@@ -476,13 +473,18 @@ class _Decoder:
 
     def _open(self, path: Path) -> tuple[runtime.Model, bytes]:
         """The model of a file, and its bytes."""
-        import runtime
-
         bundle = models.find(self.header(path).model_id, self.extra)
         if bundle not in self.loaded:
-            _announce(self.quiet)
-            self.loaded[bundle] = runtime.load(bundle, provider=self.provider, threads=self.threads)
+            self.loaded[bundle] = _load(bundle, self.provider, self.threads, self.quiet)
         return self.loaded[bundle], path.read_bytes()
+
+
+def _load(bundle: Path, provider: str, threads: int, quiet: bool) -> runtime.Model:
+    """A model ready to run, after word of what has to be compiled first."""
+    import runtime
+
+    _announce(quiet)
+    return runtime.load(bundle, provider=provider, threads=threads)
 
 
 def _targets(inputs: tuple[Path, ...], output: str | None, suffix: str) -> list[Path]:

@@ -64,16 +64,7 @@ def compress(
     header, planes = _header(image, model, effort), _planes(image)
 
     def work(box, report):
-        tile = _cut(planes, box)
-        turned, tries = _oriented(tile, header.variant), []
-        methods = candidates(turned, effort)
-        for method in methods:
-            encoder = Encoder()
-            coded = code_tile(model, encoder, turned, method, lambda pixels: report(pixels / len(methods)))
-            tries.append((encoder.finish(), coded, method))
-        payload, coded, method = min(tries, key=lambda entry: len(entry[0]))
-        crc = container.pixels_crc(tile.transpose(1, 2, 0))
-        return container.Tile(payload, crc, method.code), coded, method
+        return _smallest(model, header, _cut(planes, box), effort, report)
 
     results = _each_tile(work, header, model.threads, progress)
     plane = _encode_alpha(image, model, header) if container.MODES[image.mode].has_alpha else None
@@ -84,8 +75,27 @@ def compress(
         container.pack(header, [tile for tile, _, _ in results], plane),
         sum(coded.bits for _, coded, _ in results),
         dict(spent),
-        dict(Counter(method for _, _, method in results)),
+        dict(Counter(METHODS[tile.method] for tile, _, _ in results)),
     )
+
+
+def _smallest(model: Model, header: container.Header, tile: np.ndarray, effort: int, report, costed: bool = False):
+    """The smallest of a tile's candidates, uint8 [C, h, w]: stored, Coded, and if `costed` float32 [C, h * w] bits."""
+    tries, methods = [], candidates(tile, effort)
+    for method in methods:
+        costs = np.zeros((len(tile), tile[0].size), np.float32) if costed else None
+        encoded = _encode_tile(model, header, tile, method, lambda pixels: report(pixels / len(methods)), costs)
+        tries.append((*encoded, costs))
+    return min(tries, key=lambda entry: len(entry[0].payload))
+
+
+def _encode_tile(
+    model: Model, header: container.Header, tile: np.ndarray, method: Method, report, costs: np.ndarray | None = None
+) -> tuple[container.Tile, Coded]:
+    """A tile, uint8 [C, h, w], by one method; costs as in code_tile."""
+    encoder = Encoder()
+    coded = code_tile(model, encoder, _oriented(tile, header.variant), method, report, costs)
+    return container.Tile(encoder.finish(), container.pixels_crc(tile.transpose(1, 2, 0)), method.code), coded
 
 
 def decompress(
@@ -135,10 +145,7 @@ def _encode_alpha(image: Image, model: Model, header: container.Header) -> bytes
         return simple
 
     def work(box, report):
-        tile = _cut(plane[None], box)
-        encoder = Encoder()
-        code_tile(model, encoder, _oriented(tile, header.variant), method, report)
-        return container.Tile(encoder.finish(), container.pixels_crc(tile.transpose(1, 2, 0)), method.code)
+        return _encode_tile(model, header, _cut(plane[None], box), method, report)[0]
 
     return min(alpha.pack(_each_tile(work, header, model.threads, None)), simple, key=len)
 
@@ -176,24 +183,15 @@ def cost_map(
 
     C counts grey or colour channels: alpha is not coded with the model. Takes as long as compress.
     """
-    parsed = container.unpack(compress(image, model, effort=effort, progress=_half(progress, 0)).data)
-    header, planes = parsed.header, _planes(image)
-    methods = {box: METHODS[tile.method] for box, tile in zip(header.boxes, parsed.tiles)}
+    header, planes = _header(image, model, effort), _planes(image)
     costs = np.empty(planes.shape, np.float32)
 
     def work(box, report):
-        tile = _oriented(_cut(planes, box), header.variant)
-        spent = np.zeros((len(tile), tile[0].size), np.float32)
-        code_tile(model, Encoder(), tile, methods[box], report, spent)
-        _cut(costs, box)[:] = unorient(spent.reshape(tile.shape), header.variant)
+        _, coded, spent = _smallest(model, header, _cut(planes, box), effort, report, costed=True)
+        _cut(costs, box)[:] = unorient(spent.reshape(coded.pixels.shape), header.variant)
 
-    _each_tile(work, header, model.threads, _half(progress, 1))
+    _each_tile(work, header, model.threads, progress)
     return costs.transpose(1, 2, 0)
-
-
-def _half(progress: Progress | None, part: int) -> Progress | None:
-    """Progress of the first or second half of the work."""
-    return progress and (lambda done, total: progress((done + part * total) // 2, total))
 
 
 def code_tile(
@@ -257,12 +255,19 @@ def distribution(model: Model, predictor: Predictor, rows: int, method: Method) 
     return Mixing(predictor, rows, components, model.tables, method.learning == Learning.FULL)
 
 
-def _code_colours(coder: Encoder | Decoder, colours: Colours, level: int, known: np.ndarray) -> np.ndarray:
-    """The colours of a level that were guessed, int16 [C, n], and -1 where none was."""
-    frequencies, symbols = colours.open(level, known)
+def _rounds(
+    coder: Encoder | Decoder, source: Mixture | Colours, asked: tuple[np.ndarray, np.ndarray], known: np.ndarray
+) -> None:
+    """Rounds of decisions, frequencies and symbols, until none is left."""
+    frequencies, symbols = asked
     while len(symbols):
         coder.code(frequencies, symbols)
-        frequencies, symbols = colours.decide(len(symbols), known)
+        frequencies, symbols = source.decide(len(symbols), known)
+
+
+def _code_colours(coder: Encoder | Decoder, colours: Colours, level: int, known: np.ndarray) -> np.ndarray:
+    """The colours of a level that were guessed, int16 [C, n], and -1 where none was."""
+    _rounds(coder, colours, colours.open(level, known), known)
     resolved, values = colours.found()
     return np.where(resolved, values, np.int16(-1)).astype(np.int16)
 
@@ -275,11 +280,8 @@ def _code_channel(
     known: np.ndarray,
     fixed: np.ndarray,
 ) -> np.ndarray:
-    """One channel of one level: rounds of decisions until every value is known."""
-    frequencies, symbols = mixture.open(channel, bases, known, fixed)
-    while len(symbols):
-        coder.code(frequencies, symbols)
-        frequencies, symbols = mixture.decide(len(symbols), known)
+    """One channel of one level."""
+    _rounds(coder, mixture, mixture.open(channel, bases, known, fixed), known)
     values = np.empty(len(known), np.uint8)
     mixture.learn(channel, bases, values)
     return values

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from codec import tiles as tiling
 from codec.errors import DamagedFile, ImageTooLarge, NotAnLmcFile, UnknownVersion
-from codec.method import METHODS, Method
+from codec.method import MAX_EFFORT, METHODS, Method
 from codec.tiles import Box
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Header:
             ("height", 1, 2**32 - 1),
             ("tile", 1, tiling.TILE),
             ("variant", 0, 7),
-            ("effort", 0, 9),
+            ("effort", 0, MAX_EFFORT),
         ):
             value = getattr(self, name)
             if not low <= value <= high:

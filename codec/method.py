@@ -43,8 +43,8 @@ class Method:
         return " + ".join(["colours"] * self.colours + ["network" if self.network else "no network"] + learning)
 
 
-_ALL = [Method(learning, colours, network) for learning in Learning for colours in (0, 1) for network in (0, 1)]
-METHODS = {method.code: Method(method.learning, bool(method.colours), bool(method.network)) for method in _ALL}
+_ALL = [Method(how, colours, network) for how in Learning for colours in (False, True) for network in (False, True)]
+METHODS = {method.code: method for method in _ALL}
 
 
 def learning_of(effort: int) -> Learning:

@@ -10,14 +10,14 @@ import numpy as np
 
 from runtime import rules
 from runtime.kernels import kernel
-from runtime.predictor import RING, Predictor, rows_of
+from runtime.predictor import FIRST_ERROR, RING, Predictor, rows_of
 
 from .binarisation import HIGH, LADDER_CLASS, LOW, RUNG, SIDE, SPLIT, answer, follow
 from .coder import ONE
 from .errors import WrongModel
 from .lattice import STAGES, WINDOW, Lattice, correct, count, divided
 from .mixture import INVERSE, MEAN, WEIGHT, Mixture, cdf, curve
-from .neighbours import FIRST_ERROR, nearby
+from .neighbours import nearby
 from .stack import MEMBERS, Stack
 from .tables import COST, ERROR_CLASS, RATE, SQUASH, STRETCH
 

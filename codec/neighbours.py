@@ -8,8 +8,6 @@ twice). Along the wavefront row r - 1 is two columns ahead, r - 2 four, so nothi
 from runtime.kernels import kernel
 from runtime.predictor import RING
 
-FIRST_ERROR = 256  # absolute error where none is known, 1/64 grey level
-
 
 @kernel
 def nearby(ring, row, c):

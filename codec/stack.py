@@ -11,9 +11,9 @@ import numpy as np
 
 from runtime.kernels import kernel
 from runtime.lanes import LANES
-from runtime.predictor import RING, UNIT, Fit, Predictor, Settings, rows_of, solve
+from runtime.predictor import FIRST_ERROR, RING, UNIT, Fit, Predictor, Settings, rows_of, solve
 
-from .neighbours import FIRST_ERROR, nearby
+from .neighbours import nearby
 
 # Besides the model's own predictor: one that forgets fast, and one that hardly forgets, refitted at every 8th level.
 FAST = Settings(((6, 2, 2), (6, 4, 2), (6, 4, 3)), 0.86, 0.75, (16.0, 3.0, 3.0))

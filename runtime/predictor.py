@@ -18,7 +18,7 @@ UNIT = 64  # predictions are integers in 1/64 grey level
 TOP, LEFT, RIGHT = 4, 6, 8  # padding around the picture
 FILL = 128  # value of what lies above the first row
 RING = 8  # columns of a row whose errors are kept, a power of two
-_FIRST_ERROR = 4 * UNIT  # absolute error assumed where none is known yet
+FIRST_ERROR = 4 * UNIT  # absolute error assumed where none is known yet
 _WEIGHT_FLOOR = 0.3  # sample weight = 1 / (mean absolute error nearby + floor)
 
 _OWN = (
@@ -144,7 +144,7 @@ class Fit:
         self.features = np.zeros((blocks, n + 1, LANES))  # of the last prediction; [n] is its target
         self.weights = np.zeros((blocks, n, LANES))
         self.origins = np.zeros((blocks, LANES))  # what prediction and target are relative to
-        self.errors = np.full((height + 1, RING), _FIRST_ERROR, np.int32)  # [r + 1, c % RING]: absolute, of the last c
+        self.errors = np.full((height + 1, RING), FIRST_ERROR, np.int32)  # [r + 1, c % RING]: absolute, of the last c
         self.arrays = (plane, self.errors, self.sums, self.features, self.weights, self.origins, rates, interval)
 
 
