@@ -1,5 +1,6 @@
 """What a network is and how it is trained: settings, free of heavy imports so that the command line can show them."""
 import math
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,24 +28,86 @@ class PhotoConfig:
                 raise LmconvError(f"a network's kernels are odd, 31 at most, not {kernel}")
 
 
+OPTIMISERS = ("muon", "adam")
+SCHEDULES = ("linear", "cosine", "decay")
+BINARISATIONS = ("stochastic", "threshold")
+
+
 @dataclass(frozen=True)
 class TrainConfig:
-    """One run. The shipped model is of these settings with 12300 steps (codec/bundles/photo.md)."""
+    """How any network is trained. Raises LmconvError with the failing value."""
     steps: int = 8500
-    batch: int = 8
+    batch: int = 8                      # of a step, over all processes
+    accumulate: int = 1                 # parts in which a process computes its share of a batch: less memory
+    optimiser: str = "muon"             # muon: hidden layers by Muon, all else by Adam; adam: all by Adam
+    rate: float = 2e-3                  # Adam's highest
+    matrix_rate: float = 3e-3           # Muon's highest
+    betas: tuple[float, float] = (0.9, 0.98)
+    schedule: str = "linear"            # linear: falls over the last `cooldown`; cosine; decay: by `decay` a step
+    warmup: int = 200
+    cooldown: float = 0.4
+    decay: float = 1.0
+    clip: float = 1.0                   # largest norm of the gradient
+    ema: float = 0.999                  # averaging of the weights, a step; 0: none
+    evaluate_every: int = 500
+    save_minutes: float = 5.0
+    keep: int = 0                       # numbered checkpoints, one at each evaluation, the last so many
+    seed: int = 0
+
+    def __post_init__(self):
+        for name, known in {"optimiser": OPTIMISERS, "schedule": SCHEDULES}.items():
+            if getattr(self, name) not in known:
+                raise LmconvError(f"a training's {name} is one of {', '.join(known)}, not {getattr(self, name)!r}")
+        for name in ("steps", "batch", "accumulate", "evaluate_every"):
+            if getattr(self, name) < 1:
+                raise LmconvError(f"a training's {name} is 1 or more, not {getattr(self, name)}")
+        if self.batch % self.accumulate:
+            raise LmconvError(f"a batch of {self.batch} cannot be accumulated in {self.accumulate} equal parts")
+
+
+@dataclass(frozen=True)
+class PhotoTraining(TrainConfig):
+    """A run of the photo network. The shipped model: these settings with 12300 steps (codec/bundles/photo.md)."""
     window: int = 64                    # side of the square windows cut from the crops
     crop: int = 192                     # side of the crops that the predictor sees as whole pictures
     variants: tuple[int, ...] = (0, 4, 3, 7)
-    rate: float = 2e-3
-    betas: tuple[float, float] = (0.9, 0.98)
-    warmup: int = 200
-    cooldown: float = 0.4
-    clip: float = 1.0
-    ema: float = 0.999
-    holdout: int = 32                   # crops kept for evaluation
-    evaluate_every: int = 500
-    save_minutes: float = 5.0
-    seed: int = 0
+    holdout: int = 32                   # crops kept for evaluation, the last ones
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.window > self.crop:
+            raise LmconvError(f"windows of {self.window} do not fit into crops of {self.crop}")
+
+
+@dataclass(frozen=True)
+class ImageTraining(TrainConfig):
+    """A run of the paper's network on a data set; `image_training` makes one from a preset."""
+    steps: int = 1_000_000
+    batch: int = 32
+    optimiser: str = "adam"
+    rate: float = 2e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    schedule: str = "decay"
+    warmup: int = 0
+    decay: float = 0.999995
+    ema: float = 0.0
+    evaluate_every: int = 1000
+    keep: int = 3
+    height: int = 32
+    width: int = 32
+    order: str = "s_curve"
+    variants: tuple[int, ...] = tuple(range(8))     # one is drawn for each batch; the first is evaluated
+    sizes: tuple[int, ...] = ()         # heights that batches are resized to, drawn for each; the width in proportion
+    binarisation: str = "stochastic"    # of a binary network's images: drawn anew for each batch, or threshold
+    holdout: int = 1000                 # images kept for evaluation, the last ones of the training split
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.binarisation not in BINARISATIONS:
+            raise LmconvError(f"a binarisation is {' or '.join(BINARISATIONS)}, not {self.binarisation!r}")
+        for name, values in {"height": (self.height,), "width": (self.width,), "sizes": self.sizes}.items():
+            if any(not 1 <= value <= 4096 for value in values):
+                raise LmconvError(f"a training's {name} is from 1 to 4096, not {min(values)} to {max(values)}")
 
 
 @dataclass(frozen=True)
@@ -54,13 +117,17 @@ class Machine:
     precision: str = "auto"             # auto, fp32, bf16
     threads: int = 0                    # 0: PyTorch's choice
     minutes: float = math.inf           # stop (resumable) after so long
+    compile: bool = False               # torch.compile: minutes of compiling for faster steps, mostly on a GPU
     progress: bool = True
 
     def resolved_device(self) -> "torch.device":
         import torch
-        if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return torch.device(self.device)
+        device = self.device
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        if device == "cuda" and "LOCAL_RANK" in os.environ:     # one of several processes of torchrun
+            device = f"cuda:{os.environ['LOCAL_RANK']}"
+        return torch.device(device)
 
     def bf16(self) -> bool:
         import torch
@@ -70,3 +137,104 @@ class Machine:
             return torch.cuda.is_bf16_supported()
         # Processors with AVX-512 only run bf16 slower than fp32 (measured); those with AMX should gain.
         return getattr(torch.cpu, "_is_amx_tile_supported", bool)()
+
+
+NORMS = ("none", "weight_norm", "order_rescale", "pono")
+
+
+@dataclass(frozen=True)
+class PixelCnnConfig:
+    """Shape of the paper's network (pixelcnn.py) or of the baseline it is compared with (two_stream.py).
+
+    The two-stream baseline has kernels and weight norm of its own, so these settings must say nothing else.
+    Raises LmconvError with the failing value.
+    """
+    channels: int = 3                   # of the image: 1 or 3
+    bits: int = 8                       # per value: levels 0 .. 2^bits - 1
+    binary: bool = False                # two logits a pixel instead of a mixture of logistics; 1 channel of 1 bit
+    filters: int = 160
+    resnets: int = 5                    # in a group: 3 groups up, 3 down, the last two with one more
+    components: int = 10                # of the mixture
+    kernel: int = 3
+    dilation: int = 2                   # of the convolutions between the groups
+    norm: str = "pono"
+    dropout: float = 0.0                # of whole channels
+    bias: bool = True
+    mask_weight: bool = False           # weights on the masks themselves
+    checkpointing: bool = False         # recompute gated resnets in the backward pass: less memory, more time
+    two_stream: bool = False
+
+    def __post_init__(self):
+        limits = {"bits": (1, 8), "filters": (1, 4096), "resnets": (1, 64), "components": (1, 256), "dilation": (1, 16)}
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            if type(value) is not int or not low <= value <= high:
+                raise LmconvError(f"a network's {name} is a whole number from {low} to {high}, not {value!r}")
+        for name, known in {"channels": (1, 3), "kernel": (3, 5), "norm": NORMS}.items():
+            value = getattr(self, name)
+            if value not in known or isinstance(value, bool):
+                raise LmconvError(f"a network's {name} is one of {', '.join(map(str, known))}, not {value!r}")
+        for name in ("binary", "bias", "mask_weight", "checkpointing", "two_stream"):
+            if not isinstance(getattr(self, name), bool):
+                raise LmconvError(f"a network's {name} is true or false, not {getattr(self, name)!r}")
+        if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
+            raise LmconvError(f"a network's dropout is a number from 0 to below 1, not {self.dropout!r}")
+        if self.binary and (self.channels, self.bits) != (1, 1):
+            raise LmconvError("a binary network has 1 channel of 1 bit, "
+                              f"not channels = {self.channels} and bits = {self.bits}")
+        if self.norm == "pono" and self.filters < 2:
+            raise LmconvError(f"pono needs the variance of 2 filters or more, not {self.filters}")
+        if self.two_stream:
+            fixed = {"norm": "weight_norm", "kernel": 3, "dilation": 2, "bias": True, "mask_weight": False}
+            for name, value in fixed.items():
+                if getattr(self, name) != value:
+                    raise LmconvError(f"a two-stream network has {name} = {value}, not {getattr(self, name)!r}")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A network, the images it is for, the orders it learns and its training, as published but for the tiny ones.
+
+    One of the order's variants (orders.py) is drawn for each batch. The learning rate is multiplied by `decay` after
+    every step (in the published code by mistake after every epoch); a step's gradient, of nats summed over the batch,
+    is clipped to the norm `clip`.
+    """
+    network: PixelCnnConfig
+    height: int
+    width: int
+    order: str = "s_curve"
+    variants: tuple[int, ...] = tuple(range(8))
+    batch: int = 32
+    rate: float = 2e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    decay: float = 0.999995
+    clip: float = 2e6
+
+
+_TINY = dict(filters=16, resnets=1, components=5)
+PRESETS = {
+    "cifar10": Preset(PixelCnnConfig(), 32, 32),
+    "mnist": Preset(PixelCnnConfig(channels=1), 28, 28, order="gilbert"),
+    "mnist_binary": Preset(PixelCnnConfig(channels=1, bits=1, binary=True), 28, 28),
+    "celebahq": Preset(PixelCnnConfig(bits=5, filters=320), 64, 64),
+    "tiny_cifar10": Preset(PixelCnnConfig(**_TINY), 32, 32, rate=2e-3),
+    "tiny_mnist": Preset(PixelCnnConfig(channels=1, **_TINY), 28, 28, rate=2e-3),
+    "tiny_mnist_binary": Preset(PixelCnnConfig(channels=1, bits=1, binary=True, **_TINY), 28, 28, rate=2e-3),
+    "tiny_celebahq": Preset(PixelCnnConfig(bits=5, **_TINY), 64, 64, batch=8, rate=2e-3),
+}
+
+
+def preset(name: str) -> Preset:
+    """The published settings by data set, or their tiny twins for one CPU core. Raises LmconvError for others."""
+    if name not in PRESETS:
+        raise LmconvError(f"there is no preset {name!r}; known are {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def image_training(preset: Preset) -> ImageTraining:
+    """The training of a preset. Losses are means here, bits/dim or a binary image's nats; `clip` is scaled to them."""
+    dims = 1 if preset.network.binary else preset.network.channels * preset.height * preset.width * math.log(2)
+    return ImageTraining(
+        batch=preset.batch, rate=preset.rate, betas=preset.betas, decay=preset.decay,
+        clip=preset.clip / (preset.batch * dims), height=preset.height, width=preset.width, order=preset.order,
+        variants=preset.variants)

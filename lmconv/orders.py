@@ -41,6 +41,13 @@ def s_curve(height: int, width: int) -> np.ndarray:
     return rank
 
 
+def s_curve_center_quarter_last(height: int, width: int) -> np.ndarray:
+    """The s-curve without its middle, rows H/4 to H - H/4 and columns likewise, then the middle: [H, W] int32."""
+    middle = np.zeros((height, width), bool)
+    middle[height // 4 : height - height // 4, width // 4 : width - width // 4] = True
+    return move_last(s_curve(height, width), middle)
+
+
 def hilbert(height: int, width: int) -> np.ndarray:
     """Hilbert's curve, for squares whose side is a power of two: [H, W] int32."""
     _check_size(height, width)
@@ -152,12 +159,32 @@ def observe(rank: np.ndarray, region_mask: np.ndarray) -> np.ndarray:
     return np.where(region_mask, OBSERVED, rank).astype(np.int32)
 
 
+def move_last(rank: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """The order [H, W] that visits `region` [H, W] bool after all else, and each part as `rank` does: [H, W] int32.
+
+    Ranks become 0, 1, 2 ... without gaps; a permutation that ends in the region stays as it is. Positions of rank -1
+    are given from the start: raises OrderError where the region has one.
+    """
+    if region.shape != rank.shape:
+        raise OrderError(f"the region has shape {list(region.shape)}, the order {list(rank.shape)}")
+    given = rank == OBSERVED
+    if (given & region).any():
+        raise OrderError("the order has the rank -1, which stands for what is given, inside the region")
+    last = np.full(rank.shape, OBSERVED, np.int32)
+    start = 0
+    for part in (~given & ~region, region):
+        ranks, number = np.unique(rank[part], return_inverse=True)
+        last[part] = start + number
+        start += len(ranks)
+    return last
+
+
 def make(spec: str, height: int, width: int) -> np.ndarray:
     """The rank map [H, W] int32 that a specification names.
 
-    "raster", "s_curve", "hilbert", "gilbert", "wavefront", "multiscale=STEP", "random=SEED" or "file=PATH",
-    each with an optional ":VARIANT" from 0 to 7. Variants 4 to 7 build (or read) the base for [W, H] and
-    transpose it. Raises OrderError, with the offending part in its sentence.
+    "raster", "s_curve", "s_curve_center_quarter_last", "hilbert", "gilbert", "wavefront", "multiscale=STEP",
+    "random=SEED" or "file=PATH", each with an optional ":VARIANT" from 0 to 7. Variants 4 to 7 build (or read) the
+    base for [W, H] and transpose it. Raises OrderError, with the offending part in its sentence.
     """
     _check_size(height, width)
     base, variant = parse_variant(spec)
@@ -188,6 +215,7 @@ def _base(spec: str, height: int, width: int) -> np.ndarray:
     plain = {
         "raster": raster,
         "s_curve": s_curve,
+        "s_curve_center_quarter_last": s_curve_center_quarter_last,
         "hilbert": hilbert,
         "gilbert": gilbert,
         "wavefront": wavefront,

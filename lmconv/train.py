@@ -1,214 +1,221 @@
-"""Training of the photo network on prepared crops: random windows, Adam, averaged weights, exact resume.
+"""A run: a trainer's steps from beginning to end, with what is written, shown and looked at on the way.
 
-Every batch is drawn from (seed, step) alone, so a run that is stopped and resumed sees what an unbroken run sees.
-The learning rate rises for `warmup` steps, stays, and falls linearly to zero over the last `cooldown` of the run.
-The checkpoint from just before the fall is kept (plateau.safetensors): a longer run can start from it.
+RUN/last.safetensors is the newest state, best.safetensors the one of the lowest held-out loss, step_*.safetensors the
+last `keep` evaluated ones, plateau.safetensors the one from just before a linear schedule falls (a longer run can start
+from it), config.json what was asked for, tensorboard/ the scalars. Of several processes the first alone writes.
 """
+import importlib.metadata
+import json
+import math
+import os
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
-import numpy as np
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from lmconv import checkpoint as checkpoints
-from lmconv import data, likelihood
-from lmconv.config import Machine, PhotoConfig, TrainConfig
-from lmconv.photo import PhotoNet
+from lmconv import networks
+from lmconv.config import Machine
+from lmconv.optimisation import plateau_step, schedule
+from lmconv.processes import Processes
+from lmconv.tasks import Task
+from lmconv.trainer import Trainer
 
-__all__ = ["Machine", "PhotoConfig", "TrainConfig", "Trainer", "learning_rate", "plateau_step", "train"]
+LAST = "last.safetensors"
+EVERY = 20                              # steps between the scalars
 
-
-def learning_rate(config: TrainConfig, step: int) -> float:
-    falling = (config.steps - step) / max(1.0, config.cooldown * config.steps)
-    return config.rate * max(0.0, min(1.0, (step + 1) / max(1, config.warmup), falling))
-
-
-def plateau_step(config: TrainConfig) -> int:
-    """The step at which the learning rate begins to fall."""
-    return int(config.steps * (1 - config.cooldown))
+# Draws samples of a network, in evaluation mode, into a new PNG. Must not train it.
+Sheet = Callable[[nn.Module, Path], object]
 
 
-def train(prepared: data.Prepared, run: Path, config: TrainConfig, network: PhotoConfig = PhotoConfig(),
-          machine: Machine = Machine(), resume: bool = False) -> Path:
-    """Runs or resumes a training and returns the path of its last checkpoint, RUN/last.safetensors.
+def resume_point(run: Path, resume: Literal["auto"] | Path | None) -> Path | None:
+    """The checkpoint that a run starts from: with "auto" RUN's last one if there is one, or a given one, or none.
 
-    Raises FileExistsError if RUN holds a checkpoint and `resume` is not asked for.
+    Raises FileExistsError where RUN holds a checkpoint that would be lost, FileNotFoundError if the given is not there.
+    """
+    last = Path(run) / LAST
+    if resume not in (None, "auto"):
+        if not Path(resume).exists():
+            raise FileNotFoundError(f"no checkpoint {resume}")
+        if not last.exists() or last.resolve() == Path(resume).resolve():
+            return Path(resume)
+    elif not last.exists():
+        return None
+    elif resume == "auto":
+        return last
+    raise FileExistsError(f"{last} exists: go on with --resume, or choose another folder")
+
+
+def train(task: Task, run: Path, machine: Machine = Machine(), resume: Literal["auto"] | Path | None = None,
+          processes: Processes = Processes(), sheet: Sheet | None = None) -> Path:
+    """Runs or resumes a training and returns the path of its last checkpoint.
+
+    `sheet` is called after each evaluation with the averaged network and RUN/samples/step_*.png. Raises what
+    `resume_point` does, CheckpointError if the checkpoint is of another network or data, TrainingError.
     """
     run = Path(run)
-    last = run / "last.safetensors"
-    if last.exists() and not resume:
-        raise FileExistsError(f"{last} exists: resume the run, or choose another folder")
+    start = resume_point(run, resume)
     if machine.threads:
         torch.set_num_threads(machine.threads)
-    trainer = Trainer(prepared, config, network, machine)
-    if last.exists():
-        trainer.restore(checkpoints.load(last))
-    run.mkdir(parents=True, exist_ok=True)
-    trainer.run(run)
-    return last
+    trainer = Trainer(task, machine, processes)
+    if start is not None:
+        trainer.restore(checkpoints.load(start))
+    if processes.rank == 0:
+        run.mkdir(parents=True, exist_ok=True)
+        _write(run / "config.json", _resolved(trainer, start))
+    _Run(trainer, run, sheet).go()
+    return run / LAST
 
 
-class Trainer:
-    """Network, optimiser and averages of one run, and the step."""
+class _Run:
+    """What goes on round the steps."""
 
-    def __init__(self, prepared: data.Prepared, config: TrainConfig, network: PhotoConfig, machine: Machine):
-        if len(prepared) <= config.holdout:
-            raise data.DataError(f"{len(prepared)} crops are too few to hold {config.holdout} out")
-        if config.crop != prepared.pixels.shape[-1] or config.window > config.crop:
-            raise data.DataError(f"windows of {config.window} from crops of {config.crop} pixels cannot be cut: "
-                                 f"the prepared crops have {prepared.pixels.shape[-1]}")
-        self.prepared, self.config, self.machine = prepared, config, machine
-        self.device, self.bf16 = machine.resolved_device(), machine.bf16()
-        torch.manual_seed(config.seed)
-        self.net = PhotoNet(network).to(self.device)
-        if self.device.type == "cpu":
-            self.net = self.net.to(memory_format=torch.channels_last)
-        self.ema = {name: tensor.clone() for name, tensor in self.net.state_dict().items()}
-        self.optimiser = torch.optim.Adam(self.net.parameters(), lr=config.rate, betas=config.betas)
-        self.step, self.curve = 0, []
+    def __init__(self, trainer: Trainer, folder: Path, sheet: Sheet | None):
+        self.trainer, self.folder, self.sheet = trainer, folder, sheet
+        self.task, self.config, self.processes = trainer.task, trainer.config, trainer.processes
+        self.writes = self.processes.rank == 0
+        self.saved = time.monotonic()
+        self.deadline = self.saved + 60 * trainer.machine.minutes
+        self.smooth: float | None = None
 
-    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Pixels uint8 and bases int16 [B, 3, window, window] of one step, from (seed, step) alone."""
-        c, rng = self.config, np.random.default_rng([self.config.seed, step])
-        windows = []
-        for _ in range(c.batch):
-            index = rng.integers(len(self.prepared) - c.holdout)
-            row, column = rng.integers(c.crop - c.window + 1, size=2)
-            windows.append(self.prepared.window(index, int(rng.choice(c.variants)), row, column, c.window))
-        pixels, bases = (torch.from_numpy(np.stack(part)) for part in zip(*windows))
-        return pixels, bases
-
-    def loss(self, net: PhotoNet, pixels: torch.Tensor, bases: torch.Tensor) -> torch.Tensor:
-        """Bits per subpixel of a batch."""
-        pixels, bases = pixels.to(self.device, non_blocking=True), bases.to(self.device, non_blocking=True)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
-            parameters = net(pixels, bases)
-        nats = likelihood.nll(pixels.float(), bases.float() / 64, parameters)
-        return likelihood.bits_per_subpixel(nats)
-
-    def train_step(self, pixels: torch.Tensor, bases: torch.Tensor) -> torch.Tensor:
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.config, self.step)
-        loss = self.loss(self.net, pixels, bases)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.config.clip)
-        self.optimiser.step()
-        keep = min(self.config.ema, (self.step + 1) / (self.step + 20))
-        with torch.no_grad():
-            for name, tensor in self.net.state_dict().items():
-                if tensor.is_floating_point():
-                    self.ema[name].lerp_(tensor, 1 - keep)
-        self.step += 1
-        return loss.detach()
-
-    @torch.no_grad()
-    def evaluate(self) -> float:
-        """Bits per subpixel of the averaged weights on the held-out crops, whole."""
-        net = PhotoNet(self.net.config).to(self.device)
-        net.load_state_dict(self.ema)
-        first = len(self.prepared) - self.config.holdout
-        losses = []
-        for start in range(first, len(self.prepared), 8):
-            part = slice(start, min(start + 8, len(self.prepared)))
-            bases = self.prepared.bases[self.config.variants[0]][part]
-            oriented = data.orient(self.prepared.pixels[part], self.config.variants[0])
-            pixels = torch.from_numpy(np.ascontiguousarray(oriented))
-            losses.append(self.loss(net, pixels, torch.from_numpy(np.array(bases))).item() * len(bases))
-        return sum(losses) / self.config.holdout
-
-    def run(self, folder: Path) -> None:
-        """Trains to the last step or the last minute. However it ends, last.safetensors holds the last whole step."""
+    def go(self) -> None:
+        """Trains to the last step or the last minute. However it ends, the last whole step is saved."""
         from torch.utils.tensorboard import SummaryWriter
-        progress = self.machine.progress
-        bar = tqdm(total=self.config.steps, initial=self.step, unit="step",
-                   disable=None if progress else True)          # None: only on a terminal
-        with SummaryWriter(str(folder / "tensorboard"), purge_step=self.step) as writer, bar:
+        trainer, shown = self.trainer, self.writes and self.trainer.machine.progress
+        bar = tqdm(total=self.config.steps, initial=trainer.step, unit="step",
+                   disable=None if shown else True)             # None: only on a terminal
+        writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=trainer.step) if self.writes else None
+        with _Interrupts(alone=self.processes.world == 1) as interrupts, ThreadPoolExecutor(1) as ahead, bar:
             try:
-                self._steps(folder, writer, bar)
+                batches = ahead.submit(trainer.batches, trainer.step)
+                while trainer.step < self.config.steps and not self._stopped(interrupts):
+                    current = batches.result()
+                    batches = ahead.submit(trainer.batches, trainer.step + 1)
+                    with interrupts.step():
+                        loss = trainer.train_step(current)
+                    self._after_step(loss, writer, bar)
+                if self.processes.any(interrupts.arrived):
+                    raise KeyboardInterrupt
             finally:
-                checkpoints.save(folder / "last.safetensors", self.snapshot())
+                if trainer.whole:
+                    self._save(LAST)
+                if writer:
+                    writer.close()
 
-    def _steps(self, folder: Path, writer, bar: tqdm) -> None:
-        started = saved = time.monotonic()
-        smooth, plateau = None, plateau_step(self.config)
-        with ThreadPoolExecutor(1) as ahead:
-            future = ahead.submit(self.batch, self.step)
-            while self.step < self.config.steps and time.monotonic() - started < 60 * self.machine.minutes:
-                pixels, bases = future.result()
-                future = ahead.submit(self.batch, self.step + 1)
-                with _whole():
-                    loss = self.train_step(pixels, bases)
-                if self.step % 20 == 0:
-                    value = loss.item()
-                    smooth = value if smooth is None else 0.9 * smooth + 0.1 * value
-                    writer.add_scalar("loss", value, self.step)
-                    bar.set_postfix(bpsp=f"{smooth:.4f}", refresh=False)
-                if self.step % self.config.evaluate_every == 0 or self.step == self.config.steps:
-                    bits = self.evaluate()
-                    self.curve.append([self.step, round(bits, 5)])
-                    writer.add_scalar("heldout", bits, self.step)
-                    if self.machine.progress:
-                        bar.write(f"step {self.step}: {bits:.4f} bits per subpixel held out, "
-                                  f"{smooth or bits:.4f} training", file=sys.stderr)
-                if self.step == plateau:
-                    checkpoints.save(folder / "plateau.safetensors", self.snapshot())
-                if time.monotonic() - saved > 60 * self.config.save_minutes:
-                    checkpoints.save(folder / "last.safetensors", self.snapshot())
-                    saved = time.monotonic()
-                bar.update()
+    def _stopped(self, interrupts: "_Interrupts") -> bool:
+        """All processes stop together, or those that go on would wait for the others for ever."""
+        return self.processes.any(interrupts.arrived or time.monotonic() > self.deadline)
 
-    def snapshot(self) -> checkpoints.Checkpoint:
-        """The run's state as a checkpoint."""
-        optimiser = {}
-        for name, parameter in self.net.named_parameters():
-            for key, value in self.optimiser.state.get(parameter, {}).items():
-                optimiser[f"{key}/{name}"] = value
-        training = asdict(self.config) | {"data": self.prepared.digest, "crops": len(self.prepared)}
-        return checkpoints.Checkpoint(self.net.config, self.net.state_dict(), self.ema, optimiser, training, self.step,
-                                      self.curve)
+    def _after_step(self, loss: torch.Tensor, writer, bar: tqdm) -> None:
+        step, config = self.trainer.step, self.config
+        if step % EVERY == 0:
+            value = self.processes.sum(loss).item() / self.processes.world
+            self.smooth = value if self.smooth is None else 0.9 * self.smooth + 0.1 * value
+            if writer:
+                writer.add_scalar("loss", value, step)
+                writer.add_scalar("rate", config.rate * schedule(config, step - 1), step)
+            bar.set_postfix_str(f"{self.smooth:.4f} {self.task.unit}", refresh=False)
+        if step % config.evaluate_every == 0 or step == config.steps:
+            self._evaluate(writer, bar)
+        if step == plateau_step(config):
+            self._save("plateau.safetensors")
+        if time.monotonic() - self.saved > 60 * config.save_minutes:
+            self._save(LAST)
+            self.saved = time.monotonic()
+        bar.update()
 
-    def restore(self, state: checkpoints.Checkpoint) -> None:
-        """Goes on from a checkpoint. Raises CheckpointError if it is of another network or data set."""
-        if state.network != self.net.config:
-            raise checkpoints.CheckpointError(f"the checkpoint's network is {state.network}, not {self.net.config}")
-        trained_on = str(state.training.get("data"))
-        if trained_on != self.prepared.digest:
-            raise checkpoints.CheckpointError(
-                f"the checkpoint was trained on data {trained_on[:12]}, not {self.prepared.digest[:12]}")
-        self.net.load_state_dict(state.model)
-        self.ema = {name: tensor.to(self.device, copy=True) for name, tensor in state.ema.items()}
-        parameters = dict(self.net.named_parameters())
-        for entry, value in state.optimiser.items():
-            key, _, name = entry.partition("/")
-            value = value.clone() if key == "step" else value.to(self.device, copy=True)
-            self.optimiser.state[parameters[name]][key] = value
-        self.step, self.curve = state.step, list(state.curve)
+    def _evaluate(self, writer, bar: tqdm) -> None:
+        trainer, step = self.trainer, self.trainer.step
+        value = round(trainer.evaluate(), 5)
+        best = all(value < before for _, before in trainer.curve)
+        trainer.curve.append([step, value])
+        if not self.writes:
+            return
+        writer.add_scalar("heldout", value, step)
+        if trainer.machine.progress:
+            training = "" if self.smooth is None else f", {self.smooth:.4f} training"
+            bar.write(f"step {step}: {value:.4f} {self.task.unit} held out{training}", file=sys.stderr)
+        if best:
+            self._save("best.safetensors")
+        if self.config.keep:
+            self._save(f"step_{step:08d}.safetensors")
+            for path in sorted(self.folder.glob("step_*.safetensors"))[:-self.config.keep]:
+                path.unlink()
+        if self.sheet is not None:
+            samples = self.folder / "samples"
+            samples.mkdir(exist_ok=True)
+            self.sheet(trainer.averaged(), samples / f"step_{step:08d}.png")
+
+    def _save(self, name: str) -> None:
+        if self.writes:
+            checkpoints.save(self.folder / name, self.trainer.snapshot())
 
 
-@contextmanager
-def _whole():
-    """Holds an interrupt back until the block is done: half a step cannot be saved. A second one is not held back."""
-    usual, pending = signal.getsignal(signal.SIGINT), []
-    if usual is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
-        yield                           # interrupts are ignored or handled by others
-        return
+class _Interrupts:
+    """While it is entered, an interrupt or a request to end waits for the end of the step: half a one is not saved.
 
-    def hold(number, frame):
-        pending.append(number)
-        signal.signal(signal.SIGINT, usual)
+    Between steps a process that is `alone` stops at once. One of several only notes it, for them to agree. Signals that
+    are ignored or handled by others stay so, and all of them off the main thread.
+    """
+    USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 
-    signal.signal(signal.SIGINT, hold)
+    def __init__(self, alone: bool):
+        self.alone, self.arrived, self._inside = alone, False, False
+        self._taken: list[signal.Signals] = []
+
+    def __enter__(self) -> "_Interrupts":
+        if threading.current_thread() is threading.main_thread():
+            self._taken = [number for number, usual in self.USUAL.items() if signal.getsignal(number) is usual]
+            for number in self._taken:
+                signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number in self._taken:
+            signal.signal(number, self.USUAL[number])
+
+    def _note(self, *_: object) -> None:
+        self.arrived = True
+        if self.alone and not self._inside:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        self._inside = True
+        try:
+            yield
+        finally:
+            self._inside = False
+        if self.alone and self.arrived:
+            raise KeyboardInterrupt
+
+
+def _resolved(trainer: Trainer, start: Path | None) -> dict:
+    """All that decided a run, for a reader."""
+    packages = {name: importlib.metadata.version(name) for name in ("torch", "numpy")}
+    machine = asdict(trainer.machine) | {"resolved": str(trainer.device), "bf16": trainer.bf16}
+    if math.isinf(trainer.machine.minutes):             # which JSON cannot say
+        machine["minutes"] = None
+    return {"kind": networks.kind(trainer.task.network), "network": asdict(trainer.task.network),
+            "training": trainer.snapshot().training, "unit": trainer.task.unit,
+            "machine": machine, "processes": trainer.processes.world,
+            "resumed_from": None if start is None else str(start), "versions": packages}
+
+
+def _write(path: Path, content: dict) -> None:
+    partial = path.with_name(path.name + ".partial")
     try:
-        yield
+        partial.write_text(json.dumps(content, indent=2) + "\n")
+        os.replace(partial, path)
     finally:
-        signal.signal(signal.SIGINT, usual)
-    if pending:
-        raise KeyboardInterrupt
+        partial.unlink(missing_ok=True)

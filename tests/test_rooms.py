@@ -19,7 +19,7 @@ ALLOWED_ROOMS = {
     "codec": ("runtime",),
 }
 ALLOWED_PACKAGES = {
-    "lmconv": {"PIL", "click", "numpy", "safetensors", "torch", "tqdm"},
+    "lmconv": {"PIL", "click", "numpy", "safetensors", "torch", "torchvision", "tqdm"},
     "export": {"PIL", "click", "numpy", "onnx", "onnxruntime", "safetensors", "torch", "tqdm"},
     "runtime": {"llvmlite", "numba", "numpy", "onnxruntime", "safetensors"},
     "codec": {"PIL", "click", "constriction", "numba", "numpy"},

@@ -16,7 +16,8 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("numpy", "numba", "constriction", "onnxruntime", "onnxruntime-gpu", "pillow", "pillow-jxl-plugin")
+PACKAGES = (
+    "numpy", "numba", "constriction", "onnxruntime", "onnxruntime-gpu", "pillow", "pillow-jxl-plugin", "torch")
 OURS = "lmconv"
 
 

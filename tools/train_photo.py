@@ -13,7 +13,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lmconv import data  # noqa: E402
-from lmconv.train import Machine, TrainConfig, train  # noqa: E402
+from lmconv.config import Machine, PhotoConfig, PhotoTraining  # noqa: E402
+from lmconv.tasks import PhotoTask  # noqa: E402
+from lmconv.train import train  # noqa: E402
 
 
 def main() -> None:
@@ -21,18 +23,22 @@ def main() -> None:
     parser.add_argument("pack", type=Path, help="a zip or a folder of photographs of at least 192 x 192 pixels")
     parser.add_argument("run", type=Path, help="folder of the run: checkpoints and TensorBoard scalars")
     parser.add_argument("--cache", type=Path, help="where predictions are kept (default: RUN/prepared)")
-    parser.add_argument("--steps", type=int, default=TrainConfig.steps)
-    parser.add_argument("--batch", type=int, default=TrainConfig.batch)
-    parser.add_argument("--window", type=int, default=TrainConfig.window)
+    parser.add_argument("--steps", type=int, default=PhotoTraining.steps)
+    parser.add_argument("--channels", type=int, default=PhotoConfig.channels)
+    parser.add_argument("--blocks", type=int, default=PhotoConfig.blocks)
+    parser.add_argument("--batch", type=int, default=PhotoTraining.batch)
+    parser.add_argument("--window", type=int, default=PhotoTraining.window)
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so many minutes; resume later")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
     arguments = parser.parse_args()
-    config = TrainConfig(steps=arguments.steps, batch=arguments.batch, window=arguments.window)
+    config = PhotoTraining(steps=arguments.steps, batch=arguments.batch, window=arguments.window)
     prepared = data.prepare(arguments.pack, arguments.cache or arguments.run / "prepared", config.crop, config.variants)
+    network = PhotoConfig(channels=arguments.channels, blocks=arguments.blocks)
     machine = Machine(arguments.device, arguments.precision, arguments.threads, arguments.minutes)
-    print(train(prepared, arguments.run, config, machine=machine, resume=True))
+    task = PhotoTask(prepared, config, network, machine.resolved_device())
+    print(train(task, arguments.run, machine, resume="auto"))
 
 
 if __name__ == "__main__":

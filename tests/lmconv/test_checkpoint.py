@@ -1,6 +1,6 @@
 """Checkpoints: what goes in comes out, and any other file is refused in a clear sentence."""
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -11,9 +11,14 @@ from safetensors.torch import load_file, safe_open, save_file
 from lmconv import checkpoint
 from lmconv.checkpoint import Checkpoint, CheckpointError
 from lmconv.config import PhotoConfig
+from lmconv.networks import KINDS, build, kind, shapes
 from lmconv.photo import PhotoNet
+from lmconv.pixelcnn import PixelCnn
+from lmconv.two_stream import TwoStreamPixelCnn
+from tests.lmconv.tiny import BINARY, COLOUR
 
 TINY = PhotoConfig(channels=4, blocks=1, components=1, first_kernel=3)
+TWO_STREAM = replace(COLOUR, norm="weight_norm", two_stream=True)
 
 
 def example():
@@ -61,6 +66,31 @@ def test_net_has_the_averaged_weights(path):
     assert not net.training
     assert all(torch.equal(tensor, state.ema[name]) for name, tensor in net.state_dict().items())
     assert not torch.equal(net.first.weight, state.model["first.weight"])
+
+
+@pytest.mark.parametrize(("network", "cls"), [
+    (TINY, PhotoNet), (COLOUR, PixelCnn), (BINARY, PixelCnn), (replace(COLOUR, norm="weight_norm"), PixelCnn),
+    (TWO_STREAM, TwoStreamPixelCnn)], ids=str)
+def test_every_kind_of_network(tmp_path, network, cls):
+    weights = build(network).state_dict()
+    assert {name: tensor.shape for name, tensor in weights.items()} == shapes(network)
+    checkpoint.save(tmp_path / "c.safetensors", Checkpoint(network, weights, weights, {}, {}))
+    state = checkpoint.load(tmp_path / "c.safetensors")
+    net = state.net()
+    assert state.network == network and type(net) is cls and not net.training
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in net.state_dict().items())
+
+
+def test_the_kind_is_in_the_header_and_photo_without_one(path, tmp_path):
+    with safe_open(path, framework="pt") as file:
+        assert json.loads(file.metadata()["lmconv"])["kind"] == "photo" == kind(TINY)
+    assert kind(COLOUR) == "pixelcnn" and set(KINDS) == {"photo", "pixelcnn"}
+    rewrite(path, change_header=without("kind"))
+    assert checkpoint.load(path).network == TINY
+    for wrong in ("pixelcnn", "transformer", 3, ["photo"]):
+        rewrite(path, change_header=lambda header, wrong=wrong: header | {"kind": wrong})
+        with pytest.raises(CheckpointError, match="is not an LMConv checkpoint"):
+            checkpoint.load(path)
 
 
 def test_a_file_that_is_not_there(tmp_path):
@@ -136,6 +166,19 @@ def test_tensors_that_do_not_fit(path, change, named):
         checkpoint.load(path)
 
 
+def test_a_large_networks_header_on_a_small_file(tmp_path):
+    """Refused without memory for its weights: 46 GB."""
+    weights = build(COLOUR).state_dict()
+    path = tmp_path / "c.safetensors"
+    checkpoint.save(path, Checkpoint(COLOUR, weights, weights, {}, {}))
+    rewrite(path, change_header=lambda header: header | {"network": asdict(COLOUR) | {"filters": 4096, "resnets": 5}})
+    with pytest.raises(CheckpointError, match="does not fit its own configuration"):
+        checkpoint.load(path)
+    rewrite(path, change_header=lambda header: header | {"network": asdict(COLOUR) | {"resnets": 0}})
+    with pytest.raises(CheckpointError, match="a network's resnets is a whole number from 1 to 64, not 0"):
+        checkpoint.load(path)
+
+
 @pytest.mark.parametrize("lie", [{"channels": 4096}, {"blocks": 4000}, {"channels": 8}, {"first_kernel": 31}])
 def test_networks_that_the_file_cannot_hold(path, lie):
     """Refused without building them."""
@@ -160,3 +203,43 @@ def test_a_save_that_fails_leaves_the_old_file(path, monkeypatch):
         checkpoint.save(path, example())
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+# Averages
+
+def test_the_average_of_checkpoints(tmp_path):
+    states, paths = [], []
+    for index in range(3):
+        torch.manual_seed(index)
+        model, ema = build(COLOUR).state_dict(), build(COLOUR).state_dict()
+        optimiser = {"step/head.bias": torch.ones(())}
+        state = Checkpoint(COLOUR, model, ema, optimiser, {"rate": index}, 10 * index, [[5, 1.0]])
+        states.append(state)
+        paths.append(tmp_path / f"{index}.safetensors")
+        checkpoint.save(paths[-1], state)
+    mean = checkpoint.average(paths)
+    for group in ("model", "ema"):
+        for name, tensor in getattr(mean, group).items():
+            expected = sum(getattr(state, group)[name].double() for state in states) / 3
+            torch.testing.assert_close(tensor, expected.float(), rtol=0, atol=0)
+    assert (mean.step, mean.optimiser, mean.curve) == (20, {}, [])
+    assert mean.training == {"rate": 2, "averaged": [0, 10, 20]}
+    checkpoint.save(tmp_path / "mean.safetensors", mean)
+    assert checkpoint.load(tmp_path / "mean.safetensors").network == COLOUR
+    (alone,) = [checkpoint.average(paths[:1])]
+    assert all(torch.equal(tensor, states[0].ema[name]) for name, tensor in alone.ema.items())
+
+
+def test_tables_of_integers_are_kept_in_averages(path):
+    mean = checkpoint.average([path, path])
+    assert mean.ema["codes"].dtype == torch.uint8 and torch.equal(mean.ema["codes"], example().ema["codes"])
+
+
+def test_averages_that_are_none(path, tmp_path):
+    other = replace(TINY, components=2)
+    weights = build(other).state_dict()
+    checkpoint.save(tmp_path / "other.safetensors", Checkpoint(other, weights, weights, {}, {}))
+    with pytest.raises(CheckpointError, match="other.safetensors is of another network than .*c.safetensors: PhotoCon"):
+        checkpoint.average([path, tmp_path / "other.safetensors"])
+    with pytest.raises(FileNotFoundError, match="no checkpoint"):
+        checkpoint.average([path, tmp_path / "missing"])

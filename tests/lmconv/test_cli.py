@@ -1,61 +1,27 @@
 """The command line `lmconv`: its options are the dataclasses' fields, its results readable, its failures one line."""
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 
 import click
-import numpy as np
 import pytest
-from click.testing import CliRunner
-from PIL import Image
 
-from lmconv import checkpoint, cli, config, orders
+from lmconv import checkpoint, cli
 from lmconv.cli import cli as group
-from lmconv.config import Machine, PhotoConfig, TrainConfig
+from lmconv.config import PRESETS, Machine, PhotoConfig, PhotoTraining, image_training, preset
+from tests.lmconv.tiny import IMAGE_OPTIONS, PHOTO_OPTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = ("--steps 2 --batch 1 --window 16 --crop 32 --holdout 2 --channels 4 --blocks 1 --components 1 --variants 3,0 "
-         "--threads 1 --device cpu --precision fp32").split()
-
-
-@pytest.fixture(scope="module")
-def photographs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photographs")
-    row, column = np.indices((64, 96))
-    for index in range(2):
-        planes = np.stack([row * 2 + column, 200 - row, column * 2 + index * 30], 2)
-        Image.fromarray(planes.clip(0, 255).astype(np.uint8)).save(folder / f"{index}.png")
-    return folder
-
-
-@pytest.fixture
-def run(tmp_path):
-    """Runs `lmconv` with these arguments; in train, RUN and the cache are below tmp_path."""
-    def invoke(*arguments, code=0):
-        result = CliRunner().invoke(group, [str(argument) for argument in arguments], prog_name="lmconv")
-        assert result.exit_code == code, result.output
-        if code == 1:
-            assert result.stdout == "" and result.stderr.startswith("lmconv: ") and result.stderr.count("\n") == 1
-        return result
-    return invoke
-
-
-@pytest.fixture
-def train(run, photographs, tmp_path):
-    def invoke(*arguments, source=photographs, small=SMALL, code=0):
-        places = ["-o", tmp_path / "run", "--cache", tmp_path / "cache"]
-        return run("train", source, *places, *small, *arguments, code=code)
-    return invoke
 
 
 def test_help_needs_neither_torch_nor_numpy():
     """So that it answers at once."""
-    for arguments in ([], ["train"], ["describe"], ["orders"]):
+    for arguments in ([], ["train"], ["train", "photo"], ["train", "cifar10"], ["eval"], ["average"], ["describe"],
+                      ["orders"]):
         code = ("import sys; from lmconv.cli import cli; cli(standalone_mode=False); "
                 "print([m for m in ('torch', 'numpy', 'numba', 'PIL', 'tqdm', 'runtime') if m in sys.modules])")
         command = [sys.executable, "-c", code, *arguments, "--help"]
@@ -70,19 +36,22 @@ def test_importing_lmconv_needs_no_torch():
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
-def test_every_setting_is_an_option_with_its_default():
-    options = {option.name: option for option in group.commands["train"].params}
-    for settings in (TrainConfig, PhotoConfig, Machine):
+@pytest.mark.parametrize("name", ["photo", *PRESETS])
+def test_every_setting_is_an_option_with_its_default(name):
+    options = {option.name: option for option in group.commands["train"].commands[name].params}
+    network, training = (PhotoConfig(), PhotoTraining()) if name == "photo" else (
+        preset(name).network, image_training(preset(name)))
+    for settings in (training, network, Machine()):
         for field in fields(settings):
             if field.name == "progress":                # -q
                 continue
-            assert options[field.name].default == field.default
+            assert options[field.name].default == getattr(settings, field.name)
             assert options[field.name].opts == ["--" + field.name.replace("_", "-")]
             assert options[field.name].help
 
 
 def test_the_defaults_are_those_that_train_the_shipped_model(monkeypatch, run, photographs, tmp_path):
-    from lmconv import data
+    from lmconv import data, tasks
     from lmconv import train as training
     seen = []
 
@@ -91,29 +60,26 @@ def test_the_defaults_are_those_that_train_the_shipped_model(monkeypatch, run, p
         raise KeyboardInterrupt
 
     monkeypatch.setattr(data, "prepare", lambda *arguments, **_: arguments)
+    monkeypatch.setattr(tasks, "PhotoTask", lambda *arguments: arguments)
     monkeypatch.setattr(training, "train", record)
-    run("train", photographs, "-o", tmp_path / "run", code=1)
-    prepared, where, *settings, resume = seen[0]
-    assert settings == [TrainConfig(), PhotoConfig(), Machine()] and not resume and where == tmp_path / "run"
+    run("train", "photo", "--data", photographs, "-o", tmp_path / "run", code=1)
+    task, where, machine, resume, processes, sheet = seen[0]
+    prepared, *settings, _ = task
+    assert sheet is None
+    assert settings == [PhotoTraining(), PhotoConfig()] and resume is None and where == tmp_path / "run"
+    assert machine == Machine() and processes.world == 1
     assert prepared == (photographs, Path("~/.cache/lmconv").expanduser(), 192, (0, 4, 3, 7))
 
 
-def test_train_and_describe(train, run, tmp_path):
+def test_train(train, tmp_path):
     last = tmp_path / "run" / "last.safetensors"
     result = train("-q")
     assert result.stderr == ""
     assert result.stdout.startswith(f"{last}: step 2 of 2, ")
     assert result.stdout.endswith(" bits per subpixel held out at step 2\n")
     state = checkpoint.load(last)
-    about = json.loads(run("describe", last, "--json").stdout)
-    assert about["step"] == 2 and about["bits_per_subpixel"] == state.curve[-1][1] and about["curve"] == state.curve
-    assert about["network"] == asdict(state.network) == asdict(PhotoConfig(4, 1, 1))
-    assert about["training"]["variants"] == [3, 0] and about["training"]["crops"] == 12
-    assert (about["parameters"], about["multiply_adds_per_pixel"]) == state.net().size()
-    text = run("describe", last).stdout
-    for part in ("step        2 of 2", f"{about['bits_per_subpixel']:.4f} bits per subpixel", "channels 4",
-                 "rate 0.002", "variants (3 0)", f"parameters  {about['parameters']}, multiply-adds per pixel"):
-        assert part in text
+    assert state.step == 2 and state.network == PhotoConfig(4, 1, 1)
+    assert state.training["variants"] == [3, 0] and state.training["crops"] == 12
 
 
 def test_train_prints_json(train, tmp_path):
@@ -121,7 +87,8 @@ def test_train_prints_json(train, tmp_path):
     summary = json.loads(result.stdout)
     assert result.stdout.count("\n") == 1
     assert summary["checkpoint"] == str(tmp_path / "run" / "last.safetensors")
-    assert summary["step"] == 2 and summary["bits_per_subpixel"] > 0 and summary["seconds"] > 0
+    assert summary["step"] == 2 and summary["heldout"] > 0 and summary["seconds"] > 0
+    assert summary["unit"] == "bits per subpixel"
     assert "held out" in train("--json", "--resume", "--steps", 4).stderr
 
 
@@ -140,6 +107,7 @@ def test_a_run_is_not_overwritten(train, tmp_path):
     train("-q", "--minutes", 1e-9)
     assert "last.safetensors exists: go on with --resume" in train("-q", code=1).stderr
     assert "the checkpoint's network is" in train("-q", "--resume", "--channels", 8, code=1).stderr
+    assert "no checkpoint" in train("-q", "--resume", tmp_path / "missing", code=1).stderr
     (tmp_path / "run" / "last.safetensors").write_text("damaged")
     assert "is not an LMConv checkpoint" in train("-q", "--resume", code=1).stderr
 
@@ -157,49 +125,66 @@ def test_sources_that_cannot_be_used(train, tmp_path):
 
 @pytest.mark.parametrize("arguments", [
     ["--steps", 0], ["--variants", "0,8"], ["--variants", ""], ["--variants", "1,1"], ["--kernel", 4], ["--rate", -1],
-    ["--betas", 0.9], ["--betas", 0.9, 2], ["--window", 64, "--crop", 32], ["--precision", "fp8"],
+    ["--betas", 0.9], ["--betas", 0.9, 2],
+    ["--schedule", "steps"], ["--batch", 3, "--accumulate", 2], ["--window", 64, "--crop", 32], ["--precision", "fp8"],
     ["--device", "abacus"], ["--device", "cuda:99"], ["--colour", "blue"]], ids=str)
 def test_wrong_usage(run, photographs, tmp_path, arguments):
-    result = run("train", photographs, "-o", tmp_path / "run", *arguments, code=2)
+    result = run("train", "photo", "--data", photographs, "-o", tmp_path / "run", *arguments, code=2)
     assert result.stdout == "" and "Error: " in result.stderr
     assert not (tmp_path / "run").exists()
 
 
-def test_describe_refuses_other_files(run, tmp_path):
-    assert "no checkpoint" in run("describe", tmp_path / "missing", code=1).stderr
-    (tmp_path / "text").write_text("hello")
-    assert "text is not an LMConv checkpoint" in run("describe", tmp_path / "text", code=1).stderr
-    run("describe", code=2)
+# The paper's networks
+
+def test_an_image_network_is_trained_and_goes_on(run, trained, ramps, tmp_path):
+    state = checkpoint.load(trained["tiny_mnist_binary"] / "last.safetensors")
+    assert state.step == 3 and state.network.binary and state.network.filters == 4
+    assert state.training["source"] == "ramps1.npz" and state.training["variants"] == [1, 4]
+    first = trained["tiny_mnist_binary"] / "step_00000001.safetensors"
+    arguments = ["train", "tiny_mnist_binary", "--data", ramps[1], "-o", tmp_path / "on", "-q"]
+    summary = json.loads(run(*arguments, "--resume", first, "--json").stdout)
+    assert summary["step"] == 3 and summary["unit"] == "nats"       # all other settings are the checkpoint's
+    resumed = checkpoint.load(tmp_path / "on" / "last.safetensors")
+    assert all((tensor == resumed.model[name]).all() for name, tensor in state.model.items())
+    assert resumed.curve == state.curve
+    run(*arguments, "--resume", "auto", "--steps", 4)
+    assert checkpoint.load(tmp_path / "on" / "last.safetensors").step == 4
 
 
-@pytest.mark.parametrize(("arguments", "steps"), [
-    (["wavefront", 8, 10], 24), (["raster", 8, 10], 24), (["s_curve", 8, 10], 80), (["multiscale=4", 8, 10], 4),
-    (["raster:4", 8, 10], 8 + 2 * 9), (["raster", 8, 10, "--kernel", 1], 1), (["random=1", 1, 1], 1)])
-def test_orders(run, arguments, steps):
-    assert f" {steps} steps for " in run("orders", *arguments).stdout
+def test_samples_are_drawn_on_the_way(run, ramps, tmp_path):
+    run("train", "tiny_mnist_binary", "--data", ramps[1], "-o", tmp_path / "run", *IMAGE_OPTIONS, "--samples", 2,
+        "--evaluate-every", 2)
+    drawn = sorted((tmp_path / "run" / "samples").iterdir())
+    assert [path.name for path in drawn] == ["step_00000002.png", "step_00000003.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
 
 
-def test_orders_draws(run, tmp_path):
-    path = tmp_path / "order.png"
-    run("orders", "gilbert:6", 4, 7, "-o", path)
-    drawn = np.asarray(Image.open(path))
-    side = drawn.shape[0] // 4
-    assert drawn.shape == (4 * side, 7 * side) and drawn.dtype == np.uint8 and side == 73
-    small = drawn[::side, ::side]
-    np.testing.assert_array_equal(small.repeat(side, 0).repeat(side, 1), drawn)
-    np.testing.assert_array_equal(small, orders.make("gilbert:6", 4, 7) * 255 // 27)
-    assert [p.name for p in tmp_path.iterdir()] == ["order.png"]
+def test_training_that_cannot_be(run, ramps, trained, tmp_path):
+    def fails(*arguments, name="tiny_cifar10", code=1):
+        return run("train", name, "-o", tmp_path / "run", *IMAGE_OPTIONS, *arguments, code=code).stderr
+    assert "there is no data set 'imagenet': known are cifar10" in fails("--data", "imagenet")
+    assert "holds grey images, the network is for colour images" in fails("--data", ramps[1])
+    assert "there is no order 'spiral'" in fails("--data", ramps[3], "--order", "spiral")
+    assert "fewer than the 60x5 asked for" in fails("--data", ramps[3], "--height", 60)
+    assert "20 images are too few to hold 20 out" in fails("--data", ramps[3], "--holdout", 20)
+    assert "has the order raster" in fails("--data", ramps[3], "--two-stream", "--norm", "weight_norm")
+    assert "this network has none: take adam" in fails(
+        "--data", ramps[3], "--norm", "weight_norm", "--optimiser", "muon")
+    other = trained["tiny_mnist_binary"] / "last.safetensors"
+    assert "the checkpoint's network is" in fails("--data", ramps[3], "--resume", other, "--channels", 3, "--bits", 8,
+                                                  "--no-binary")
+    assert "two-stream network has norm = weight_norm" in fails("--data", ramps[3], "--two-stream", code=2)
+    assert "a binary network has 1 channel" in fails("--data", ramps[3], "--binary", code=2)
+    assert "is not a list of different numbers from 1 to 4096" in fails("--data", ramps[3], "--sizes", "8,8", code=2)
+    assert "No such command 'imagenet'" in run("train", "imagenet", code=2).stderr
+    assert not (tmp_path / "run").exists()
 
 
-def test_orders_refuses(run, tmp_path):
-    assert "there is no order 'spiral'" in run("orders", "spiral", 4, 4, code=1).stderr
-    assert "hilbert needs a square" in run("orders", "hilbert", 4, 5, code=1).stderr
-    assert "cannot read an order" in run("orders", f"file={tmp_path / 'x'}", 4, 5, code=1).stderr
-    for wrong in (["raster", 0, 4], ["raster", "four", 4], ["raster", 4], ["raster", 4, 4, "--kernel", 2]):
-        run("orders", *wrong, code=2)
-    missing = tmp_path / "missing" / "order.png"
-    result = CliRunner().invoke(group, ["orders", "raster", "4", "4", "-o", str(missing)])
-    assert result.exit_code == 1 and "No such file or directory" in result.stderr and result.stderr.count("\n") == 1
+def test_a_photo_run_does_not_go_on_as_another(train, run, ramps, tmp_path):
+    train("-q")
+    last = tmp_path / "run" / "last.safetensors"
+    error = run("train", "tiny_cifar10", "--data", ramps[3], "-o", tmp_path / "new", "--resume", last, code=1).stderr
+    assert "is of another kind of network: PhotoConfig" in error
 
 
 @pytest.mark.parametrize(("error", "text"), [
@@ -218,8 +203,8 @@ def test_bugs_keep_their_traceback():
 
 def test_an_interrupt_saves_the_run(photographs, tmp_path):
     """A real one, to the real command; the run then goes on."""
-    arguments = ["train", photographs, "-o", tmp_path / "run", "--cache", tmp_path / "cache", *SMALL,
-                 "--steps", 1000000, "--evaluate-every", 20]
+    arguments = ["train", "photo", "--data", photographs, "-o", tmp_path / "run", "--cache", tmp_path / "cache",
+                 *PHOTO_OPTIONS, "--steps", 1000000, "--evaluate-every", 20]
     command = [sys.executable, "-c", "from lmconv.cli import cli; cli(prog_name='lmconv')", *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
                           preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler)) as process:
@@ -235,4 +220,3 @@ def test_an_interrupt_saves_the_run(photographs, tmp_path):
     assert all(line.startswith("step ") for line in lines[:-1])
     state = checkpoint.load(last)
     assert state.step >= 20 and state.training["steps"] == 1000000
-    assert os.listdir(tmp_path / "run") and config.TrainConfig().steps == TrainConfig.steps

@@ -129,6 +129,40 @@ def test_s_curve_variants_end_in_the_known_halves():
     assert {v for v, last in last_half.items() if max(c for _, c in last) == 1} == {6, 7}  # left
 
 
+@settings(deadline=None)
+@given(sides, sides, st.sampled_from(["s_curve", "wavefront:3", "multiscale=4", "random=1"]), st.integers(0, 2**32 - 1))
+def test_move_last_keeps_both_parts_in_order(height, width, spec, seed):
+    rank = orders.make(spec, height, width)
+    region = np.random.default_rng(seed).integers(2, size=rank.shape).astype(bool)
+    last = orders.move_last(rank, region)
+    assert last.dtype == np.int32 and set(last.flat) == set(range(last.max() + 1))
+    assert last[~region].max(initial=-1) < last[region].min(initial=height * width)
+    for part in (region, ~region):
+        np.testing.assert_array_equal(np.argsort(last[part], kind="stable"), np.argsort(rank[part], kind="stable"))
+        np.testing.assert_array_equal(np.diff(np.sort(last[part])) == 0, np.diff(np.sort(rank[part])) == 0)
+
+
+def test_move_last_leaves_an_order_that_ends_in_the_region():
+    region = np.arange(30).reshape(6, 5) >= 15
+    for spec in ("raster", "s_curve:2"):
+        np.testing.assert_array_equal(orders.move_last(orders.make(spec, 6, 5), region), orders.make(spec, 6, 5))
+    given_part = orders.observe(orders.raster(6, 5), ~region)
+    np.testing.assert_array_equal(orders.move_last(given_part, region)[region], np.arange(15))
+    assert (orders.move_last(given_part, region)[~region] == -1).all()
+    with pytest.raises(OrderError, match="rank -1"):
+        orders.move_last(given_part, ~region)
+    with pytest.raises(OrderError, match=r"\[5, 6\], the order \[6, 5\]"):
+        orders.move_last(given_part, region.T)
+
+
+def test_s_curve_center_quarter_last():
+    expected = [[0, 1, 2, 3], [5, 13, 12, 4], [6, 14, 15, 7], [11, 10, 9, 8]]
+    assert orders.s_curve_center_quarter_last(4, 4).tolist() == expected
+    rank = orders.make("s_curve_center_quarter_last:4", 28, 32)
+    assert (rank[7:21, 8:24] >= 28 * 32 * 3 // 4).all()
+    np.testing.assert_array_equal(rank, orders.s_curve_center_quarter_last(32, 28).T)
+
+
 def test_files(tmp_path):
     rank = np.array([[0, 2, 2], [-1, 1, 5]])
     np.save(tmp_path / "order.npy", rank)

@@ -1,10 +1,11 @@
-"""Training: it learns, its schedule is the documented one, and however it is broken off it goes on as if unbroken."""
+"""Runs: however one is broken off it goes on as if unbroken, and what it leaves behind is whole."""
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +15,19 @@ from PIL import Image
 
 from lmconv import checkpoint, data
 from lmconv.checkpoint import CheckpointError
-from lmconv.config import Machine, PhotoConfig, TrainConfig
-from lmconv.data import DataError, Prepared
-from lmconv.train import Trainer, learning_rate, plateau_step, train
+from lmconv.config import PhotoConfig, PhotoTraining
+from lmconv.data import Prepared
+from lmconv.tasks import PhotoTask
+from lmconv.train import resume_point, train
+from lmconv.trainer import Trainer, TrainingError
 from runtime.predictor import predict_picture
 from runtime.variants import orient
+from tests.lmconv.tiny import BINARY, COLOUR, CPU, QUIET, image_task
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = PhotoConfig(channels=8, blocks=1, components=2)
-QUIET = Machine(device="cpu", precision="fp32", progress=False)
-CONFIG = TrainConfig(steps=12, batch=2, window=16, crop=32, variants=(0, 3), warmup=4, cooldown=0.5, ema=0.9, holdout=3,
-                     evaluate_every=6)
+CONFIG = PhotoTraining(steps=12, batch=2, window=16, crop=32, variants=(0, 3), warmup=4, cooldown=0.5, ema=0.9,
+                       holdout=3, evaluate_every=6)
 
 
 def smooth_crops(count, side=32, seed=0):
@@ -41,8 +44,24 @@ def prepared():
 
 
 @pytest.fixture(scope="module")
-def unbroken(prepared, tmp_path_factory):
-    return checkpoint.load(train(prepared, tmp_path_factory.mktemp("unbroken"), CONFIG, TINY, QUIET))
+def photo(prepared):
+    """Makes the photo task, with changes of its training."""
+    return lambda network=TINY, data=prepared, **changes: PhotoTask(data, replace(CONFIG, **changes), network, CPU)
+
+
+@pytest.fixture(scope="module", params=["photo", "colour", "binary"])
+def task(request, photo):
+    """Between them: Muon and Adam, all schedules, dropout, resizing, accumulation, drawn bits."""
+    if request.param == "photo":
+        return photo()
+    if request.param == "colour":
+        return image_task(replace(COLOUR, dropout=0.4), sizes=(6, 4), accumulate=2, steps=12, evaluate_every=6)
+    return image_task(BINARY, schedule="decay", decay=0.9, optimiser="muon", steps=12, evaluate_every=6)
+
+
+@pytest.fixture(scope="module")
+def unbroken(task, tmp_path_factory):
+    return checkpoint.load(train(task, tmp_path_factory.mktemp("unbroken"), QUIET))
 
 
 def assert_equal(one, other):
@@ -58,161 +77,228 @@ def break_off(monkeypatch, after):
     """Makes the step number `after` + 1 end with an interrupt before it begins."""
     usual = Trainer.train_step
 
-    def step(self, *batch):
+    def step(self, batches):
         if self.step == after:
             raise KeyboardInterrupt
-        return usual(self, *batch)
+        return usual(self, batches)
 
     monkeypatch.setattr(Trainer, "train_step", step)
 
 
-def test_the_loss_falls(prepared):
-    trainer = Trainer(prepared, replace(CONFIG, steps=60, batch=4, rate=1e-2), TINY, QUIET)
-    before = trainer.evaluate()
-    for step in range(60):
-        loss = trainer.train_step(*trainer.batch(step))
-    assert torch.isfinite(loss)
-    assert trainer.evaluate() < before - 0.3
-
-
-def test_evaluation_is_of_the_averaged_weights_on_whole_held_out_crops(prepared):
-    trainer = Trainer(prepared, CONFIG, TINY, QUIET)
-    for step in range(3):
-        trainer.train_step(*trainer.batch(step))
-    bits = []
-    for index in (5, 6, 7):
-        pixels, bases = (torch.from_numpy(part[index:index + 1]) for part in (prepared.pixels, prepared.bases[0]))
-        with torch.no_grad():
-            bits.append(trainer.loss(trainer.snapshot().net(), pixels, bases).item())
-    assert trainer.evaluate() == pytest.approx(sum(bits) / 3, rel=1e-5)
-
-
-def test_batches_depend_on_seed_and_step_alone(prepared):
-    one, other = Trainer(prepared, CONFIG, TINY, QUIET), Trainer(prepared, replace(CONFIG, seed=1), TINY, QUIET)
-    pixels, bases = one.batch(7)
-    one.batch(1)
-    again = one.batch(7)
-    assert torch.equal(pixels, again[0]) and torch.equal(bases, again[1])
-    assert pixels.shape == bases.shape == (2, 3, 16, 16) and pixels.dtype == torch.uint8 and bases.dtype == torch.int16
-    assert not torch.equal(pixels, other.batch(7)[0])
-    assert not torch.equal(pixels, one.batch(8)[0])
-
-
-def test_held_out_crops_are_not_trained_on(prepared):
-    marked = Prepared(prepared.pixels.copy(), prepared.bases, prepared.digest)
-    marked.pixels[:] = np.arange(8).reshape(8, 1, 1, 1)
-    trainer = Trainer(marked, CONFIG, TINY, QUIET)
-    seen = {value for step in range(40) for value in trainer.batch(step)[0].unique().tolist()}
-    assert seen == {0, 1, 2, 3, 4}
-
-
-def test_learning_rate():
-    config = TrainConfig(steps=100, rate=1.0, warmup=10, cooldown=0.4)
-    rates = [learning_rate(config, step) for step in range(101)]
-    assert rates[0] == pytest.approx(0.1) and rates[4] == pytest.approx(0.5)
-    assert rates[9:61] == [1.0] * 52
-    assert rates[80] == pytest.approx(0.5) and rates[99] == pytest.approx(0.025) and rates[100] == 0
-    assert plateau_step(config) == 60
-    assert learning_rate(replace(config, warmup=0), 0) == 1.0
-    assert learning_rate(replace(config, cooldown=0.0), 99) == 1.0
-
+# Broken off and gone on with
 
 @pytest.mark.parametrize("after", [6, 5, 0])
-def test_resumed_is_unbroken(prepared, unbroken, tmp_path, monkeypatch, after):
+def test_resumed_is_unbroken(task, unbroken, tmp_path, monkeypatch, after):
     with monkeypatch.context() as patch:
         break_off(patch, after)
         with pytest.raises(KeyboardInterrupt):
-            train(prepared, tmp_path, CONFIG, TINY, QUIET)
+            train(task, tmp_path, QUIET)
     assert checkpoint.load(tmp_path / "last.safetensors").step == after
-    assert_equal(checkpoint.load(train(prepared, tmp_path, CONFIG, TINY, QUIET, resume=True)), unbroken)
+    assert_equal(checkpoint.load(train(task, tmp_path, QUIET, "auto")), unbroken)
 
 
-def test_stopped_by_the_clock(prepared, unbroken, tmp_path):
+def test_another_folder_can_go_on(task, unbroken, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        break_off(patch, 7)
+        with pytest.raises(KeyboardInterrupt):
+            train(task, tmp_path / "one", QUIET)
+    before = tmp_path / "one" / "last.safetensors"
+    assert_equal(checkpoint.load(train(task, tmp_path / "two", QUIET, before)), unbroken)
+    assert checkpoint.load(before).step == 7
+
+
+def test_stopped_by_the_clock(photo, tmp_path):
     """As tools/train_photo.py does on a borrowed machine: any number of short turns make one run."""
-    steps = []
+    task, steps = photo(), []
     for _ in range(100):
-        last = train(prepared, tmp_path, CONFIG, TINY, replace(QUIET, minutes=0.02 / 60), resume=True)
+        last = train(task, tmp_path / "turns", replace(QUIET, minutes=0.02 / 60), "auto")
         steps.append(checkpoint.load(last).step)
         if steps[-1] == CONFIG.steps:
             break
     assert len(steps) > 1 and steps == sorted(steps)
-    assert_equal(checkpoint.load(last), unbroken)
+    assert_equal(checkpoint.load(last), checkpoint.load(train(task, tmp_path / "whole", QUIET)))
 
 
-def test_an_interrupt_waits_for_the_end_of_the_step(prepared, unbroken, tmp_path, monkeypatch):
-    """A real signal in the middle of a step; the checkpoint is of a whole one."""
-    usual = torch.optim.Adam.step
-    steps = []
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_waits_for_the_end_of_the_step(task, unbroken, tmp_path, monkeypatch, number):
+    """A real one in the middle of a step; the checkpoint is of a whole one."""
+    usual, steps = torch.optim.Adam.step, []
 
     def step(self, *arguments):
         if len(steps) == 4:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
+            signal.raise_signal(number)                 # impatience changes nothing
         steps.append(usual(self, *arguments))
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)   # a suite in the background ignores interrupts
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = signal.signal(number, handlers[number])    # a suite in the background ignores interrupts
     try:
         with monkeypatch.context() as patch:
             patch.setattr(torch.optim.Adam, "step", step)
             with pytest.raises(KeyboardInterrupt):
-                train(prepared, tmp_path, CONFIG, TINY, QUIET)
-        assert len(steps) == 5 and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+                train(task, tmp_path, QUIET)
+        assert len(steps) == 5 and signal.getsignal(number) is handlers[number]
+    finally:
+        signal.signal(number, before)
+    assert checkpoint.load(tmp_path / "last.safetensors").step == 5
+    assert_equal(checkpoint.load(train(task, tmp_path, QUIET, "auto")), unbroken)
+
+
+def test_a_signal_between_steps_stops_at_once(photo, tmp_path, monkeypatch):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        monkeypatch.setattr(Trainer, "evaluate", lambda _: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            train(photo(), tmp_path, QUIET)
     finally:
         signal.signal(signal.SIGINT, before)
-    assert checkpoint.load(tmp_path / "last.safetensors").step == 5
-    assert_equal(checkpoint.load(train(prepared, tmp_path, CONFIG, TINY, QUIET, resume=True)), unbroken)
+    assert checkpoint.load(tmp_path / "last.safetensors").step == 6
 
 
-def test_training_off_the_main_thread(prepared, unbroken, tmp_path):
+def test_training_off_the_main_thread(task, unbroken, tmp_path):
     """Where no signal can be handled."""
-    thread = threading.Thread(target=train, args=(prepared, tmp_path, CONFIG, TINY, QUIET))
+    thread = threading.Thread(target=train, args=(task, tmp_path, QUIET))
     thread.start()
     thread.join()
     assert_equal(checkpoint.load(tmp_path / "last.safetensors"), unbroken)
 
 
-def test_files_of_a_run(prepared, unbroken, tmp_path):
-    train(prepared, tmp_path, CONFIG, TINY, QUIET)
-    assert {path.name for path in tmp_path.iterdir()} == {"last.safetensors", "plateau.safetensors", "tensorboard"}
-    plateau = checkpoint.load(tmp_path / "plateau.safetensors")
-    assert plateau.step == plateau_step(CONFIG) == 6
-    assert [step for step, _ in unbroken.curve] == [6, 12] and unbroken.step == 12
-    assert unbroken.training["rate"] == CONFIG.rate and unbroken.training["data"] == "d" * 64
-    assert unbroken.training["crops"] == 8
+def test_a_checkpoint_of_the_code_before(photo, tmp_path):
+    """Written when there was but one kind of network and of optimiser: the header says neither."""
+    from safetensors.torch import load_file, safe_open, save_file
+    task, path = photo(), tmp_path / "last.safetensors"
+    train(photo(steps=12), tmp_path / "unbroken", QUIET)
+    with pytest.MonkeyPatch.context() as patch:
+        break_off(patch, 5)
+        with pytest.raises(KeyboardInterrupt):
+            train(task, tmp_path, QUIET)
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["lmconv"])
+    del header["kind"]
+    for name in ("optimiser", "schedule", "accumulate", "decay", "keep"):
+        del header["training"][name]
+    save_file(load_file(path), path, metadata={"lmconv": json.dumps(header)})
+    resumed, whole = (checkpoint.load(train(task, folder, QUIET, "auto")) for folder in
+                      (tmp_path, tmp_path / "unbroken"))
+    assert_equal(resumed, whole)
+
+
+# What is left behind
+
+def test_files_of_a_run(photo, tmp_path):
+    last = checkpoint.load(train(photo(), tmp_path, QUIET))
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "last.safetensors", "best.safetensors", "plateau.safetensors", "config.json", "tensorboard"}
+    assert checkpoint.load(tmp_path / "plateau.safetensors").step == 6
+    assert [step for step, _ in last.curve] == [6, 12] and last.step == 12
+    assert last.training["rate"] == CONFIG.rate and last.training["data"] == "d" * 64
+    assert last.training["crops"] == 8
     (tmp_path / "longer").mkdir()                       # a longer run can start from the plateau
-    (tmp_path / "plateau.safetensors").rename(tmp_path / "longer" / "last.safetensors")
-    longer = train(prepared, tmp_path / "longer", replace(CONFIG, steps=20), TINY, QUIET, resume=True)
+    longer = train(photo(steps=20), tmp_path / "longer", QUIET, tmp_path / "plateau.safetensors")
     assert checkpoint.load(longer).step == 20
 
 
-def test_a_run_is_not_overwritten(prepared, tmp_path):
-    config = replace(CONFIG, steps=1)
-    train(prepared, tmp_path, config, TINY, QUIET)
+def test_the_best_and_the_last_evaluated_ones_are_kept(tmp_path, monkeypatch):
+    values = iter([3.0, 1.0, 2.0, 1.5])
+    monkeypatch.setattr(Trainer, "evaluate", lambda _: next(values))
+    train(image_task(steps=8, evaluate_every=2, keep=2), tmp_path, QUIET)
+    best = checkpoint.load(tmp_path / "best.safetensors")
+    assert best.step == 4 and best.curve == [[2, 3.0], [4, 1.0]]
+    assert sorted(path.name for path in tmp_path.glob("*.safetensors")) == [
+        "best.safetensors", "last.safetensors", "step_00000006.safetensors", "step_00000008.safetensors"]
+    values = iter([0.5])
+    train(image_task(steps=10, evaluate_every=2, keep=2), tmp_path, QUIET, "auto")
+    assert checkpoint.load(tmp_path / "best.safetensors").step == 10
+    assert checkpoint.load(tmp_path / "step_00000008.safetensors").step == 8
+
+
+def test_the_config_is_kept(tmp_path):
+    task = image_task(BINARY, steps=2)
+    train(task, tmp_path, QUIET)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["kind"] == "pixelcnn" and config["network"] == asdict(BINARY) and config["unit"] == "nats"
+    assert config["training"]["data"] == task.digest and config["training"]["variants"] == [1, 4]
+    assert config["training"]["source"] == "ramps" and config["training"]["binarisation"] == "stochastic"
+    assert config["machine"]["minutes"] is None and config["machine"]["resolved"] == "cpu"
+    assert config["processes"] == 1 and config["versions"]["torch"] == torch.__version__
+
+
+def test_a_sheet_is_drawn_after_each_evaluation(tmp_path):
+    seen = []
+
+    def sheet(net, path):
+        assert not net.training and path.parent.is_dir()
+        seen.append((path.name, net.head.bias.detach().clone()))
+        torch.rand(1)                                   # what it draws does not touch the training
+
+    task = image_task(replace(COLOUR, dropout=0.4), steps=6)
+    with_sheet = checkpoint.load(train(task, tmp_path / "one", QUIET, sheet=sheet))
+    assert [name for name, _ in seen] == ["step_00000003.png", "step_00000006.png"]
+    assert torch.equal(seen[-1][1], with_sheet.ema["head.bias"])
+    assert_equal(with_sheet, checkpoint.load(train(task, tmp_path / "two", QUIET)))
+
+
+def test_a_loss_that_is_no_number_stops_the_run(task, tmp_path, monkeypatch):
+    usual = type(task).loss
+    monkeypatch.setattr(type(task), "loss", lambda self, net, batch: usual(self, net, batch) * self.factor)
+    monkeypatch.setattr(task, "factor", 1.0, raising=False)
+
+    def evaluate(trainer):
+        task.factor = float("nan")                      # from the seventh step on
+        return 1.0
+
+    monkeypatch.setattr(Trainer, "evaluate", evaluate)
+    with pytest.raises(TrainingError, match="the loss of step 6 is nan .*go on from the last checkpoint with a lower"):
+        train(task, tmp_path, QUIET)
+    last = checkpoint.load(tmp_path / "last.safetensors")
+    assert last.step == 6 and all(torch.isfinite(tensor).all() for tensor in {**last.model, **last.optimiser}.values())
+
+
+def test_a_failure_in_the_middle_of_an_update_is_not_saved(photo, tmp_path, monkeypatch):
+    usual, steps = torch.optim.Adam.step, []
+
+    def step(self, *arguments):
+        if len(steps) == 8:
+            raise MemoryError
+        steps.append(usual(self, *arguments))
+
+    monkeypatch.setattr(torch.optim.Adam, "step", step)     # Muon has moved its weights by then
+    with pytest.raises(MemoryError):
+        train(photo(save_minutes=0.0), tmp_path, QUIET)
+    assert checkpoint.load(tmp_path / "last.safetensors").step == 8
+
+
+# What cannot begin
+
+def test_a_run_is_not_overwritten(photo, prepared, tmp_path):
+    train(photo(steps=1), tmp_path, QUIET)
     before = (tmp_path / "last.safetensors").read_bytes()
-    with pytest.raises(FileExistsError, match="last.safetensors exists: resume the run"):
-        train(prepared, tmp_path, config, TINY, QUIET)
+    with pytest.raises(FileExistsError, match="last.safetensors exists: go on with --resume"):
+        train(photo(steps=1), tmp_path, QUIET)
     with pytest.raises(CheckpointError, match="channels=16"):
-        train(prepared, tmp_path, config, replace(TINY, channels=16), QUIET, resume=True)
+        train(photo(replace(TINY, channels=16)), tmp_path, QUIET, "auto")
     with pytest.raises(CheckpointError, match="trained on data dddddddddddd, not eeeeeeeeeeee"):
-        train(replace(prepared, digest="e" * 64), tmp_path, config, TINY, QUIET, resume=True)
+        train(photo(data=replace(prepared, digest="e" * 64)), tmp_path, QUIET, "auto")
+    with pytest.raises(CheckpointError, match="the checkpoint's optimiser is muon, not adam"):
+        train(photo(optimiser="adam"), tmp_path, QUIET, "auto")
+    with pytest.raises(CheckpointError, match="the checkpoint's network is PhotoConfig"):
+        train(image_task(), tmp_path, QUIET, "auto")
     assert (tmp_path / "last.safetensors").read_bytes() == before
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (dict(holdout=8), "8 crops are too few to hold 8 out"),
-    (dict(window=33), "windows of 33 from crops of 32 pixels"),
-    (dict(crop=64), "from crops of 64 pixels cannot be cut: the prepared crops have 32")])
-def test_data_that_does_not_fit(prepared, tmp_path, change, message):
-    with pytest.raises(DataError, match=message):
-        train(prepared, tmp_path, replace(CONFIG, **change), TINY, QUIET)
-
-
-def test_bfloat16_learns_too(prepared):
-    trainer = Trainer(prepared, replace(CONFIG, steps=20), TINY, replace(QUIET, precision="bf16"))
-    assert trainer.bf16
-    before = trainer.evaluate()
-    for step in range(20):
-        trainer.train_step(*trainer.batch(step))
-    assert trainer.evaluate() < before
+def test_resume_points(tmp_path):
+    run, last, other = tmp_path / "run", tmp_path / "run" / "last.safetensors", tmp_path / "other.safetensors"
+    assert resume_point(run, None) is None and resume_point(run, "auto") is None
+    with pytest.raises(FileNotFoundError, match="no checkpoint .*other"):
+        resume_point(run, other)
+    other.touch()
+    assert resume_point(run, other) == other
+    run.mkdir()
+    last.touch()
+    assert resume_point(run, "auto") == last and resume_point(run, last) == last
+    for resume in (None, other):
+        with pytest.raises(FileExistsError, match="last.safetensors exists"):
+            resume_point(run, resume)
 
 
 BLOCKED = ("click", "onnx", "onnxruntime", "onnxscript", "constriction")
@@ -239,7 +325,7 @@ def photographs(tmp_path):
 
 
 def test_the_script_runs_from_a_checkout(photographs, tmp_path, monkeypatch):
-    config = TrainConfig()
+    config = PhotoTraining()
     with monkeypatch.context() as patch:                # predictions are not what is tested here
         patch.setattr(data, "predict_picture", lambda crop, _: crop.astype(np.int16) * 64)
         data.prepare(photographs, tmp_path / "cache", config.crop, config.variants, workers=1, progress=False)
