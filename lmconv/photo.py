@@ -72,6 +72,11 @@ class PhotoNet(nn.Module):
             spread = torch.arange(self.config.components) * 1.5 - 2.0
             self.out.bias.view(likelihood.PARAMETERS, -1)[4:7] = spread
 
+    def matrices(self) -> list[nn.Parameter]:
+        """The weights of the hidden layers."""
+        blocks = [weight for block in self.blocks for weight in (block.wide.weight, block.narrow.weight)]
+        return [*blocks, self.head.weight]
+
     def size(self) -> tuple[int, int]:
         """Parameters in use and multiply-adds per pixel; weights that the masks close count for neither."""
         masked = [(self.first.weight, self.first_mask)] + [(block.wide.weight, self.mask) for block in self.blocks]

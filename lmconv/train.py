@@ -1,4 +1,4 @@
-"""Training of the photo network on prepared crops: random windows, Adam, averaged weights, exact resume.
+"""Training of the photo network on prepared crops: random windows, Muon and Adam, averaged weights, exact resume.
 
 Every batch is drawn from (seed, step) alone, so a run that is stopped and resumed sees what an unbroken run sees.
 The learning rate rises for `warmup` steps, stays, and falls linearly to zero over the last `cooldown` of the run.
@@ -20,14 +20,24 @@ from tqdm import tqdm
 from lmconv import checkpoint as checkpoints
 from lmconv import data, likelihood
 from lmconv.config import Machine, PhotoConfig, TrainConfig
+from lmconv.muon import Muon
 from lmconv.photo import PhotoNet
 
-__all__ = ["Machine", "PhotoConfig", "TrainConfig", "Trainer", "learning_rate", "plateau_step", "train"]
+__all__ = ["Machine", "PhotoConfig", "TrainConfig", "Trainer", "plateau_step", "schedule", "train"]
 
 
-def learning_rate(config: TrainConfig, step: int) -> float:
+def schedule(config: TrainConfig, step: int) -> float:
+    """The factor of the learning rates at `step`, 0 to 1."""
     falling = (config.steps - step) / max(1.0, config.cooldown * config.steps)
-    return config.rate * max(0.0, min(1.0, (step + 1) / max(1, config.warmup), falling))
+    return max(0.0, min(1.0, (step + 1) / max(1, config.warmup), falling))
+
+
+def optimisers(net: PhotoNet, config: TrainConfig) -> list[torch.optim.Optimizer]:
+    """Muon for the hidden layers' weights, Adam for all other parameters."""
+    matrices = net.matrices()
+    hidden = {id(weight) for weight in matrices}
+    others = [parameter for parameter in net.parameters() if id(parameter) not in hidden]
+    return [Muon(matrices, config.matrix_rate), torch.optim.Adam(others, lr=config.rate, betas=config.betas)]
 
 
 def plateau_step(config: TrainConfig) -> int:
@@ -71,7 +81,7 @@ class Trainer:
         if self.device.type == "cpu":
             self.net = self.net.to(memory_format=torch.channels_last)
         self.ema = {name: tensor.clone() for name, tensor in self.net.state_dict().items()}
-        self.optimiser = torch.optim.Adam(self.net.parameters(), lr=config.rate, betas=config.betas)
+        self.optimisers = optimisers(self.net, config)
         self.step, self.curve = 0, []
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -94,13 +104,14 @@ class Trainer:
         return likelihood.bits_per_subpixel(nats)
 
     def train_step(self, pixels: torch.Tensor, bases: torch.Tensor) -> torch.Tensor:
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.config, self.step)
         loss = self.loss(self.net, pixels, bases)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.net.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.config.clip)
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = optimiser.defaults["lr"] * schedule(self.config, self.step)
+            optimiser.step()
         keep = min(self.config.ema, (self.step + 1) / (self.step + 20))
         with torch.no_grad():
             for name, tensor in self.net.state_dict().items():
@@ -169,7 +180,7 @@ class Trainer:
         """The run's state as a checkpoint."""
         optimiser = {}
         for name, parameter in self.net.named_parameters():
-            for key, value in self.optimiser.state.get(parameter, {}).items():
+            for key, value in self._state(parameter).items():
                 optimiser[f"{key}/{name}"] = value
         training = asdict(self.config) | {"data": self.prepared.digest, "crops": len(self.prepared)}
         return checkpoints.Checkpoint(self.net.config, self.net.state_dict(), self.ema, optimiser, training, self.step,
@@ -189,8 +200,14 @@ class Trainer:
         for entry, value in state.optimiser.items():
             key, _, name = entry.partition("/")
             value = value.clone() if key == "step" else value.to(self.device, copy=True)
-            self.optimiser.state[parameters[name]][key] = value
+            self._state(parameters[name])[key] = value
         self.step, self.curve = state.step, list(state.curve)
+
+    def _state(self, parameter: torch.nn.Parameter) -> dict[str, torch.Tensor]:
+        """The state of the optimiser that a parameter belongs to."""
+        muon, adam = self.optimisers
+        hidden = any(parameter is weight for weight in muon.param_groups[0]["params"])
+        return (muon if hidden else adam).state[parameter]
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lmconv import data  # noqa: E402
-from lmconv.train import Machine, TrainConfig, train  # noqa: E402
+from lmconv.train import Machine, PhotoConfig, TrainConfig, train  # noqa: E402
 
 
 def main() -> None:
@@ -22,6 +22,8 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder of the run: checkpoints and TensorBoard scalars")
     parser.add_argument("--cache", type=Path, help="where predictions are kept (default: RUN/prepared)")
     parser.add_argument("--steps", type=int, default=TrainConfig.steps)
+    parser.add_argument("--channels", type=int, default=PhotoConfig.channels)
+    parser.add_argument("--blocks", type=int, default=PhotoConfig.blocks)
     parser.add_argument("--batch", type=int, default=TrainConfig.batch)
     parser.add_argument("--window", type=int, default=TrainConfig.window)
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so many minutes; resume later")
@@ -31,8 +33,9 @@ def main() -> None:
     arguments = parser.parse_args()
     config = TrainConfig(steps=arguments.steps, batch=arguments.batch, window=arguments.window)
     prepared = data.prepare(arguments.pack, arguments.cache or arguments.run / "prepared", config.crop, config.variants)
+    network = PhotoConfig(channels=arguments.channels, blocks=arguments.blocks)
     machine = Machine(arguments.device, arguments.precision, arguments.threads, arguments.minutes)
-    print(train(prepared, arguments.run, config, machine=machine, resume=True))
+    print(train(prepared, arguments.run, config, network, machine, resume=True))
 
 
 if __name__ == "__main__":

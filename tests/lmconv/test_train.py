@@ -16,7 +16,7 @@ from lmconv import checkpoint, data
 from lmconv.checkpoint import CheckpointError
 from lmconv.config import Machine, PhotoConfig, TrainConfig
 from lmconv.data import DataError, Prepared
-from lmconv.train import Trainer, learning_rate, plateau_step, train
+from lmconv.train import Trainer, plateau_step, schedule, train
 from runtime.predictor import predict_picture
 from runtime.variants import orient
 
@@ -106,15 +106,15 @@ def test_held_out_crops_are_not_trained_on(prepared):
     assert seen == {0, 1, 2, 3, 4}
 
 
-def test_learning_rate():
-    config = TrainConfig(steps=100, rate=1.0, warmup=10, cooldown=0.4)
-    rates = [learning_rate(config, step) for step in range(101)]
+def test_schedule_of_the_learning_rates():
+    config = TrainConfig(steps=100, warmup=10, cooldown=0.4)
+    rates = [schedule(config, step) for step in range(101)]
     assert rates[0] == pytest.approx(0.1) and rates[4] == pytest.approx(0.5)
     assert rates[9:61] == [1.0] * 52
     assert rates[80] == pytest.approx(0.5) and rates[99] == pytest.approx(0.025) and rates[100] == 0
     assert plateau_step(config) == 60
-    assert learning_rate(replace(config, warmup=0), 0) == 1.0
-    assert learning_rate(replace(config, cooldown=0.0), 99) == 1.0
+    assert schedule(replace(config, warmup=0), 0) == 1.0
+    assert schedule(replace(config, cooldown=0.0), 99) == 1.0
 
 
 @pytest.mark.parametrize("after", [6, 5, 0])
