@@ -64,6 +64,7 @@ TRAINING = {
     "window": (COUNT, "Side of the windows cut from the crops."),
     "crop": (COUNT, "Side of the crops, whole pictures to the predictor."),
     "variants": (Variants(), "Orientations to train on; the first is evaluated."),
+    "altered": (FRACTION, "Share of windows from altered crops: enlarged, noisy, in other light, once JPEG."),
     "rate": (ABOVE_ZERO, "Highest learning rate of Adam: first and last layer, biases."),
     "matrix_rate": (ABOVE_ZERO, "Highest learning rate of Muon: hidden layers."),
     "betas": ((FRACTION, FRACTION), "Adam's averaging of gradients and squares."),
@@ -163,7 +164,7 @@ def train(ctx: click.Context, source: Path, run: Path, resume: bool, cache: Path
     _check_device(machine)
     start = time.monotonic()
     prepared = data.prepare(source, cache.expanduser(), config.crop, config.variants, workers=machine.threads,
-                            progress=machine.progress)
+                            progress=machine.progress, altered=config.altered > 0)
     try:
         last = training.train(prepared, run, config, network, machine, resume)
     except KeyboardInterrupt:

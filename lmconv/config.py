@@ -35,6 +35,7 @@ class TrainConfig:
     window: int = 64                    # side of the square windows cut from the crops
     crop: int = 192                     # side of the crops that the predictor sees as whole pictures
     variants: tuple[int, ...] = (0, 4, 3, 7)
+    altered: float = 0.2                # share of the windows cut from altered crops
     rate: float = 2e-3                  # Adam's: first and last layer, biases
     matrix_rate: float = 3e-3           # Muon's: hidden layers
     betas: tuple[float, float] = (0.9, 0.98)

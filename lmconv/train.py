@@ -74,6 +74,8 @@ class Trainer:
         if config.crop != prepared.pixels.shape[-1] or config.window > config.crop:
             raise data.DataError(f"windows of {config.window} from crops of {config.crop} pixels cannot be cut: "
                                  f"the prepared crops have {prepared.pixels.shape[-1]}")
+        if config.altered and prepared.altered is None:
+            raise data.DataError("altered crops are asked for, and none are prepared")
         self.prepared, self.config, self.machine = prepared, config, machine
         self.device, self.bf16 = machine.resolved_device(), machine.bf16()
         torch.manual_seed(config.seed)
@@ -91,7 +93,9 @@ class Trainer:
         for _ in range(c.batch):
             index = rng.integers(len(self.prepared) - c.holdout)
             row, column = rng.integers(c.crop - c.window + 1, size=2)
-            windows.append(self.prepared.window(index, int(rng.choice(c.variants)), row, column, c.window))
+            variant, altered = int(rng.choice(c.variants)), rng.random() < c.altered
+            windows.append(self.prepared.altered_window(index, row, column, c.window) if altered else
+                           self.prepared.window(index, variant, row, column, c.window))
         pixels, bases = (torch.from_numpy(np.stack(part)) for part in zip(*windows))
         return pixels, bases
 

@@ -23,8 +23,8 @@ from runtime.variants import orient
 ROOT = Path(__file__).resolve().parents[2]
 TINY = PhotoConfig(channels=8, blocks=1, components=2)
 QUIET = Machine(device="cpu", precision="fp32", progress=False)
-CONFIG = TrainConfig(steps=12, batch=2, window=16, crop=32, variants=(0, 3), warmup=4, cooldown=0.5, ema=0.9, holdout=3,
-                     evaluate_every=6)
+CONFIG = TrainConfig(steps=12, batch=2, window=16, crop=32, variants=(0, 3), altered=0.0, warmup=4, cooldown=0.5,
+                     ema=0.9, holdout=3, evaluate_every=6)
 
 
 def smooth_crops(count, side=32, seed=0):
@@ -104,6 +104,15 @@ def test_held_out_crops_are_not_trained_on(prepared):
     trainer = Trainer(marked, CONFIG, TINY, QUIET)
     seen = {value for step in range(40) for value in trainer.batch(step)[0].unique().tolist()}
     assert seen == {0, 1, 2, 3, 4}
+
+
+def test_the_share_of_altered_windows(prepared):
+    marked = replace(prepared, altered=(np.full_like(prepared.pixels, 255), np.zeros_like(prepared.bases[0])))
+    trainer = Trainer(marked, replace(CONFIG, altered=0.25), TINY, QUIET)
+    windows = torch.cat([trainer.batch(step)[0] for step in range(200)])
+    assert 0.18 < (windows == 255).all(dim=(1, 2, 3)).float().mean() < 0.32       # 400 windows: three deviations
+    with pytest.raises(DataError, match="none are prepared"):
+        Trainer(prepared, replace(CONFIG, altered=0.25), TINY, QUIET)
 
 
 def test_schedule_of_the_learning_rates():
@@ -242,7 +251,8 @@ def test_the_script_runs_from_a_checkout(photographs, tmp_path, monkeypatch):
     config = TrainConfig()
     with monkeypatch.context() as patch:                # predictions are not what is tested here
         patch.setattr(data, "predict_picture", lambda crop, _: crop.astype(np.int16) * 64)
-        data.prepare(photographs, tmp_path / "cache", config.crop, config.variants, workers=1, progress=False)
+        data.prepare(photographs, tmp_path / "cache", config.crop, config.variants, workers=1, progress=False,
+                     altered=True)
     arguments = [photographs, tmp_path / "run", "--cache", tmp_path / "cache", "--batch", 1, "--window", 8,
                  "--threads", 1, "--device", "cpu", "--precision", "fp32", "--minutes", 0.02]
     for turn in range(2):                               # and resumes
