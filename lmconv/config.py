@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class PhotoConfig:
     """Shape of the photo network; everything else is fixed by the design."""
-    channels: int = 64
+    channels: int = 96
     blocks: int = 8
     components: int = 3
     first_kernel: int = 7
@@ -30,7 +30,7 @@ class PhotoConfig:
 @dataclass(frozen=True)
 class TrainConfig:
     """One run. The shipped model is of these settings with 12300 steps (codec/bundles/photo.md)."""
-    steps: int = 8500
+    steps: int = 5500
     batch: int = 8
     window: int = 64                    # side of the square windows cut from the crops
     crop: int = 192                     # side of the crops that the predictor sees as whole pictures
@@ -40,7 +40,7 @@ class TrainConfig:
     matrix_rate: float = 3e-3           # Muon's: hidden layers
     betas: tuple[float, float] = (0.9, 0.98)
     warmup: int = 200
-    cooldown: float = 0.4
+    cooldown: float = 0.5
     clip: float = 1.0
     ema: float = 0.999
     holdout: int = 32                   # crops kept for evaluation
