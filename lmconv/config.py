@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class PhotoConfig:
     """Shape of the photo network; everything else is fixed by the design."""
-    channels: int = 64
+    channels: int = 96
     blocks: int = 8
     components: int = 3
     first_kernel: int = 7
@@ -36,7 +36,7 @@ BINARISATIONS = ("stochastic", "threshold")
 @dataclass(frozen=True)
 class TrainConfig:
     """How any network is trained. Raises LmconvError with the failing value."""
-    steps: int = 8500
+    steps: int = 5500
     batch: int = 8                      # of a step, over all processes
     accumulate: int = 1                 # parts in which a process computes its share of a batch: less memory
     optimiser: str = "muon"             # muon: hidden layers by Muon, all else by Adam; adam: all by Adam
@@ -45,7 +45,7 @@ class TrainConfig:
     betas: tuple[float, float] = (0.9, 0.98)
     schedule: str = "linear"            # linear: falls over the last `cooldown`; cosine; decay: by `decay` a step
     warmup: int = 200
-    cooldown: float = 0.4
+    cooldown: float = 0.5
     decay: float = 1.0
     clip: float = 1.0                   # largest norm of the gradient
     ema: float = 0.999                  # averaging of the weights, a step; 0: none
@@ -67,10 +67,11 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class PhotoTraining(TrainConfig):
-    """A run of the photo network. The shipped model: these settings with 12300 steps (codec/bundles/photo.md)."""
+    """A run of the photo network; the shipped model is of these settings (codec/bundles/photo.md)."""
     window: int = 64                    # side of the square windows cut from the crops
     crop: int = 192                     # side of the crops that the predictor sees as whole pictures
     variants: tuple[int, ...] = (0, 4, 3, 7)
+    altered: float = 0.2                # share of the windows cut from altered crops
     holdout: int = 32                   # crops kept for evaluation, the last ones
 
     def __post_init__(self):

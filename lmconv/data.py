@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
+from lmconv import alter
 from lmconv.errors import LmconvError
 from runtime.predictor import Settings, predict_picture
 from runtime.variants import orient
@@ -33,17 +34,23 @@ class DataError(LmconvError):
 
 @dataclass(frozen=True)
 class Prepared:
-    """pixels uint8 [N, 3, S, S]; bases[v] int16 [N, 3, S, S] of the crops in variant v."""
+    """pixels uint8 [N, 3, S, S]; bases[v] int16 [N, 3, S, S] of the crops in variant v.
+
+    altered: pixels and bases of as many altered crops (alter.py), each in one variant, or None.
+    """
     pixels: np.ndarray
     bases: dict[int, np.ndarray]
     digest: str
+    altered: tuple[np.ndarray, np.ndarray] | None = None
 
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def window(self, index: int, variant: int, row: int, column: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels uint8 and bases int16 [3, size, size] of crop `index` in `variant`."""
+    def window(self, index: int, variant: int | None, row: int, column: int, size: int) -> tuple[np.ndarray, ...]:
+        """Pixels uint8 and bases int16 [3, size, size] of crop `index` in `variant`, or altered if that is None."""
         box = (slice(None), slice(row, row + size), slice(column, column + size))
+        if variant is None:
+            return self.altered[0][index][box], self.altered[1][index][box]
         return orient(self.pixels[index], variant)[box], self.bases[variant][index][box]
 
 
@@ -115,8 +122,8 @@ def crops(source: Path, size: int) -> np.ndarray:
 
 
 def prepare(source: Path, cache: Path, size: int, variants: tuple[int, ...], settings: Settings = Settings(),
-            workers: int = 0, progress: bool = True) -> Prepared:
-    """Crops with bases in every variant, from the cache where they are there already.
+            workers: int = 0, progress: bool = True, altered: bool = False) -> Prepared:
+    """Crops with bases in every variant, and altered ones if asked for, from the cache where they are there already.
 
     `workers` 0 uses all cores. A cache folder belongs to one set of pixels and one set of predictor settings; it is
     filled file by file, so an interrupted preparation goes on where it stopped.
@@ -131,21 +138,30 @@ def prepare(source: Path, cache: Path, size: int, variants: tuple[int, ...], set
     for variant in variants:
         path = folder / f"bases_{variant}.npy"
         if not path.exists():
-            _save(path, _bases(pixels, variant, settings, workers, progress))
-        bases[variant] = _load(path, pixels.shape)
-    return Prepared(pixels, bases, digest)
+            oriented = (np.ascontiguousarray(orient(crop, variant)) for crop in pixels)
+            _save(path, _bases(oriented, len(pixels), f"variant {variant}", settings, workers, progress))
+        bases[variant] = _load(path, pixels.shape, np.int16)
+    if not altered:
+        return Prepared(pixels, bases, digest)
+    paths = folder / "altered.npy", folder / "altered_bases.npy"
+    if not paths[0].exists():
+        turned = [orient(crop, variants[i // 4 % len(variants)]) for i, crop in enumerate(alter.altered(pixels))]
+        _save(paths[0], np.stack(turned))
+    others = _load(paths[0], pixels.shape, np.uint8)
+    if not paths[1].exists():
+        _save(paths[1], _bases(map(np.array, others), len(others), "altered crops", settings, workers, progress))
+    return Prepared(pixels, bases, digest, (others, _load(paths[1], pixels.shape, np.int16)))
 
 
-def _bases(pixels: np.ndarray, variant: int, settings: Settings, workers: int, progress: bool) -> np.ndarray:
-    oriented = (np.ascontiguousarray(orient(crop, variant)) for crop in pixels)
-    bar = dict(total=len(pixels), desc=f"predicting, variant {variant}", unit="crop",
+def _bases(crops, count: int, what: str, settings: Settings, workers: int, progress: bool) -> np.ndarray:
+    bar = dict(total=count, desc=f"predicting, {what}", unit="crop",
                disable=None if progress else True)      # None: only on a terminal
     workers = workers or os.cpu_count() or 1
     if workers == 1:
-        return np.stack([predict_picture(crop, settings) for crop in tqdm(oriented, **bar)])
+        return np.stack([predict_picture(crop, settings) for crop in tqdm(crops, **bar)])
     ignored = (signal.SIGINT, signal.SIG_IGN)           # an interrupt is this process's to handle
     with multiprocessing.get_context("spawn").Pool(workers, signal.signal, ignored) as pool:
-        return np.stack(list(tqdm(pool.imap(_Task(settings), oriented, chunksize=8), **bar)))
+        return np.stack(list(tqdm(pool.imap(_Task(settings), crops, chunksize=8), **bar)))
 
 
 @dataclass(frozen=True)
@@ -168,11 +184,12 @@ def _save(path: Path, array: np.ndarray) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _load(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+def _load(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise DataError(f"{path} is damaged, delete it: {error}") from error
-    if array.dtype != np.int16 or array.shape != shape:
-        raise DataError(f"{path} holds {array.dtype} {list(array.shape)}, not int16 {list(shape)}: delete it")
+    if array.dtype != dtype or array.shape != shape:
+        raise DataError(f"{path} holds {array.dtype} {list(array.shape)}, not {np.dtype(dtype)} {list(shape)}: "
+                        "delete it")
     return array

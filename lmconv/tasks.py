@@ -57,6 +57,8 @@ class PhotoTask:
         if config.crop != prepared.pixels.shape[-1]:
             raise data.DataError(f"the training is for crops of {config.crop} pixels, "
                                  f"the prepared crops have {prepared.pixels.shape[-1]}")
+        if config.altered and prepared.altered is None:
+            raise data.DataError("altered crops are asked for, and none are prepared")
         self.prepared, self.config, self.network, self.device = prepared, config, network, device
         self.digest = prepared.digest
 
@@ -71,8 +73,9 @@ class PhotoTask:
         for _ in range(c.batch):
             index = rng.integers(len(self.prepared) - c.holdout)
             row, column = rng.integers(c.crop - c.window + 1, size=2)
-            drawn.append((index, int(rng.choice(c.variants)), row, column))
-        windows = [self.prepared.window(*where, c.window) for where in drawn[rows_of(part, parts, c.batch)]]
+            variant, altered = int(rng.choice(c.variants)), rng.random() < c.altered
+            drawn.append((index, None if altered else variant, row, column, c.window))
+        windows = [self.prepared.window(*where) for where in drawn[rows_of(part, parts, c.batch)]]
         pixels, bases = (torch.from_numpy(np.stack(planes)) for planes in zip(*windows))
         return pixels, bases
 

@@ -235,8 +235,9 @@ def main() -> int:
         print(f"FAILED: {error}", file=sys.stderr)
         return 1
     report = Report(folder=given.folder.name, data_sha256=sha256(given.paths), model=network.manifest.name,
-                    model_id=network.manifest.model_id, machine=this_machine(given.threads),
-                    help_seconds=help_seconds(), peaks=memory, rows=rows, sizes=sizes)
+                    model_id=network.manifest.model_id, parameters=network.manifest.parameters,
+                    machine=this_machine(given.threads), help_seconds=help_seconds(), peaks=memory, rows=rows,
+                    sizes=sizes)
     if given.json:
         report.write(given.json)
     print(markdown(report))

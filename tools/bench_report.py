@@ -62,6 +62,7 @@ class Report:
     data_sha256: str
     model: str
     model_id: str
+    parameters: int
     machine: Machine
     help_seconds: float
     peaks: list[Peak]

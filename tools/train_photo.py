@@ -34,7 +34,8 @@ def main() -> None:
     parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
     arguments = parser.parse_args()
     config = PhotoTraining(steps=arguments.steps, batch=arguments.batch, window=arguments.window)
-    prepared = data.prepare(arguments.pack, arguments.cache or arguments.run / "prepared", config.crop, config.variants)
+    prepared = data.prepare(arguments.pack, arguments.cache or arguments.run / "prepared", config.crop, config.variants,
+                            altered=True)
     network = PhotoConfig(channels=arguments.channels, blocks=arguments.blocks)
     machine = Machine(arguments.device, arguments.precision, arguments.threads, arguments.minutes)
     task = PhotoTask(prepared, config, network, machine.resolved_device())

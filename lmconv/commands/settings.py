@@ -69,6 +69,7 @@ PHOTO_TRAINING = TRAINING | {
     "window": (COUNT, "Side of the windows cut from the crops."),
     "crop": (COUNT, "Side of the crops, whole pictures to the predictor."),
     "variants": (VARIANTS, "Orientations to train on; the first is evaluated."),
+    "altered": (FRACTION, "Share of windows from altered crops: enlarged, noisy, in other light, once JPEG."),
     "holdout": (COUNT, "Crops kept for evaluation, the last ones."),
 }
 IMAGE_TRAINING = TRAINING | {

@@ -59,7 +59,7 @@ def photo(ctx: click.Context, source: str, cache: Path, **values) -> None:
         from lmconv import data
         from lmconv.tasks import PhotoTask
         prepared = data.prepare(Path(source), cache.expanduser(), config.crop, config.variants, workers=machine.threads,
-                                progress=machine.progress)
+                                progress=machine.progress, altered=config.altered > 0)
         return PhotoTask(prepared, config, network, machine.resolved_device())
     run(ctx, PhotoTraining, PhotoConfig, task, lambda config, network: None, **values)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lmconv import data
+from lmconv import alter, data
 from lmconv.data import DataError
 from runtime.predictor import Settings, predict_picture
 from runtime.variants import orient, unorient
@@ -52,6 +52,21 @@ def archive(tmp_path):
 def prepare(source, tmp_path, **more):
     usual = {"variants": (0, 4, 3), "workers": 1, "progress": False}
     return data.prepare(source, tmp_path / "cache", 16, **usual | more)
+
+
+def test_altered_crops_have_bases_of_their_own_and_are_kept(folder, tmp_path, monkeypatch):
+    assert prepare(folder, tmp_path).altered is None
+    prepared = prepare(folder, tmp_path, altered=True)
+    pixels, bases = prepared.altered
+    turned = [orient(crop, (0, 4, 3)[number // 4 % 3]) for number, crop in enumerate(alter.altered(prepared.pixels))]
+    np.testing.assert_array_equal(pixels, np.stack(turned))
+    for crop, base in zip(pixels[:3], bases):
+        np.testing.assert_array_equal(base, predict_picture(np.array(crop)))
+    window = prepared.window(1, None, 2, 3, 8)
+    np.testing.assert_array_equal(window[0], pixels[1, :, 2:10, 3:11])
+    np.testing.assert_array_equal(window[1], bases[1, :, 2:10, 3:11])
+    monkeypatch.setattr(data, "predict_picture", None)
+    np.testing.assert_array_equal(prepare(folder, tmp_path, altered=True).altered[1], bases)
 
 
 def test_pictures_come_in_order_of_their_names(folder, archive):

@@ -16,7 +16,7 @@ from lmconv.pixelcnn import order_masks
 from lmconv.tasks import ImageTask, PhotoTask
 from tests.lmconv.tiny import BINARY, COLOUR, CONFIG, CPU, image_set, image_task, random_net
 
-PHOTO = PhotoTraining(batch=4, window=16, crop=32, variants=(0, 3), holdout=3)
+PHOTO = PhotoTraining(batch=4, window=16, crop=32, variants=(0, 3), altered=0.0, holdout=3)
 TINY = PhotoConfig(channels=4, blocks=1, components=2, first_kernel=3)
 
 
@@ -57,6 +57,14 @@ def test_held_out_crops_are_not_trained_on(prepared):
                                                       prepared.pixels.shape))
     task = photo_task(marked)
     assert {value for step in range(20) for value in task.batch(step)[0].unique().tolist()} == {0, 1, 2, 3, 4}
+
+
+def test_the_share_of_altered_windows(prepared):
+    marked = replace(prepared, altered=(np.full_like(prepared.pixels, 255), np.zeros_like(prepared.bases[0])))
+    windows = torch.cat([photo_task(marked, altered=0.25).batch(step)[0] for step in range(100)])
+    assert 0.18 < (windows == 255).all(dim=(1, 2, 3)).float().mean() < 0.32       # 400 windows: three deviations
+    with pytest.raises(DataError, match="none are prepared"):
+        photo_task(prepared, altered=0.25)
 
 
 def test_photo_evaluation_is_of_whole_held_out_crops(prepared):

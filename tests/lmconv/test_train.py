@@ -26,8 +26,8 @@ from tests.lmconv.tiny import BINARY, COLOUR, CPU, QUIET, image_task
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = PhotoConfig(channels=8, blocks=1, components=2)
-CONFIG = PhotoTraining(steps=12, batch=2, window=16, crop=32, variants=(0, 3), warmup=4, cooldown=0.5, ema=0.9,
-                       holdout=3, evaluate_every=6)
+CONFIG = PhotoTraining(steps=12, batch=2, window=16, crop=32, variants=(0, 3), altered=0.0, warmup=4, cooldown=0.5,
+                       ema=0.9, holdout=3, evaluate_every=6)
 
 
 def smooth_crops(count, side=32, seed=0):
@@ -328,7 +328,8 @@ def test_the_script_runs_from_a_checkout(photographs, tmp_path, monkeypatch):
     config = PhotoTraining()
     with monkeypatch.context() as patch:                # predictions are not what is tested here
         patch.setattr(data, "predict_picture", lambda crop, _: crop.astype(np.int16) * 64)
-        data.prepare(photographs, tmp_path / "cache", config.crop, config.variants, workers=1, progress=False)
+        data.prepare(photographs, tmp_path / "cache", config.crop, config.variants, workers=1, progress=False,
+                     altered=True)
     arguments = [photographs, tmp_path / "run", "--cache", tmp_path / "cache", "--batch", 1, "--window", 8,
                  "--threads", 1, "--device", "cpu", "--precision", "fp32", "--minutes", 0.02]
     for turn in range(2):                               # and resumes
