@@ -2,13 +2,15 @@
 
 out[b, :, l] = sum over taps t of weight[:, :, t] @ (mask[t, l] * patch[b, :, t, l]) + bias, zero padding.
 Two ways to the same numbers: where few tap patterns cover all positions (masks.py), ordinary convolutions of
-masked weights, selected per position; otherwise unfolded patches times the mask, recomputed in the backward
-pass instead of saved. Nothing here but torch and lmconv.masks.
+masked weights, selected per position; otherwise one product a tap of those positions alone that may read it, so
+that what a mask closes costs nothing, and only the input is kept for the backward pass. Nothing here but torch
+and lmconv.masks.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,9 +21,10 @@ from torch.autograd.function import once_differentiable
 
 from lmconv import masks
 
-# Time grows with the patterns, while unfolding costs the same for any mask. Forward and backward, 3x3, one
-# CPU core: 4 patterns take 0.5 (64 channels) to 0.9 (160) of unfolding's time. Larger kernels gain more.
+# Up to so many patterns a GPU is given convolutions. On a CPU a second one costs more than going by taps: s-curves,
+# with 2, take 1.8 to 2.2 times the time of a convolution without masks so, and 0.8 to 1.3 times by taps.
 FEW_PATTERNS = 4
+CHUNK = 1 << 20  # bytes of the input that a CPU goes through at a time, by taps: what its caches hold
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +35,8 @@ class TorchMask:
     each of them computes: the smallest box round its allowed taps and the centre. A box is four bytes, not a
     tuple, because torch.compile makes integers that change from call to call into variables, and shapes must
     stay constants. `size` is (H, W), and `index [H, W] int32` and `dense [k*k, H*W] bool` are each position's
-    pattern and mask. The three are None in a mask for any size, and `index` also where P = 1.
+    pattern and mask. `reads` has for each tap the positions that may read it and those that they read there,
+    [2, n] int64. The four are None in a mask for any size, and `index` also where P = 1.
     """
 
     kernel: int
@@ -42,6 +46,7 @@ class TorchMask:
     size: tuple[int, int] | None = None
     index: Tensor | None = None
     dense: Tensor | None = None
+    reads: tuple[Tensor, ...] | None = None
 
     def to(self, device: torch.device | str) -> TorchMask:
         """The same mask on another device; itself if it is there."""
@@ -51,7 +56,8 @@ class TorchMask:
             name: None if tensor is None else tensor.to(device)
             for name, tensor in (("taps", self.taps), ("index", self.index), ("dense", self.dense))
         }
-        return replace(self, **moved)
+        reads = self.reads and tuple(tap.to(device) for tap in self.reads)
+        return replace(self, **moved, reads=reads)
 
 
 def mask_from_rank(rank: np.ndarray, kernel: int, dilation: int = 1, kind: str = "A") -> TorchMask:
@@ -68,7 +74,18 @@ def mask_from_rank(rank: np.ndarray, kernel: int, dilation: int = 1, kind: str =
         size=(height, width),
         index=torch.from_numpy(found.index.reshape(height, width)) if len(taps) > 1 else None,
         dense=torch.from_numpy(dense),
+        reads=reads(dense, width, kernel, dilation),
     )
+
+
+def reads(dense: np.ndarray, width: int, kernel: int, dilation: int = 1) -> tuple[Tensor, ...]:
+    """Of a mask [k*k, H*W] bool, which positions read each tap, and where it is: k*k of [2, n] int64."""
+    found = []
+    for tap, mask in enumerate(dense):
+        row, col = (dilation * (part - kernel // 2) for part in divmod(tap, kernel))
+        readers = np.flatnonzero(mask)
+        found.append(torch.from_numpy(np.stack((readers, readers + row * width + col))))
+    return tuple(found)
 
 
 def single_pattern(order: str, kernel: int, dilation: int = 1, kind: str = "A") -> TorchMask:
@@ -116,9 +133,9 @@ class LocallyMaskedConv2d(nn.Module):
     def forward(self, x: Tensor, mask: TorchMask) -> Tensor:
         """[B, Cin, H, W] -> [B, Cout, H, W]. Raises ValueError if the mask is for another layer or size."""
         self._check(x, mask)
-        if len(mask.boxes) <= FEW_PATTERNS:
+        if len(mask.boxes) <= (1 if x.device.type == "cpu" else FEW_PATTERNS):
             return self.by_patterns(x, mask)
-        return self.by_unfolding(x, mask)
+        return self.by_taps(x, mask)
 
     def by_patterns(self, x: Tensor, mask: TorchMask) -> Tensor:
         """One convolution a pattern, cropped to the taps it allows; then the right one at each position."""
@@ -127,23 +144,21 @@ class LocallyMaskedConv2d(nn.Module):
             out = torch.where(mask.index == pattern, self._one_pattern(x, mask, pattern), out)
         return out
 
-    def by_unfolding(self, x: Tensor, mask: TorchMask) -> Tensor:
-        """Unfolded patches times the mask, then one matrix product: any mask, memory k*k times the input."""
-        if mask.dense is None:
-            raise ValueError(
-                "a mask for any size has no dense form to unfold with: build one with mask_from_rank"
-            )
+    def by_taps(self, x: Tensor, mask: TorchMask) -> Tensor:
+        """One product a tap, of the positions that may read it: any mask, and no more work than it leaves open."""
+        if mask.reads is None:
+            raise ValueError("a mask for any size has no list of its taps: build one with mask_from_rank")
         weight = self.weight
         if torch.is_autocast_enabled(x.device.type):  # autocast does not see inside an autograd function
             dtype = torch.get_autocast_dtype(x.device.type)
             x, weight = x.to(dtype), weight.to(dtype)
-        out = _MaskedPatches.apply(x, mask.dense, weight, self.dilation)  # [B, Cout, H*W]
+        out = _Taps.apply(x, weight, *mask.reads)
         if self.bias is not None:
-            out = out + self.bias[:, None].to(out.dtype)
+            out = out + self.bias[:, None, None].to(out.dtype)
         if self.mask_weight is not None:
             of_mask = self.mask_weight.flatten(1) @ mask.dense.to(self.mask_weight.dtype)  # [Cout, H*W]
-            out = out + of_mask.to(out.dtype)
-        return out.unflatten(2, x.shape[2:])
+            out = out + of_mask.view(-1, *out.shape[2:]).to(out.dtype)
+        return out
 
     def _one_pattern(self, x: Tensor, mask: TorchMask, pattern: int) -> Tensor:
         top, bottom, left, right = mask.boxes[pattern]
@@ -185,42 +200,87 @@ class LocallyMaskedConv2d(nn.Module):
         )
 
 
-class _MaskedPatches(torch.autograd.Function):
-    """weight @ (mask * unfold(x)), keeping only x, mask and weight for the backward pass."""
+class _Taps(torch.autograd.Function):
+    """The sum over taps of weight[:, :, tap] @ what its readers read there; keeps only x, weight and reads for later.
+
+    A few images at a time, as rows [H*W, n, C]. Half precision is summed in single.
+    """
 
     @staticmethod
-    def forward(ctx, x: Tensor, mask: Tensor, weight: Tensor, dilation: int) -> Tensor:
-        ctx.save_for_backward(x, mask, weight)
-        ctx.dilation = dilation
-        return weight.flatten(1) @ _masked_patches(x, mask, weight.shape[-1], dilation)
+    def forward(ctx, x: Tensor, weight: Tensor, *reads: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight, *reads)
+        taps = weight.flatten(2).permute(2, 1, 0).contiguous()  # [k*k, Cin, Cout]
+        out = _empty(x, len(weight))
+        for chunk in _chunks(x):
+            out[chunk] = _images(_sum(_rows(x[chunk]), taps, reads), x)
+        return out
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, None, Tensor | None, None]:
-        x, mask, weight = ctx.saved_tensors
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, *reads = ctx.saved_tensors
         grad_x = grad_weight = None
-        if ctx.needs_input_grad[0]:
-            patches = weight.flatten(1).T @ grad  # [B, Cin k*k, H*W]
-            _apply_mask(patches, mask)
-            kernel, d = weight.shape[-1], ctx.dilation
-            grad_x = F.fold(patches, x.shape[2:], kernel, dilation=d, padding=d * (kernel // 2))
-            del patches
-        if ctx.needs_input_grad[2]:
-            patches = _masked_patches(x, mask, weight.shape[-1], ctx.dilation)
-            grad_weight = (grad @ patches.mT).sum(0).view_as(weight)
-        return grad_x, None, grad_weight, None
+        if ctx.needs_input_grad[0]:  # the same sum, by the positions that were read
+            taps = weight.flatten(2).permute(2, 0, 1).contiguous()  # [k*k, Cout, Cin]
+            read_by = [pair.flip(0) for pair in reads]
+            grad_x = _empty(x, x.shape[1])
+            for chunk in _chunks(x):
+                grad_x[chunk] = _images(_sum(_rows(grad[chunk]), taps, read_by), x)
+        if ctx.needs_input_grad[1]:
+            total = weight.new_zeros(len(reads), *weight.shape[:2], dtype=_wide(weight))
+            for chunk in _chunks(x):
+                rows, grads = _rows(x[chunk]), _rows(grad[chunk])
+                for tap, (here, there) in enumerate(reads):
+                    total[tap] += _take(grads, here).flatten(0, 1).T @ _take(rows, there).flatten(0, 1)
+            grad_weight = total.permute(1, 2, 0).reshape(weight.shape).to(weight.dtype)
+        return grad_x, grad_weight, *(None for _ in reads)
 
 
-def _masked_patches(x: Tensor, mask: Tensor, kernel: int, dilation: int) -> Tensor:
-    """[B, Cin, H, W] -> [B, Cin k*k, H*W]."""
-    patches = F.unfold(x, kernel, dilation=dilation, padding=dilation * (kernel // 2))
-    _apply_mask(patches, mask)
-    return patches
+def _sum(rows: Tensor, taps: Tensor, reads: Sequence[Tensor]) -> Tensor:
+    """[H*W, n, Cin] -> [H*W, n, Cout]: at the first positions of each pair what the tap makes of the second."""
+    centre = len(reads) // 2
+    if reads[centre].shape[1] == len(rows):  # kind B: the centre is read everywhere, and is where the sum starts
+        total = (rows @ taps[centre]).to(_wide(rows))
+    else:
+        total = rows.new_zeros(*rows.shape[:2], taps.shape[2], dtype=_wide(rows))
+    for tap, (here, there) in enumerate(reads):
+        if 0 < len(here) < len(rows):
+            total.index_add_(0, here, (rows.index_select(0, there) @ taps[tap]).to(total.dtype))
+    return total
 
 
-def _apply_mask(patches: Tensor, mask: Tensor) -> None:
-    """Multiplies [B, Cin k*k, H*W] by [k*k, H*W] in place, the same for every channel."""
-    patches.unflatten(1, (-1, mask.shape[0])).mul_(mask.to(patches.dtype))
+def _take(rows: Tensor, positions: Tensor) -> Tensor:
+    """The rows at some positions; where these are as many as there are, they are all of them, in order."""
+    return rows if len(positions) == len(rows) else rows.index_select(0, positions)
+
+
+def _chunks(x: Tensor) -> list[slice]:
+    """Slices of images: what a CPU's caches hold, all of them on a GPU and in a compiled graph."""
+    step = len(x)
+    if x.device.type == "cpu" and not torch.compiler.is_compiling():
+        step = max(1, CHUNK // max(1, x[:1].numel() * x.element_size()))
+    return [slice(start, start + step) for start in range(0, len(x), max(1, step))]
+
+
+def _rows(x: Tensor) -> Tensor:
+    """[n, C, H, W] -> [H*W, n, C]."""
+    return x.flatten(2).permute(2, 0, 1).contiguous()
+
+
+def _images(rows: Tensor, like: Tensor) -> Tensor:
+    """[H*W, n, C] -> [n, C, H, W]."""
+    return rows.permute(1, 2, 0).unflatten(2, like.shape[2:])
+
+
+def _empty(x: Tensor, channels: int) -> Tensor:
+    """Room for [B, channels, H, W] laid out in memory as x is."""
+    last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    form = torch.channels_last if last else torch.contiguous_format
+    return torch.empty((len(x), channels, *x.shape[2:]), dtype=x.dtype, device=x.device, memory_format=form)
+
+
+def _wide(x: Tensor) -> torch.dtype:
+    return torch.promote_types(x.dtype, torch.float32)
 
 
 def _box(pattern: np.ndarray) -> bytes:

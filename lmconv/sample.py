@@ -127,10 +127,11 @@ class Sampler:
     def __init__(self, net: nn.Module, rank: np.ndarray, hidden: np.ndarray | None = None):
         hidden = _checked(net, rank, hidden)
         self.net, self.config, self.distribution = _folded(net), net.config, distribution(net.config)
-        self.device = next(net.parameters()).device
+        weights = next(net.parameters())
+        self.device, self.dtype = weights.device, weights.dtype
         self.plan = plan(rank, hidden, net.config).to(self.device)
         self.masks = None if hidden.all() else order_masks(rank, net.config).to(self.device)
-        self.weights: dict[LocallyMaskedConv2d, tuple[Tensor, Tensor]] = {}
+        self.products: dict[LocallyMaskedConv2d, tuple[Tensor, Tensor]] = {}
         self.steps = len(self.plan.levels)
 
     @torch.inference_mode()
@@ -157,41 +158,46 @@ class Sampler:
         out[:, :, positions] = drawn[:hidden * batch].view(hidden, batch, -1).permute(1, 2, 0)
         return out.view_as(images)
 
-    def matrix(self, layer: LocallyMaskedConv2d, which: Which) -> tuple[Tensor, Tensor]:
-        """A layer as a product: [T Cin, Cout] for the taps that are open anywhere, and what is added, [N, 1, Cout]."""
-        if layer not in self.weights:
+    def product(self, layer: LocallyMaskedConv2d, which: Which) -> tuple[Tensor, Tensor]:
+        """A layer as a matrix [T Cin, Cout] for the taps open anywhere, and what is added, [1, Cout] or [N, Cout]."""
+        if layer not in self.products:
             taps = self.plan.taps[which]
             weight = layer.weight.flatten(2)[:, :, taps.columns]                    # [Cout, Cin, T]
             added = weight.new_zeros(1, layer.out_channels) if layer.bias is None else layer.bias[None]
-            added = added.expand(len(taps.open), -1)
             if layer.mask_weight is not None:
                 added = added + taps.open.to(weight.dtype) @ layer.mask_weight.flatten(1).T
-            self.weights[layer] = weight.permute(2, 1, 0).flatten(0, 1).contiguous(), added.unsqueeze(1)
-        return self.weights[layer]
+            self.products[layer] = weight.permute(2, 1, 0).flatten(0, 1).contiguous(), added
+        return self.products[layer]
 
     def rows(self, planes: Tensor) -> Tensor:
         """[B, C, H, W] -> rows [N B, C], the positions in the plan's order, the images of a position side by side."""
         return planes.flatten(2).permute(2, 0, 1)[self.plan.positions].flatten(0, 1)
 
 
-class _Rows:
-    """The neighbours (pixelcnn.Neighbours) of the rows of one level: the inputs that each layer had so far.
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """A layer on rows: its inputs so far, [(1 + N) B, Cin], and its product. `added` is [1, Cout] or [N B, Cout]."""
+    cache: Tensor
+    weight: Tensor
+    added: Tensor
 
-    A cache is [(1 + N) B, Cin]: the B images of a slot side by side, so that a level writes one piece of it.
+
+class _Rows:
+    """The neighbours (pixelcnn.Neighbours) of the rows of one level.
+
+    In a cache the B images of a slot are side by side, so that a level writes one piece of it.
     """
 
     def __init__(self, sampler: Sampler, batch: int):
         self.sampler, self.plan, self.batch = sampler, sampler.plan, batch
-        self.levels = self.plan.levels
         images = torch.arange(batch, device=sampler.device)
-        self.taps: dict[Which, list[Tensor]] = {}       # of each level, flat
+        self.levels, self.taps = self.plan.levels, {}   # of each sort and level the rows of all taps, flat
         for which, taps in self.plan.taps.items():
             rows = taps.slots[:, None] * batch + images[:, None]                    # [N, B, T]
             self.taps[which] = [rows[start:end].flatten() for start, end in self.levels]
         self.counts = {which: count.repeat_interleave(batch)[:, None] for which, count in self.plan.counts.items()}
-        self.caches: dict[LocallyMaskedConv2d, Tensor] = {}
-        config = sampler.config
-        self.pixels = self._empty(config.channels + 1, next(sampler.net.parameters()).dtype)
+        self.layers: dict[LocallyMaskedConv2d, _Layer] = {}
+        self.pixels = self._empty(sampler.config.channels + 1)
         self.pixels[batch:, -1] = 1                     # the plane that marks the inside of the image
 
     def keep_given(self, images: Tensor) -> None:
@@ -203,10 +209,9 @@ class _Rows:
 
     def enter(self, level: int) -> slice:
         """Goes on to a level; its rows among all [N B]."""
-        start, end = self.levels[level]
-        self.level, self.positions = level, slice(start, end)
-        self.here = slice(start * self.batch, end * self.batch)
-        self.slots = slice(self.here.start + self.batch, self.here.stop + self.batch)
+        start, end = (each * self.batch for each in self.levels[level])
+        self.here, self.slots = slice(start, end), slice(start + self.batch, end + self.batch)
+        self.reads = {which: taps[level] for which, taps in self.taps.items()}
         return self.here
 
     def current(self) -> Tensor:
@@ -219,30 +224,29 @@ class _Rows:
 
     def convolve(self, layer: LocallyMaskedConv2d, x: Tensor, which: Which) -> Tensor:
         """[n B, Cin] -> [n B, Cout]."""
-        if which == "first":
-            cache = self.pixels
-        else:
-            cache = self.cache(layer, x)
-            cache[self.slots] = x
-        weight, added = self.sampler.matrix(layer, which)
-        seen = cache.index_select(0, self.taps[which][self.level]).view(x.shape[0], -1)
-        if layer.mask_weight is None:
-            return torch.addmm(added[0], seen, weight)
-        return torch.addmm(added[self.positions].expand(-1, self.batch, -1).flatten(0, 1), seen, weight)
+        of = self.layer(layer, which)
+        if which != "first":
+            of.cache[self.slots] = x
+        seen = of.cache.index_select(0, self.reads[which]).view(x.shape[0], -1)
+        return torch.addmm(of.added if len(of.added) == 1 else of.added[self.here], seen, of.weight)
 
     def open_taps(self, which: Which) -> Tensor:
         """[n B, 1]."""
         return self.counts[which][self.here]
 
-    def cache(self, layer: LocallyMaskedConv2d, x: Tensor) -> Tensor:
-        """The inputs of a layer, made when it is first met with an input x [.., Cin, ..] of its sort."""
-        if layer not in self.caches:
-            self.caches[layer] = self._empty(x.shape[1], x.dtype)
-        return self.caches[layer]
+    def layer(self, layer: LocallyMaskedConv2d, which: Which) -> _Layer:
+        """A layer's part, made when it is first met."""
+        if layer not in self.layers:
+            weight, added = self.sampler.product(layer, which)
+            if len(added) > 1:
+                added = added.repeat_interleave(self.batch, 0)
+            cache = self.pixels if which == "first" else self._empty(layer.in_channels)
+            self.layers[layer] = _Layer(cache, weight, added)
+        return self.layers[layer]
 
-    def _empty(self, channels: int, dtype: torch.dtype) -> Tensor:
-        slots = 1 + len(self.plan.positions)
-        return torch.zeros(slots * self.batch, channels, dtype=dtype, device=self.sampler.device)
+    def _empty(self, channels: int) -> Tensor:
+        rows = (1 + len(self.plan.positions)) * self.batch
+        return torch.zeros(rows, channels, dtype=self.sampler.dtype, device=self.sampler.device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,8 +257,8 @@ class _Given:
 
     def convolve(self, layer: LocallyMaskedConv2d, x: Tensor, which: Which) -> Tensor:
         if which != "first":
-            sampler, batch = self.rows.sampler, self.rows.batch
-            self.rows.cache(layer, x)[batch:][self.given] = sampler.rows(x)[self.given]
+            rows = self.rows
+            rows.layer(layer, which).cache[rows.batch:][self.given] = rows.sampler.rows(x)[self.given]
         return self._masks().convolve(layer, x, which)
 
     def open_taps(self, which: Which) -> Tensor:

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_help_needs_neither_torch_nor_numpy():
     """So that it answers at once."""
     for arguments in ([], ["train"], ["train", "photo"], ["train", "cifar10"], ["eval"], ["average"], ["describe"],
-                      ["orders"]):
+                      ["orders"], ["sample"], ["complete"], ["import-checkpoint"]):
         code = ("import sys; from lmconv.cli import cli; cli(standalone_mode=False); "
                 "print([m for m in ('torch', 'numpy', 'numba', 'PIL', 'tqdm', 'runtime') if m in sys.modules])")
         command = [sys.executable, "-c", code, *arguments, "--help"]

@@ -63,7 +63,7 @@ class _Whole:
         self.masks = masks
 
     def convolve(self, layer, x, which):
-        return layer.by_unfolding(x, getattr(self.masks, which))
+        return torch.nn.functional.conv2d(x, layer.weight, layer.bias, padding="same", dilation=layer.dilation)
 
     def open_taps(self, which):
         return self.masks.open_taps(which)

@@ -56,7 +56,7 @@ def test_both_paths_equal_a_loop(spec, height, width, batch, kernel, dilation, k
     x = images(batch, 2, height, width)
     with torch.no_grad():
         expected = loop(layer, x, masks.masks(rank, kernel, dilation, kind))
-        for path in (layer.forward, layer.by_patterns, layer.by_unfolding):
+        for path in (layer.forward, layer.by_patterns, layer.by_taps):
             torch.testing.assert_close(path(x, mask), expected, rtol=0, atol=1e-12)
 
 
@@ -65,7 +65,7 @@ def test_no_bias():
     x, rank = images(2, 2, 4, 4), orders.random(4, 4, 1)
     mask = mask_from_rank(rank, 3, 1, "B")
     assert [name for name, _ in layer.named_parameters()] == ["weight"]
-    for path in (layer.by_patterns, layer.by_unfolding):
+    for path in (layer.by_patterns, layer.by_taps):
         torch.testing.assert_close(
             path(x, mask), loop(layer, x, masks.masks(rank, 3, 1, "B")), rtol=0, atol=1e-12
         )
@@ -82,9 +82,10 @@ def test_a_mask_of_ones_is_a_convolution(dilation):
         torch.ones(1, 3, 3, dtype=torch.bool),
         (bytes((0, 3, 0, 3)),),
         dense=torch.from_numpy(inside),
+        reads=layers.reads(inside, 7, 3, dilation),
     )
     torch.testing.assert_close(layer.by_patterns(x, mask), conv, rtol=0, atol=1e-12)
-    torch.testing.assert_close(layer.by_unfolding(x, mask), conv, rtol=0, atol=1e-12)
+    torch.testing.assert_close(layer.by_taps(x, mask), conv, rtol=0, atol=1e-12)
 
 
 def test_parameters_are_drawn_as_by_torch():
@@ -118,12 +119,12 @@ def test_single_pattern_serves_every_size(order, kernel, dilation, kind):
     for height, width in ((1, 1), (1, 9), (9, 1), (2, 3), (8, 8), (5, 12)):
         x = images(2, 2, height, width)
         here = mask_from_rank(orders.make(order, height, width), kernel, dilation, kind)
-        torch.testing.assert_close(layer(x, anywhere), layer.by_unfolding(x, here), rtol=0, atol=1e-12)
+        torch.testing.assert_close(layer(x, anywhere), layer.by_taps(x, here), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("mask_weight", [False, True])
 @pytest.mark.parametrize("spec", ["s_curve", "random=4"])
-@pytest.mark.parametrize("path", ["by_patterns", "by_unfolding"])
+@pytest.mark.parametrize("path", ["by_patterns", "by_taps"])
 def test_gradients(path, spec, mask_weight):
     layer = make_layer(3, 1, mask_weight, channels=(2, 2))
     mask = mask_from_rank(orders.make(spec, 3, 4), 3, 1, "B")
@@ -154,11 +155,34 @@ def test_only_the_gradients_asked_for():
     layer, mask = make_layer(3), mask_from_rank(orders.random(4, 4, 0), 3)
     layer.weight.requires_grad_(False)
     x = images(1, 2, 4, 4).requires_grad_()
-    layer.by_unfolding(x, mask).sum().backward()
+    layer.by_taps(x, mask).sum().backward()
     assert x.grad is not None and layer.weight.grad is None
     layer = make_layer(3)
-    layer.by_unfolding(x.detach(), mask).sum().backward()
+    layer.by_taps(x.detach(), mask).sum().backward()
     assert layer.weight.grad is not None
+
+
+@pytest.mark.parametrize("kind", ["A", "B"])
+def test_images_in_chunks(monkeypatch, kind):
+    layer, mask = make_layer(3), mask_from_rank(orders.make("gilbert", 5, 4), 3, 1, kind)
+    found = []
+    for chunk in (1, 3 * images(1, 2, 5, 4).nbytes, 1 << 20):  # one image, three and then two, all five
+        monkeypatch.setattr(layers, "CHUNK", chunk)
+        x = images(5, 2, 5, 4).requires_grad_()
+        out = layer.by_taps(x, mask)
+        found.append((out, *torch.autograd.grad(out.square().sum(), [x, *layer.parameters()])))
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0], rtol=0, atol=1e-12)
+    assert layer.by_taps(images(0, 2, 5, 4), mask).shape == (0, 3, 5, 4)
+
+
+def test_reads_are_the_open_taps():
+    dense = masks.masks(orders.make("random=1", 4, 5), 3, 2, "B")
+    position = np.arange(20).reshape(4, 5)
+    for tap, (mask, pair) in enumerate(zip(dense, layers.reads(dense, 5, 3, 2), strict=True)):
+        down, right = 2 * (tap // 3 - 1), 2 * (tap % 3 - 1)
+        expected = [[p, position[r + down, c + right]] for (r, c), p in np.ndenumerate(position) if mask[p]]
+        assert pair.T.tolist() == expected
 
 
 def saved_elements(function) -> int:
@@ -169,7 +193,7 @@ def saved_elements(function) -> int:
     return max(sizes)
 
 
-def test_unfolded_patches_are_not_saved():
+def test_patches_are_not_saved():
     layer, x = make_layer(3, channels=(8, 8)), images(2, 8, 10, 10).requires_grad_()
     mask = mask_from_rank(orders.gilbert(10, 10), 3, 1, "B")
     assert len(mask.boxes) > layers.FEW_PATTERNS
@@ -206,8 +230,7 @@ def test_autocast_and_channels_last(spec):
     expected = layer(x, mask)
     x = x.to(memory_format=torch.channels_last).requires_grad_()
     torch.testing.assert_close(layer(x, mask), expected)
-    if spec != "gilbert":
-        assert layer(x, mask).is_contiguous(memory_format=torch.channels_last)
+    assert layer(x, mask).is_contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         out = layer(x, mask)
     assert out.dtype == torch.bfloat16
@@ -253,6 +276,6 @@ def test_errors():
     with pytest.raises(ValueError, match=r"\(4, 5\), not \(4, 4\)"):
         layer(x, mask_from_rank(orders.raster(4, 5), 3))
     with pytest.raises(ValueError, match="mask_from_rank"):
-        layer.by_unfolding(x, single_pattern("raster", 3))
+        layer.by_taps(x, single_pattern("raster", 3))
     with pytest.raises(ValueError, match="odd kernel size, not 4"):
         LocallyMaskedConv2d(1, 1, 4)
