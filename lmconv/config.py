@@ -29,7 +29,7 @@ class PhotoConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One run. The shipped model is of these settings with 12300 steps (codec/bundles/photo.md)."""
+    """One run. The shipped model is of these settings (codec/bundles/photo.md)."""
     steps: int = 5500
     batch: int = 8
     window: int = 64                    # side of the square windows cut from the crops

@@ -44,15 +44,12 @@ class Prepared:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def window(self, index: int, variant: int, row: int, column: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels uint8 and bases int16 [3, size, size] of crop `index` in `variant`."""
+    def window(self, index: int, variant: int | None, row: int, column: int, size: int) -> tuple[np.ndarray, ...]:
+        """Pixels uint8 and bases int16 [3, size, size] of crop `index` in `variant`, or altered if that is None."""
         box = (slice(None), slice(row, row + size), slice(column, column + size))
+        if variant is None:
+            return self.altered[0][index][box], self.altered[1][index][box]
         return orient(self.pixels[index], variant)[box], self.bases[variant][index][box]
-
-    def altered_window(self, index: int, row: int, column: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """The same of crop `index` altered."""
-        box = (index, slice(None), slice(row, row + size), slice(column, column + size))
-        return self.altered[0][box], self.altered[1][box]
 
 
 def pictures(source: Path):

@@ -94,8 +94,7 @@ class Trainer:
             index = rng.integers(len(self.prepared) - c.holdout)
             row, column = rng.integers(c.crop - c.window + 1, size=2)
             variant, altered = int(rng.choice(c.variants)), rng.random() < c.altered
-            windows.append(self.prepared.altered_window(index, row, column, c.window) if altered else
-                           self.prepared.window(index, variant, row, column, c.window))
+            windows.append(self.prepared.window(index, None if altered else variant, row, column, c.window))
         pixels, bases = (torch.from_numpy(np.stack(part)) for part in zip(*windows))
         return pixels, bases
 

@@ -62,7 +62,7 @@ def test_altered_crops_have_bases_of_their_own_and_are_kept(folder, tmp_path, mo
     np.testing.assert_array_equal(pixels, np.stack(turned))
     for crop, base in zip(pixels[:3], bases):
         np.testing.assert_array_equal(base, predict_picture(np.array(crop)))
-    window = prepared.altered_window(1, 2, 3, 8)
+    window = prepared.window(1, None, 2, 3, 8)
     np.testing.assert_array_equal(window[0], pixels[1, :, 2:10, 3:11])
     np.testing.assert_array_equal(window[1], bases[1, :, 2:10, 3:11])
     monkeypatch.setattr(data, "predict_picture", None)
