@@ -112,16 +112,34 @@ def markdown(report: Report) -> str:
         f"{machine.date}; images {report.data_sha256[:12]}, model {report.model} {report.model_id[:12]}."])])
 
 
-def total_table(rows: list[Row]) -> str:
-    """Every codec's sum over all images; seconds are means per image."""
-    lines = ["| codec | bytes | bpsp | lmconv's files | encode s | decode s |", "|---|---:|---:|---:|---:|---:|"]
-    ours = sum(row.bytes for row in rows if row.codec == OURS)
+@dataclass(frozen=True)
+class Total:
+    """One codec over all images; seconds are means per image."""
+    codec: str
+    bytes: int
+    bpsp: float
+    encode_seconds: float
+    decode_seconds: float
+
+
+def totals(rows: list[Row]) -> list[Total]:
+    """Every codec's, in the order of their first rows."""
+    found = []
     for name in dict.fromkeys(row.codec for row in rows):
         of = [row for row in rows if row.codec == name]
         size, subpixels = sum(row.bytes for row in of), sum(row.subpixels for row in of)
-        change = "" if name == OURS else f"{100 * (ours / size - 1):+.1f} %"
         encode, decode = (statistics.mean(times) for times in zip(*((r.encode_seconds, r.decode_seconds) for r in of)))
-        lines.append(f"| {name} | {size} | {8 * size / subpixels:.3f} | {change} | {encode:.2f} | {decode:.2f} |")
+        found.append(Total(name, size, 8 * size / subpixels, encode, decode))
+    return found
+
+
+def total_table(rows: list[Row]) -> str:
+    lines = ["| codec | bytes | bpsp | lmconv's files | encode s | decode s |", "|---|---:|---:|---:|---:|---:|"]
+    ours = sum(row.bytes for row in rows if row.codec == OURS)
+    for total in totals(rows):
+        change = "" if total.codec == OURS else f"{100 * (ours / total.bytes - 1):+.1f} %"
+        lines.append(f"| {total.codec} | {total.bytes} | {total.bpsp:.3f} | {change} | {total.encode_seconds:.2f} | "
+                     f"{total.decode_seconds:.2f} |")
     return "\n".join(lines)
 
 

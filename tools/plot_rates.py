@@ -8,51 +8,32 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
-from dataclasses import dataclass
 from pathlib import Path
 
-from bench_report import OURS, Report, Row, read
-
-
-@dataclass(frozen=True)
-class Point:
-    """One codec over all images: bits per subpixel, seconds of decoding an image."""
-    codec: str
-    bpsp: float
-    seconds: float
-
-
-def points(rows: list[Row]) -> list[Point]:
-    found = []
-    for codec in dict.fromkeys(row.codec for row in rows):
-        of = [row for row in rows if row.codec == codec]
-        bpsp = 8 * sum(row.bytes for row in of) / sum(row.subpixels for row in of)
-        found.append(Point(codec, bpsp, statistics.mean(row.decode_seconds for row in of)))
-    return found
+from bench_report import OURS, Report, read, totals
 
 
 def plot(reports: list[Report], path: Path) -> None:
     from matplotlib.figure import Figure
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     times, sizes = figure.subplots(1, 2, sharey=True)
-    for point in points(reports[0].rows):
+    for point in totals(reports[0].rows):
         if point.codec.startswith(OURS) or point.codec == "png":        # PNG is far above the rest
             continue
-        times.plot(point.seconds, point.bpsp, "s", color="grey")
-        times.annotate(point.codec, (point.seconds, point.bpsp), xytext=(6, 3), textcoords="offset points")
+        times.plot(point.decode_seconds, point.bpsp, "s", color="grey")
+        times.annotate(point.codec, (point.decode_seconds, point.bpsp), xytext=(6, 3), textcoords="offset points")
         sizes.axhline(point.bpsp, color="grey", linestyle=":")
         sizes.annotate(point.codec, (0.01, point.bpsp), xycoords=("axes fraction", "data"), xytext=(0, 3),
                        textcoords="offset points")
     by_effort: dict[str, list[tuple[int, float]]] = {}
     for report in reports:
-        ours = sorted((p for p in points(report.rows) if p.codec.startswith(OURS)), key=lambda p: p.seconds)
+        ours = sorted((p for p in totals(report.rows) if p.codec.startswith(OURS)), key=lambda p: p.decode_seconds)
         label = f"{report.model}, {report.parameters / 1e6:.2f} M parameters"
-        times.plot([p.seconds for p in ours], [p.bpsp for p in ours], "o-", label=label)
+        times.plot([p.decode_seconds for p in ours], [p.bpsp for p in ours], "o-", label=label)
         for point in ours:
             by_effort.setdefault(point.codec, []).append((report.parameters, point.bpsp))
     for codec, found in sorted(by_effort.items()):
-        sizes.plot(*zip(*sorted(found)), "o-", label=codec.replace(OURS, "default") if codec == OURS else codec)
+        sizes.plot(*zip(*sorted(found)), "o-", label=codec)
     first = reports[0]
     times.set(xscale="log", xlabel=f"seconds to decode an image ({first.machine.threads} threads)",
               ylabel=f"bits per subpixel, {len({row.image for row in first.rows})} images")

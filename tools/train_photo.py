@@ -35,7 +35,7 @@ def main() -> None:
     arguments = parser.parse_args()
     config = PhotoTraining(steps=arguments.steps, batch=arguments.batch, window=arguments.window)
     prepared = data.prepare(arguments.pack, arguments.cache or arguments.run / "prepared", config.crop, config.variants,
-                            altered=True)
+                            altered=config.altered > 0)
     network = PhotoConfig(channels=arguments.channels, blocks=arguments.blocks)
     machine = Machine(arguments.device, arguments.precision, arguments.threads, arguments.minutes)
     task = PhotoTask(prepared, config, network, machine.resolved_device())
