@@ -72,7 +72,7 @@ class Position:
         for j in range(len(self.weights)):
             shift = self.shifts[k][j]
             for p, which in ((), ((0, 0),), ((0, 1), (1, 2)))[k]:
-                shift += limited(self.couplings[which][j], -256, 256) * self.residuals[p] // 128
+                shift += limited(self.couplings[which][j], -(1 << 14), 1 << 14) * self.residuals[p] // (1 << 13)
             scale = limited(self.scales[k][j] + 128, 0, 320)
             self.means.append(base + limited(shift, -32767, 32767))
             self.inverses.append(self.tables["inverse_scale"][scale])

@@ -651,7 +651,8 @@ def golden_tile(name: str):
     columns = np.arange(30) // 3                # which of the ten parameters of a component
     low = np.array([-128] + [-200] * 3 + [-60] * 3 + [-300] * 3)[columns]
     high = np.array([128] + [200] * 3 + [120] * 3 + [300] * 3)[columns]
-    return (low + random % (high - low + 1)).astype(np.int32), bases, values
+    unit = np.array([1] * 7 + [64] * 3)[columns]
+    return ((low + random % (high - low + 1)) * unit).astype(np.int32), bases, values
 
 
 GOLDEN = {

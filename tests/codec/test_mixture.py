@@ -15,7 +15,7 @@ from tests.codec.reference_mixture import Position, splits
 
 TABLES = distribution_tables()
 INT32 = np.iinfo(np.int32)
-LIMITS = [INT32.min, INT32.min + 1, -(2**30), -32768, -256, -129, -128, -1, 0, 1, 192, 193, 255, 32767, INT32.max]
+LIMITS = [INT32.min, INT32.min + 1, -(2**30), -32768, -16385, -8192, -256, -129, -128, -1, 0, 1, 192, 193, 255, 16384, 32767, INT32.max]
 
 
 def ordinary(rows: int, components: int = 3, seed: int = 0) -> np.ndarray:
@@ -24,7 +24,7 @@ def ordinary(rows: int, components: int = 3, seed: int = 0) -> np.ndarray:
 
     def of(count, mean, spread):
         return rng.normal(mean, spread, (rows, count * components))
-    logits, shifts, scales, couplings = of(1, 0, 64), of(3, 0, 150), of(3, 25, 30), of(3, 80, 70)
+    logits, shifts, scales, couplings = of(1, 0, 64), of(3, 0, 150), of(3, 25, 30), of(3, 5120, 4480)
     return np.round(np.concatenate([logits, shifts, scales, couplings], 1)).astype(np.int32)
 
 
@@ -296,7 +296,7 @@ def test_a_coupling_moves_the_mean_with_the_residual_before():
     """Green follows red by half of what red was off, blue follows green; checked where the probability peaks."""
     parameters = np.zeros((1, 10), np.int32)
     parameters[0, 4:7] = -64                                # narrow: a scale of exp(-2) grey levels
-    parameters[0, 7], parameters[0, 9] = 64, -128           # half of red's residual, minus green's
+    parameters[0, 7], parameters[0, 9] = 4096, -8192        # half of red's residual, minus green's
     bases = np.full((1, 3), 100 * 64, np.int32)
     peaks = [int(np.argmax([float(p) for p in distribution(parameters[0], bases[0], before)[0]]))
              for before in ((), (120,), (120, 115))]

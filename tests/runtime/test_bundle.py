@@ -134,7 +134,7 @@ def test_a_layout_that_does_not_fit_is_refused(tiny_bundle, tmp_path, change):
     refused(bundles.forge(tmp_path / "x.lmconv", tiny_bundle, {}, **change), "do not fit")
 
 
-FIELDS = [("order", "raster"), ("components", 4), ("kernel", 5), ("rules", 1.0), ("model_id", "0" * 64),
+FIELDS = [("order", "raster"), ("components", 4), ("kernel", 5), ("rules", 2.0), ("model_id", "0" * 64),
           ("first_offsets", [[0, -1]]), ("predictor", {"decay": 0.93}), ("predictor", {"row_decay": 0.81}),
           ("predictor", {"ridge": [16.0, 3.0, 3.5]}), ("predictor", {"sizes": [[16, 2, 2], [10, 8, 2], [10, 8, 5]]})]
 
@@ -147,18 +147,18 @@ def test_an_altered_manifest_is_another_identity(original, tmp_path, field, valu
     refused(path, "identity does not match|bundle format")
 
 
-@pytest.mark.parametrize(("field", "value"), [("format", 2), ("format", None), ("rules", 2), ("rules", "1")], ids=str)
+@pytest.mark.parametrize(("field", "value"), [("format", 2), ("format", None), ("rules", 1), ("rules", "2")], ids=str)
 def test_other_versions_say_what_is_read(original, tmp_path, field, value):
     fields = json.loads(original[0].to_json()) | {field: value}
     path = archive(tmp_path / "x.lmconv", parts_of(original) | {"manifest.json": json.dumps(fields)})
-    with pytest.raises(BundleError, match=r"this version reads 1 and 1"):
+    with pytest.raises(BundleError, match=r"this version reads 1 and 2"):
         runtime.read_manifest(path)
-    refused(path, f"{value}.*this version reads 1 and 1")
+    refused(path, f"{value}.*this version reads 1 and 2")
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b"7", b'"x"', b"\xff\xfe", b"[" * 100_000, b"{}",
-                                  b'{"format": 1, "rules": 1}', b'{"format": 1, "rules": 1, "predictor": 3}',
-                                  b'{"format": 1, "rules": 1, "predictor": {}, "first_offsets": []}'], ids=range(12))
+                                  b'{"format": 1, "rules": 2}', b'{"format": 1, "rules": 2, "predictor": 3}',
+                                  b'{"format": 1, "rules": 2, "predictor": {}, "first_offsets": []}'], ids=range(12))
 def test_manifests_that_are_none(original, tmp_path, text):
     path = archive(tmp_path / "x.lmconv", parts_of(original) | {"manifest.json": text})
     with pytest.raises(BundleError):
