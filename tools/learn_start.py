@@ -40,7 +40,8 @@ def learn(model: runtime.Model, pictures: np.ndarray, learning: Learning) -> dic
     errors = mixing.first_scales({}) * 0
     for last in (False, True):
         total, visits, finals = np.zeros(weights[:, :-1].shape), np.zeros(len(weights)), np.zeros(final.shape)
-        for picture in tqdm(pictures, disable=None, desc=f"{learning.name.lower()}, {'second' if last else 'first'} time"):
+        which = f"{learning.name.lower()}, {'second' if last else 'first'} time"
+        for picture in tqdm(pictures, which, disable=None):         # None: only on a terminal
             before = weights[:, -1].copy()
             mixtures = []
             code_tile(model, Encoder(), picture, Method(learning), start=partial(_carried, weights, final, mixtures))

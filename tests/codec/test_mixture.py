@@ -15,7 +15,8 @@ from tests.codec.reference_mixture import Position, splits
 
 TABLES = distribution_tables()
 INT32 = np.iinfo(np.int32)
-LIMITS = [INT32.min, INT32.min + 1, -(2**30), -32768, -16385, -8192, -256, -129, -128, -1, 0, 1, 192, 193, 255, 16384, 32767, INT32.max]
+LIMITS = [INT32.min, INT32.min + 1, -(2**30), -32768, -16385, -8192, -256, -129, -128, -1,
+          0, 1, 192, 193, 255, 16384, 32767, INT32.max]
 
 
 def ordinary(rows: int, components: int = 3, seed: int = 0) -> np.ndarray:
