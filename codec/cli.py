@@ -111,6 +111,13 @@ class Compression:
 
 @cli.command()
 @_options("inputs", "output", "model", "threads", "provider", "max_pixels", "force", "as_json", "quiet", "effort")
+@click.option(
+    "--order",
+    default="auto",
+    show_default=True,
+    metavar="NAME[:VARIANT]",
+    help="Of a model with several orders; auto tries each and keeps the best.",
+)
 @click.option("--verify", is_flag=True, help="Decode each result and compare before writing it.")
 def compress(
     inputs: tuple[Path, ...],
@@ -123,6 +130,7 @@ def compress(
     as_json: bool,
     quiet: bool,
     effort: int,
+    order: str,
     verify: bool,
 ) -> None:
     """Compress pictures: IN.png becomes IN.lmc."""
@@ -141,7 +149,7 @@ def compress(
             _say(f"{source}: warning: {' and '.join(image.dropped)} of this picture will not be kept")
         start = time.perf_counter()
         with _progress(source.name, quiet) as progress:
-            coded = encode(image, network, effort=effort, progress=progress)
+            coded = encode(image, network, effort=effort, order=order, progress=progress)
         seconds = time.perf_counter() - start
         if verify:
             with _progress("verifying", quiet) as progress:

@@ -14,19 +14,23 @@ from threading import Event, Lock
 import numpy as np
 
 from runtime import Model
+from runtime.photo import PhotoModel
+from runtime.pixelcnn import PixelCnnModel
 from runtime.predictor import Predictor
 from runtime.variants import orient, unorient
 
-from . import alpha, container, plain
+from . import alpha, container, lockstep, plain
 from .coder import Decoder, Encoder
 from .colours import Colours
-from .errors import DamagedFile, WrongModel
+from .decisions import Coder, channel_values, rounds
+from .errors import DamagedFile, UnknownOrder, WrongModel
 from .images import Image
-from .method import METHODS, Learning, Method, candidates, learning_of
+from .method import METHODS, InOrder, Learning, Method, candidates, learning_of
 from .mixing import Mixing
 from .mixture import Mixture
 
 Progress = Callable[[int, int], None]
+AUTO = "auto"  # of orders: the best
 _TRANSPOSED = 4  # the order's variant for pictures that are higher than wide
 
 
@@ -41,7 +45,7 @@ class Compressed:
     data: bytes
     nll_bits: float
     stages: dict[str, float]
-    methods: dict[Method, int]
+    methods: dict[Method | InOrder, int]
 
 
 @dataclass(frozen=True)
@@ -54,17 +58,25 @@ class Coded:
 
 
 def compress(
-    image: Image, model: Model, *, effort: int = container.EFFORT, progress: Progress | None = None
+    image: Image,
+    model: Model,
+    *,
+    effort: int = container.EFFORT,
+    order: str = AUTO,
+    progress: Progress | None = None,
 ) -> Compressed:
     """Codes an image with a model; on as many threads as the model was loaded with, to the same bytes.
 
     effort 1 uses the network's distribution alone and is fastest; 2 to 5 learn the picture at hand as well, 6 to 9 with
     everything there is. Where colours repeat, several methods are tried. Decoding takes what one encoding took.
+    The paper's networks do not learn; they have orders, of which `auto` tries each and keeps the best. Raises
+    UnsupportedImage for pictures that the network is not for, UnknownOrder.
     """
     header, planes = _header(image, model, effort), _planes(image)
 
     def work(box, report):
-        return _smallest(model, header, _cut(planes, box), effort, report)
+        tile = _cut(planes, box)
+        return _smallest(model, header, tile, _methods(model, tile, effort, order), report)
 
     results = _each_tile(work, header, model.threads, progress)
     plane = _encode_alpha(image, model, header) if container.MODES[image.mode].has_alpha else None
@@ -79,9 +91,22 @@ def compress(
     )
 
 
-def _smallest(model: Model, header: container.Header, tile: np.ndarray, effort: int, report, costed: bool = False):
-    """The smallest of a tile's candidates, uint8 [C, h, w]: stored, Coded, and if `costed` float32 [C, h * w] bits."""
-    tries, methods = [], candidates(tile, effort)
+def _methods(model: Model, tile: np.ndarray, effort: int, order: str) -> list[Method | InOrder]:
+    """The methods worth trying on a tile, uint8 [C, h, w]."""
+    if isinstance(model, PixelCnnModel):
+        lockstep.check(model, tile)
+        orders = model.layout.orders
+        if order != AUTO and order not in orders:
+            raise UnknownOrder(f"model {model.manifest.name} has no order {order!r}, but {', '.join(orders)}")
+        return [InOrder(i) for i, name in enumerate(orders) if order in (AUTO, name)]
+    if order != AUTO:
+        raise UnknownOrder(f"model {model.manifest.name} has one order: give none")
+    return candidates(tile, effort)
+
+
+def _smallest(model: Model, header: container.Header, tile: np.ndarray, methods, report, costed: bool = False):
+    """A tile, uint8 [C, h, w], by the best of methods: stored, Coded, and if `costed` float32 [C, h * w] bits."""
+    tries = []
     for method in methods:
         costs = np.zeros((len(tile), tile[0].size), np.float32) if costed else None
         encoded = _encode_tile(model, header, tile, method, lambda pixels: report(pixels / len(methods)), costs)
@@ -94,7 +119,7 @@ def _encode_tile(
 ) -> tuple[container.Tile, Coded]:
     """A tile, uint8 [C, h, w], by one method; costs as in code_tile."""
     encoder = Encoder()
-    coded = code_tile(model, encoder, _oriented(tile, header.variant), method, report, costs)
+    coded = _code(model, encoder, _oriented(tile, header.variant), method, report, costs)
     return container.Tile(encoder.finish(), container.pixels_crc(tile.transpose(1, 2, 0)), method.code), coded
 
 
@@ -141,7 +166,8 @@ def _encode_alpha(image: Image, model: Model, header: container.Header) -> bytes
     """The alpha plane's payload: LZMA's, or from effort 2 on, where it is smaller, that of grey tiles."""
     plane, method = image.pixels[..., -1], Method(learning_of(header.effort), colours=True, network=False)
     simple = alpha.encode(plane)
-    if method.learning == Learning.NONE or len(simple) < alpha.WORTH_TILES:
+    learns = isinstance(model, PhotoModel) and method.learning != Learning.NONE
+    if not learns or len(simple) < alpha.WORTH_TILES:
         return simple
 
     def work(box, report):
@@ -169,7 +195,7 @@ def _decode_tile(model: Model, header: container.Header, box, tile: container.Ti
     """Pixels uint8 [C, h, w] of a tile and what its stages spent. Raises DamagedFile."""
     shape = (box.width, box.height) if header.variant & _TRANSPOSED else (box.height, box.width)
     empty = np.broadcast_to(np.uint8(0), (channels, *shape))
-    coded = code_tile(model, Decoder(tile.payload), empty, METHODS[tile.method], report)
+    coded = _code(model, Decoder(tile.payload), empty, METHODS[tile.method], report)
     pixels = unorient(coded.pixels, header.variant)
     if container.pixels_crc(pixels.transpose(1, 2, 0)) != tile.pixels_crc:
         raise DamagedFile(f"the tile at row {box.row}, column {box.col} does not decode to the pixels that were coded")
@@ -187,23 +213,36 @@ def cost_map(
     costs = np.empty(planes.shape, np.float32)
 
     def work(box, report):
-        _, coded, spent = _smallest(model, header, _cut(planes, box), effort, report, costed=True)
+        tile = _cut(planes, box)
+        _, coded, spent = _smallest(model, header, tile, _methods(model, tile, effort, AUTO), report, costed=True)
         _cut(costs, box)[:] = unorient(spent.reshape(coded.pixels.shape), header.variant)
 
     _each_tile(work, header, model.threads, progress)
     return costs.transpose(1, 2, 0)
 
 
+def _code(model: Model, coder: Coder, known: np.ndarray, method: Method | InOrder, report, costs=None) -> Coded:
+    """A tile through a coder by any method. Raises DamagedFile for one that the model has not."""
+    if isinstance(model, PixelCnnModel) != isinstance(method, InOrder):
+        raise DamagedFile(f"a tile is coded by method {method}, which is none of the model's: get the file again")
+    if isinstance(model, PhotoModel):
+        return code_tile(model, coder, known, method, report, costs)
+    if method.order >= len(model.layout.orders):
+        raise DamagedFile(f"a tile is coded in order {method.order}, which the model has not: get the file again")
+    bits, pixels = lockstep.code_squares(model, coder, known, method.order, report, costs)
+    return Coded(bits, {}, pixels)
+
+
 def code_tile(
-    model: Model,
-    coder: Encoder | Decoder,
+    model: PhotoModel,
+    coder: Coder,
     known: np.ndarray,
     method: Method = Method(),
     report: Callable[[float], None] = lambda pixels: None,
     costs: np.ndarray | None = None,
-    start: Callable[[Model, Predictor, int, Method], Mixture] | None = None,
+    start: Callable[[PhotoModel, Predictor, int, Method], Mixture] | None = None,
 ) -> Coded:
-    """Runs one tile through a coder.
+    """Runs one tile through a coder, with a photo network.
 
     `known`, uint8 [C, H, W], holds the true pixels for an Encoder; a Decoder overwrites every decision taken from it.
     Grey tiles (C = 1) are colour tiles whose other planes are copies that need no decisions.
@@ -234,7 +273,7 @@ def code_tile(
             bases = predictor.predict(level, k) if k else red
             if k < channels:
                 before = None if costs is None else mixture.bits.copy()
-                pixels[k, at] = values = _code_channel(coder, mixture, k, bases, known[k, at], fixed[k])
+                pixels[k, at] = values = channel_values(coder, mixture, k, bases, known[k, at], fixed[k])
                 if costs is not None:
                     costs[k, at] += (mixture.bits - before)[: len(at)]
             predictor.put(level, k, values)
@@ -247,48 +286,23 @@ def code_tile(
     return Coded(bits, mixture.alone() | spent, pixels.reshape(channels, height, width))
 
 
-def distribution(model: Model, predictor: Predictor, rows: int, method: Method) -> Mixture:
+def distribution(model: PhotoModel, predictor: Predictor, rows: int, method: Method) -> Mixture:
     """What gives the decisions' probabilities by a method, for levels of at most `rows` positions."""
-    components = model.manifest.components if method.network else plain.COMPONENTS
+    components = model.components if method.network else plain.COMPONENTS
     if method.learning == Learning.NONE:
         return Mixture(rows, components, model.tables)
     return Mixing(predictor, rows, components, model.tables, method.learning == Learning.FULL)
 
 
-def _rounds(
-    coder: Encoder | Decoder, source: Mixture | Colours, asked: tuple[np.ndarray, np.ndarray], known: np.ndarray
-) -> None:
-    """Rounds of decisions, frequencies and symbols, until none is left."""
-    frequencies, symbols = asked
-    while len(symbols):
-        coder.code(frequencies, symbols)
-        frequencies, symbols = source.decide(len(symbols), known)
-
-
-def _code_colours(coder: Encoder | Decoder, colours: Colours, level: int, known: np.ndarray) -> np.ndarray:
+def _code_colours(coder: Coder, colours: Colours, level: int, known: np.ndarray) -> np.ndarray:
     """The colours of a level that were guessed, int16 [C, n], and -1 where none was."""
-    _rounds(coder, colours, colours.open(level, known), known)
+    rounds(coder, colours, colours.open(level, known), known)
     resolved, values = colours.found()
     return np.where(resolved, values, np.int16(-1)).astype(np.int16)
 
 
-def _code_channel(
-    coder: Encoder | Decoder,
-    mixture: Mixture,
-    channel: int,
-    bases: np.ndarray,
-    known: np.ndarray,
-    fixed: np.ndarray,
-) -> np.ndarray:
-    """One channel of one level."""
-    _rounds(coder, mixture, mixture.open(channel, bases, known, fixed), known)
-    values = np.empty(len(known), np.uint8)
-    mixture.learn(channel, bases, values)
-    return values
-
-
 def _header(image: Image, model: Model, effort: int) -> container.Header:
-    variant = _TRANSPOSED if image.height > image.width else 0
+    variant = _TRANSPOSED if isinstance(model, PhotoModel) and image.height > image.width else 0
     model_id = container.short_id(model.manifest.model_id)
     return container.Header(image.width, image.height, image.mode, model_id, variant, effort=effort)
 

@@ -53,5 +53,9 @@ class WrongModel(CodecError):
     """The bundle at hand is not the one that the file was made with."""
 
 
+class UnknownOrder(CodecError):
+    """The model does not code in the order that was asked for."""
+
+
 class PixelsDiffer(CodecError):
     """A decoded picture is not the one it is compared with."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MAX_EFFORT = 9
 _COLOURS, _PLAIN = 4, 8  # bits of the byte beside the two of Mixing
+_ORDERS, _MOST_ORDERS = 64, 64  # codes of InOrder
 _SMALL = 128 * 128  # pixels up to which learning may not pay, so that both ways are tried
 _REPEATING, _FLAT = 0.4, 0.6  # share of pixels like a neighbour: exact colours may pay, and surely do
 
@@ -43,7 +44,22 @@ class Method:
         return " + ".join(["colours"] * self.colours + ["network" if self.network else "no network"] + learning)
 
 
+@dataclass(frozen=True)
+class InOrder:
+    """By one of the paper's networks alone, in the order of this number among its bundle's."""
+
+    order: int
+
+    @property
+    def code(self) -> int:
+        return _ORDERS + self.order
+
+    def __str__(self) -> str:
+        return f"order {self.order}"
+
+
 _ALL = [Method(how, colours, network) for how in Learning for colours in (False, True) for network in (False, True)]
+_ALL += [InOrder(order) for order in range(_MOST_ORDERS)]
 METHODS = {method.code: method for method in _ALL}
 
 

@@ -17,6 +17,7 @@ from lmconv import likelihood
 from lmconv.checkpoint import Checkpoint
 from lmconv.photo import PhotoNet
 from runtime import bundle
+from runtime.photo import PhotoLayout
 from runtime.predictor import Settings, predict_picture
 
 
@@ -76,11 +77,7 @@ def export_bundle(
     manifest = bundle.Manifest(
         name=name,
         model_id="",
-        order="wavefront",
-        components=net.config.components,
-        kernel=net.config.kernel,
-        first_offsets=network.first_offsets,
-        predictor=Settings(),
+        layout=PhotoLayout(net.config.components, net.config.kernel, network.first_offsets, Settings()),
         bits_per_subpixel=round(integer_bits, 5),
         parameters=sum(layer.weight.size + layer.bias.size for layer in network.layers()),
         card=card or {},

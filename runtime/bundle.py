@@ -12,19 +12,17 @@ import io
 import json
 import os
 import zipfile
-from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from . import rules
+from .model import FORMAT, Layout, Manifest, Model
 from .network import PRODUCTS, BundleError, Network, Probe
-from .photo import PhotoTile, wavefront
-from .predictor import Settings
-from .schedule import Kernel, Schedule, all_at_once, by_rank, open_taps
+from .photo import PhotoLayout
+from .pixelcnn import PixelCnnLayout
 
-FORMAT = 1
+_KINDS = {layout.kind: layout for layout in (PhotoLayout, PixelCnnLayout)}
 _EXTERNAL = b"\x0a\x08location"  # how protobuf writes the key of an external tensor's file name
 LIMITS = {
     "manifest.json": 1 << 20,
@@ -34,48 +32,11 @@ LIMITS = {
     "step_float32.onnx": 1 << 28,
 }
 _TABLES = {
-    "codes": (np.uint8, 2 * rules.CODE_RANGE),
     "exponential": (np.int64, 16 * rules.LOGIT_UNIT),
     "inverse_scale": (np.int64, rules.SCALES),
     "deviation": (np.int64, rules.SCALES),
     "logistic": (np.int64, 2 * rules.LOGISTIC_RANGE * rules.LOGISTIC_UNIT + 1),
 }
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a bundle says of itself."""
-
-    name: str
-    model_id: str  # 64 hex digits
-    order: str
-    components: int
-    kernel: int  # side of the blocks' window
-    first_offsets: tuple[tuple[int, int], ...]
-    predictor: Settings
-    parameters: int = 0
-    bits_per_subpixel: float | None = None
-    card: dict = field(default_factory=dict)
-    members: dict = field(default_factory=dict)
-    rules: int = rules.VERSION
-    format: int = FORMAT
-
-    def identity_text(self) -> str:
-        """The part of the manifest that decides probabilities, as canonical JSON."""
-        return json.dumps(
-            {
-                "rules": self.rules,
-                "order": self.order,
-                "components": self.components,
-                "kernel": self.kernel,
-                "first_offsets": self.first_offsets,
-                "predictor": asdict(self.predictor),
-            },
-            sort_keys=True,
-        )
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1, sort_keys=True)
 
 
 def identity(manifest: Manifest, weights: bytes, tables: bytes) -> str:
@@ -94,67 +55,6 @@ def read_manifest(path: Path | str) -> Manifest:
         return _manifest(archive, path)
 
 
-@dataclass(frozen=True, eq=False)
-class Model:
-    """A loaded bundle: the network (a step runs on one thread) and the tables of its distribution."""
-
-    manifest: Manifest
-    network: Network
-    tables: dict[str, np.ndarray]
-    threads: int  # how many the user of the model may use
-
-    def schedule(self, height: int, width: int) -> Schedule:
-        """Levels and slots for tiles of one size (kept for the sizes used last)."""
-        return _schedule(height, width, self.manifest.kernel)
-
-    def tile(self, height: int, width: int) -> PhotoTile:
-        """Fresh state of one tile."""
-        m = self.manifest
-        return PhotoTile(height, width, self.tables["codes"], m.first_offsets, m.predictor)
-
-    def parameters(self, pictures: np.ndarray) -> np.ndarray:
-        """The full pass, all positions at once: uint8 [N, 3, H, W] -> mixture parameters int32 [N, P, H, W].
-
-        For whoever only wants likelihoods; the integers equal those of the level-by-level pass at every position.
-        """
-        return np.stack([_full_pass(self, picture) for picture in pictures])
-
-
-@lru_cache(maxsize=4)
-def _schedule(height: int, width: int, kernel: int) -> Schedule:
-    return by_rank(wavefront(height, width), Kernel(kernel, kind="B"), _taps(kernel))
-
-
-def _taps(kernel: int) -> tuple[tuple[int, int], ...]:
-    """The taps of a block's window that the wavefront opens where all of the window is inside."""
-    return open_taps(wavefront(kernel, kernel), Kernel(kernel, kind="B"))[0]
-
-
-def _side(offsets: tuple[tuple[int, int], ...]) -> int:
-    """Side of the smallest odd window that holds the offsets."""
-    return 2 * max(max(abs(dr), abs(dc)) for dr, dc in offsets) + 1
-
-
-def _full_pass(model: Model, picture: np.ndarray) -> np.ndarray:
-    _, height, width = picture.shape
-    tile, inputs = model.tile(height, width), None
-    predictor = tile.predictor
-    steps = model.schedule(height, width)
-    for level in range(steps.steps):
-        at = steps.positions[steps.starts[level] : steps.starts[level + 1]]
-        for k in range(3):
-            predictor.solve(level, k)
-            predictor.predict(level, k)
-            if k == 0:
-                here = tile.inputs(level)
-                inputs = np.empty((height * width, here.shape[1]), np.uint8) if inputs is None else inputs
-                inputs[at] = here
-            predictor.put(level, k, picture[k].reshape(-1)[at])
-        tile.finish(level)
-    whole = all_at_once(wavefront(height, width), Kernel(model.manifest.kernel, kind="B"), _taps(model.manifest.kernel))
-    return model.network.start(whole).step(0, inputs).T.reshape(-1, height, width)
-
-
 def load(
     path: Path | str, provider: str = "cpu", threads: int = 0, products: str = "auto", optimise: bool = True
 ) -> Model:
@@ -169,32 +69,29 @@ def load(
     if identity(manifest, members["weights.safetensors"], members["tables.safetensors"]) != manifest.model_id:
         raise BundleError(f"{path}: the model's identity does not match its contents")
     tables = _tensors(members["tables.safetensors"])
-    probe = _probe(manifest, tables, path)
+    probe = _probe(manifest.layout, tables, path)
     graphs = {kind: members[f"step_{kind}.onnx"] for kind in PRODUCTS}
     if any(_EXTERNAL in graph for graph in graphs.values()):
         raise BundleError(f"{path}: a graph refers to data outside the bundle")
-    return Model(manifest, Network(graphs, probe, provider, products, optimise), tables, threads or os.cpu_count() or 1)
+    network = Network(graphs, probe, provider, products, optimise)
+    return _KINDS[manifest.kind].model(manifest, network, tables, threads or os.cpu_count() or 1)
 
 
-def _probe(manifest: Manifest, tables: dict[str, np.ndarray], path: Path | str) -> Probe:
+def _probe(layout: Layout, tables: dict[str, np.ndarray], path: Path | str) -> Probe:
     """The probe, once tables and layout fit together: compiled code uses them without looking at bounds."""
-    m, window = manifest, range(1, 32, 2)
     try:
-        probe = Probe(*(tables[f"probe.{name}"] for name in ("inputs", "taps", "slots", "cache", "parameters")))
-        fits = (
-            m.order == "wavefront"
-            and m.kernel in window
-            and _side(m.first_offsets) in window
-            and all(tables[name].dtype == kind and tables[name].shape == (n,) for name, (kind, n) in _TABLES.items())
-            and probe.inputs.shape[1] == len(m.first_offsets) * rules.KNOWN + len(rules.NEIGHBOURS) + 1
-            and probe.taps.shape[1] == len(_taps(m.kernel))
-            and probe.parameters.shape[1] == 10 * m.components
-        )
-    except (KeyError, IndexError, TypeError, ValueError):
+        feed = {name.removeprefix("probe."): table for name, table in tables.items() if name.startswith("probe.")}
+        probe = Probe(feed, feed.pop("parameters"))
+        fits = all(_is(tables[name], *kind) for name, kind in _TABLES.items()) and layout.fits(tables, probe)
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
         fits = False
     if not fits:
         raise BundleError(f"{path}: its tables, layout and probe do not fit together")
     return probe
+
+
+def _is(table: np.ndarray, kind: type, length: int) -> bool:
+    return table.dtype == kind and table.shape == (length,)
 
 
 def _open(path: Path | str) -> zipfile.ZipFile:
@@ -230,15 +127,8 @@ def _manifest(archive: zipfile.ZipFile, path: Path | str) -> Manifest:
                 f"{path} has bundle format {fields.get('format')} and integer rules {fields.get('rules')}; "
                 f"this version reads {FORMAT} and {rules.VERSION}"
             )
-        predictor = fields.pop("predictor")
-        settings = Settings(
-            tuple(tuple(size) for size in predictor["sizes"]),
-            predictor["decay"],
-            predictor["row_decay"],
-            tuple(predictor["ridge"]),
-        )
-        offsets = tuple((int(dr), int(dc)) for dr, dc in fields.pop("first_offsets"))
-        return Manifest(first_offsets=offsets, predictor=settings, **fields)
+        layout = _KINDS[fields["kind"]].read(fields.pop("layout"))
+        return Manifest(layout=layout, **fields)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BundleError(f"{path}: the manifest cannot be read: {error}") from error
 

@@ -26,13 +26,14 @@ class ProviderError(BundleError):
 
 @dataclass(frozen=True)
 class Probe:
-    """A step's inputs and the parameters it must give. cache serves every block."""
+    """What a step is fed, by the names of its inputs, and the parameters int32 [n, P] it must give.
 
-    inputs: np.ndarray  # uint8 [n, F]
-    taps: np.ndarray  # int64 [n, T]
-    slots: np.ndarray  # int64 [n, 1]
-    cache: np.ndarray  # uint8 [S, C]
-    parameters: np.ndarray  # int32 [n, P]
+    Fed are `inputs` uint8 [n, F], `slots` int64 [n, 1], for each sort of taps int64 [n, T], and for each cache
+    uint8 [S, C], whose row 0 is what closed taps read; `cache` stands for those that have no rows of their own.
+    """
+
+    feed: dict[str, np.ndarray]
+    parameters: np.ndarray
 
 
 class Network:
@@ -50,12 +51,14 @@ class Network:
         optimise: bool = True,
     ):
         wanted = self._wanted(provider, products)
-        self.provider, self.channels, self.outputs = provider, probe.cache.shape[1], probe.parameters.shape[1]
+        self.provider, self.outputs = provider, probe.parameters.shape[1]
         for kind in wanted:
             self.session = _session(graphs[kind], provider, optimise)
-            self.blocks = sum(i.name.startswith("cache_") for i in self.session.get_inputs())
             self.products = kind
-            if np.array_equal(self._try(probe), probe.parameters):
+            names = [node.name for node in self.session.get_inputs()]
+            feed = {name: probe.feed.get(name, probe.feed.get("cache")) for name in names}
+            if np.array_equal(self._try(feed), probe.parameters):
+                self.padding = {name: rows[0] for name, rows in feed.items() if name.startswith("cache_")}
                 return
         raise ProviderError(
             f"provider {provider!r} with {' and '.join(wanted)} products does not reproduce the model's integers"
@@ -71,61 +74,64 @@ class Network:
             return (products,)
         return PRODUCTS if provider == "cpu" else ("float32",)
 
-    def _try(self, probe: Probe) -> np.ndarray | None:
-        """The parameters of the probe; None where onnxruntime cannot run it."""
-        feed = {"inputs": probe.inputs, "taps": probe.taps, "slots": probe.slots}
-        feed |= {f"cache_{i}": probe.cache for i in range(self.blocks)}
+    def _try(self, feed: dict[str, np.ndarray | None]) -> np.ndarray | None:
+        """The parameters of a step; None where onnxruntime cannot run it."""
         try:
             return self.session.run(["parameters"], feed)[0]
         except Exception:  # as in _session
             return None
 
-    def start(self, schedule: Schedule, tiles: int = 1) -> "StepPass":
-        """A pass over `tiles` tiles of the schedule's size in lockstep."""
-        return StepPass(self, schedule, tiles)
+    def start(
+        self, schedule: Schedule, tiles: int = 1, sorts: dict[str, np.ndarray | slice] | None = None
+    ) -> "StepPass":
+        """A pass over `tiles` tiles of the schedule's size in lockstep.
+
+        sorts: which of the schedule's taps each sort of layers reads, by the graph's input; default: `taps`, all.
+        """
+        return StepPass(self, schedule, tiles, sorts or {"taps": slice(None)})
 
 
 class StepPass:
     """One walk through a schedule: `step` must be called for 0, 1, 2, ... The caches stay on the device."""
 
-    def __init__(self, network: Network, schedule: Schedule, tiles: int):
+    def __init__(self, network: Network, schedule: Schedule, tiles: int, sorts: dict[str, np.ndarray | slice]):
         import onnxruntime
 
-        self._session, self._schedule, self._tiles, self._outputs = network.session, schedule, tiles, network.outputs
+        self._session, self._starts, self._outputs = network.session, schedule.starts, network.outputs
+        self._rows = {name: schedule.taps[:, columns] for name, columns in sorts.items()}
+        self._rows["slots"] = schedule.slot[:, None]
+        self._bases = np.arange(tiles)[:, None, None] * schedule.slots
         device = "cuda" if network.provider == "cuda" else "cpu"
-        shape = (schedule.slots * tiles, network.channels)
 
-        def caches() -> list:
-            return [
-                onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(shape, np.uint8), device, 0)
-                for _ in range(network.blocks)
-            ]
+        def caches() -> dict:
+            return {
+                name: onnxruntime.OrtValue.ortvalue_from_numpy(np.tile(row, (schedule.slots * tiles, 1)), device, 0)
+                for name, row in network.padding.items()
+            }
 
         sides = self._caches = caches(), caches()  # the bindings do not keep them alive
         self._bindings = []
         for old, new in (sides, sides[::-1]):
             binding = self._session.io_binding()
-            for i in range(network.blocks):
-                binding.bind_ortvalue_input(f"cache_{i}", old[i])
-                binding.bind_ortvalue_output(f"new_cache_{i}", new[i])
+            for name in network.padding:
+                binding.bind_ortvalue_input(name, old[name])
+                binding.bind_ortvalue_output(f"new_{name}", new[name])
             self._bindings.append(binding)
 
     def step(self, number: int, inputs: np.ndarray) -> np.ndarray:
         """inputs uint8 [tiles * n, F], tile by tile -> mixture parameters int32 [tiles * n, P]."""
         if not len(inputs):
             return np.empty((0, self._outputs), np.int32)
-        s = self._schedule
-        part = slice(s.starts[number], s.starts[number + 1])
-        slots, taps = s.slot[part, None], s.taps[part]
-        if self._tiles > 1:
-            base = (np.arange(self._tiles) * s.slots)[:, None, None]
-            slots, taps = (base + slots).reshape(-1, 1), (base + taps).reshape(-1, taps.shape[1])
+        part = slice(self._starts[number], self._starts[number + 1])
         parameters = np.empty((len(inputs), self._outputs), np.int32)
         binding = self._bindings[0]
         self._bindings.reverse()  # the caches just written are read next
         binding.bind_cpu_input("inputs", inputs)
-        binding.bind_cpu_input("slots", slots)
-        binding.bind_cpu_input("taps", taps)
+        for name, rows in self._rows.items():
+            rows = rows[part]
+            if len(self._bases) > 1:
+                rows = (self._bases + rows).reshape(-1, rows.shape[1])
+            binding.bind_cpu_input(name, rows)
         binding.bind_output("parameters", "cpu", 0, np.int32, parameters.shape, parameters.ctypes.data)
         self._session.run_with_iobinding(binding)
         return parameters

@@ -4,11 +4,20 @@ A PhotoTile is the state of one tile: the online predictor, and the known planes
 stands for the outside (zero codes, inside mark 0). Both sides of the coder fill it with the same pixels alike.
 """
 
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
 import numpy as np
 
 from . import rules
 from .kernels import kernel
+from .model import Model
+from .network import Probe
 from .predictor import LEFT, TOP, Predictor, Settings, rows_of
+from .schedule import Kernel, Schedule, all_at_once, by_rank, open_taps
 
 _NEIGHBOURS = np.array(rules.NEIGHBOURS, np.int64)
 _CODE_BITS, _CODE_RANGE, _UNIT, _INSIDE, _KNOWN = (
@@ -23,6 +32,104 @@ _CODE_BITS, _CODE_RANGE, _UNIT, _INSIDE, _KNOWN = (
 def wavefront(height: int, width: int) -> np.ndarray:
     """The rank map c + 2 r, int32 [H, W]."""
     return np.add.outer(2 * np.arange(height, dtype=np.int32), np.arange(width, dtype=np.int32))
+
+
+class PhotoModel(Model):
+    """A photo network: any picture of three planes, in wavefront order, on its online predictor."""
+
+    @property
+    def components(self) -> int:
+        """Of the mixture."""
+        return self.manifest.layout.components
+
+    def schedule(self, height: int, width: int) -> Schedule:
+        """Levels and slots for tiles of one size (kept for the sizes used last)."""
+        return _schedule(height, width, self.manifest.layout.kernel)
+
+    def tile(self, height: int, width: int) -> PhotoTile:
+        """Fresh state of one tile."""
+        layout = self.manifest.layout
+        return PhotoTile(height, width, self.tables["codes"], layout.first_offsets, layout.predictor)
+
+    def parameters(self, pictures: np.ndarray) -> np.ndarray:
+        """The full pass, all positions at once: uint8 [N, 3, H, W] -> mixture parameters int32 [N, P, H, W].
+
+        For whoever only wants likelihoods; the integers equal those of the level-by-level pass at every position.
+        """
+        return np.stack([self._full_pass(picture) for picture in pictures])
+
+    def _full_pass(self, picture: np.ndarray) -> np.ndarray:
+        _, height, width = picture.shape
+        tile, inputs, kernel = self.tile(height, width), None, self.manifest.layout.kernel
+        predictor, steps = tile.predictor, self.schedule(height, width)
+        for level in range(steps.steps):
+            at = steps.positions[steps.starts[level] : steps.starts[level + 1]]
+            for k in range(3):
+                predictor.solve(level, k)
+                predictor.predict(level, k)
+                if k == 0:
+                    here = tile.inputs(level)
+                    inputs = np.empty((height * width, here.shape[1]), np.uint8) if inputs is None else inputs
+                    inputs[at] = here
+                predictor.put(level, k, picture[k].reshape(-1)[at])
+            tile.finish(level)
+        whole = all_at_once(wavefront(height, width), (Kernel(kernel),), _taps(kernel))
+        return self.network.start(whole).step(0, inputs).T.reshape(-1, height, width)
+
+
+@dataclass(frozen=True)
+class PhotoLayout:
+    """How a photo network is run: (row, column) offsets of the first layer's taps, the predictor's settings."""
+
+    kind: ClassVar[str] = "photo"
+    model: ClassVar[type[Model]] = PhotoModel
+    components: int
+    kernel: int  # side of the blocks' window
+    first_offsets: tuple[tuple[int, int], ...]
+    predictor: Settings
+    order: str = "wavefront"
+
+    @classmethod
+    def read(cls, fields: dict) -> PhotoLayout:
+        """Raises ValueError, TypeError, KeyError or AttributeError for what is no layout."""
+        predictor = fields.pop("predictor")
+        settings = Settings(
+            tuple(tuple(size) for size in predictor["sizes"]),
+            predictor["decay"],
+            predictor["row_decay"],
+            tuple(predictor["ridge"]),
+        )
+        offsets = tuple((int(dr), int(dc)) for dr, dc in fields.pop("first_offsets"))
+        return cls(first_offsets=offsets, predictor=settings, **fields)
+
+    def fits(self, tables: dict[str, np.ndarray], probe: Probe) -> bool:
+        """Whether tables and probe have the shapes that it takes; may raise as `read` does."""
+        window, codes, feed = range(1, 32, 2), tables["codes"], probe.feed
+        return (
+            self.order == "wavefront"
+            and self.kernel in window
+            and _side(self.first_offsets) in window
+            and (codes.dtype, codes.shape) == (np.uint8, (2 * _CODE_RANGE,))
+            and feed["inputs"].shape[1] == len(self.first_offsets) * _KNOWN + len(_NEIGHBOURS) + 1
+            and feed["taps"].shape[1] == len(_taps(self.kernel))
+            and {"cache", "slots"} < feed.keys()
+            and probe.parameters.shape[1] == 10 * self.components
+        )
+
+
+@lru_cache(maxsize=4)
+def _schedule(height: int, width: int, kernel: int) -> Schedule:
+    return by_rank(wavefront(height, width), (Kernel(kernel),), _taps(kernel))
+
+
+def _taps(kernel: int) -> tuple[tuple[int, int], ...]:
+    """The taps of a block's window that the wavefront opens where all of the window is inside."""
+    return open_taps(wavefront(kernel, kernel), Kernel(kernel))[0]
+
+
+def _side(offsets: tuple[tuple[int, int], ...]) -> int:
+    """Side of the smallest odd window that holds the offsets."""
+    return 2 * max(max(abs(dr), abs(dc)) for dr, dc in offsets) + 1
 
 
 class PhotoTile:

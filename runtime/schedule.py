@@ -110,35 +110,38 @@ def _is_level(rank: np.ndarray, reads: list[tuple[tuple[int, int], np.ndarray]])
 
 def schedule(
     rank: np.ndarray,
-    feature_kernel: Kernel,
+    features: tuple[Kernel, ...],
     kernels: tuple[Kernel, ...] = (),
     offsets: tuple[tuple[int, int], ...] | None = None,
 ) -> Schedule:
-    """The steps of an order for layers that read features through `feature_kernel` and inputs through `kernels`.
+    """The steps of an order for layers that read features through the kernels `features` and inputs through `kernels`.
 
     `offsets`: the taps to give in this order, all that are open anywhere among them (the default is just those): a
     network has its taps in pictures of one row, too, where some are closed everywhere.
     """
-    return _assign(levels(rank, (feature_kernel, *kernels)), rank, feature_kernel, offsets)
+    return _assign(levels(rank, (*features, *kernels)), rank, features, offsets)
 
 
-def by_rank(rank: np.ndarray, feature_kernel: Kernel, offsets: tuple[tuple[int, int], ...] | None = None) -> Schedule:
+def by_rank(
+    rank: np.ndarray, features: tuple[Kernel, ...], offsets: tuple[tuple[int, int], ...] | None = None
+) -> Schedule:
     """One step per rank, also for ranks that no position has: for orders whose ranks are levels, as a wavefront's."""
-    return _assign(rank.astype(np.int32), rank, feature_kernel, offsets)
+    return _assign(rank.astype(np.int32), rank, features, offsets)
 
 
 def all_at_once(
-    rank: np.ndarray, feature_kernel: Kernel, offsets: tuple[tuple[int, int], ...] | None = None
+    rank: np.ndarray, features: tuple[Kernel, ...], offsets: tuple[tuple[int, int], ...] | None = None
 ) -> Schedule:
     """One step for all positions: the full pass over a known picture. Layers are computed one after another."""
-    return _assign(np.where(rank < 0, -1, 0).astype(np.int32), rank, feature_kernel, offsets)
+    return _assign(np.where(rank < 0, -1, 0).astype(np.int32), rank, features, offsets)
 
 
 def _assign(
-    level: np.ndarray, rank: np.ndarray, kernel: Kernel, wanted: tuple[tuple[int, int], ...] | None
+    level: np.ndarray, rank: np.ndarray, kernels: tuple[Kernel, ...], wanted: tuple[tuple[int, int], ...] | None
 ) -> Schedule:
     h, w = rank.shape
-    offsets, seen = open_taps(rank, kernel)
+    reads = dict(tap for kernel in kernels for tap in zip(*open_taps(rank, kernel)))
+    offsets, seen = tuple(reads), list(reads.values())
     wanted = offsets if wanted is None else wanted
     last = level.copy()  # the last level that reads a position
     for (dr, dc), mask in zip(offsets, seen):

@@ -33,9 +33,11 @@ def sealed(manifest: bundle.Manifest, parts: dict[str, bytes]) -> bundle.Manifes
 
 
 def forge(path: Path, source: Path, parts: dict[str, bytes], **changes) -> Path:
-    """Writes a bundle like `source` with some members and manifest fields replaced, consistent in itself."""
-    parts = members(source) | parts
-    bundle.write(path, sealed(replace(bundle.read_manifest(source), **changes), parts), parts)
+    """Writes a bundle like `source` with members and fields of manifest or layout replaced, sound in itself."""
+    parts, manifest = members(source) | parts, bundle.read_manifest(source)
+    of_layout = {name: changes.pop(name) for name in list(changes) if hasattr(manifest.layout, name)}
+    manifest = replace(manifest, layout=replace(manifest.layout, **of_layout), **changes)
+    bundle.write(path, sealed(manifest, parts), parts)
     return path
 
 

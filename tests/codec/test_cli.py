@@ -63,7 +63,7 @@ def read_manifest(path):
     return Manifest(Path(path).stem, text)
 
 
-def store(image, model, *, effort=5, progress=None):
+def store(image, model, *, effort=5, order="auto", progress=None):
     """codec.codec.compress, made up: the pixels as they are, in one tile."""
     progress = progress or (lambda done, total: None)
     progress(1, image.height * image.width)

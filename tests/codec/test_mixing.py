@@ -159,7 +159,7 @@ def test_equals_the_reference_over_a_tile(tiny_model, monkeypatch, name, channel
     codec.code_tile(tiny_model, coder, values, Method(Learning.FULL if full else Learning.LIGHT))
     (state,) = made
 
-    parameters = np.zeros((height, width, 10 * tiny_model.manifest.components), np.int32)
+    parameters = np.zeros((height, width, 10 * tiny_model.components), np.int32)
     bases = np.zeros(values.shape, np.int32)
     for level, (level_parameters, level_bases) in enumerate(state.given):
         rows = np.arange(*rows_of(level, height, width))

@@ -142,7 +142,8 @@ FIELDS = [("order", "raster"), ("components", 4), ("kernel", 5), ("rules", 2.0),
 @pytest.mark.parametrize(("field", "value"), FIELDS, ids=str)
 def test_an_altered_manifest_is_another_identity(original, tmp_path, field, value):
     fields = json.loads(original[0].to_json())
-    fields[field] = fields[field] | value if isinstance(value, dict) else value
+    held = fields["layout"] if field in fields["layout"] else fields
+    held[field] = held[field] | value if isinstance(value, dict) else value
     path = archive(tmp_path / "x.lmconv", parts_of(original) | {"manifest.json": json.dumps(fields)})
     refused(path, "identity does not match|bundle format")
 
@@ -157,8 +158,11 @@ def test_other_versions_say_what_is_read(original, tmp_path, field, value):
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b"7", b'"x"', b"\xff\xfe", b"[" * 100_000, b"{}",
-                                  b'{"format": 1, "rules": 2}', b'{"format": 1, "rules": 2, "predictor": 3}',
-                                  b'{"format": 1, "rules": 2, "predictor": {}, "first_offsets": []}'], ids=range(12))
+                                  b'{"format": 1, "rules": 2}', b'{"format": 1, "rules": 2, "kind": "x", "layout": 3}',
+                                  b'{"format": 1, "rules": 2, "kind": "photo", "layout": 3}',
+                                  b'{"format": 1, "rules": 2, "kind": "pixelcnn", "layout": {"orders": []}}',
+                                  b'{"format": 1, "rules": 2, "kind": "photo", "layout": {"predictor": {}}}'],
+                         ids=range(14))
 def test_manifests_that_are_none(original, tmp_path, text):
     path = archive(tmp_path / "x.lmconv", parts_of(original) | {"manifest.json": text})
     with pytest.raises(BundleError):
@@ -167,10 +171,12 @@ def test_manifests_that_are_none(original, tmp_path, text):
 
 
 @pytest.mark.parametrize("change", [{"first_offsets": [[0]]}, {"first_offsets": 3}, {"first_offsets": [["a", "b"]]},
-                                    {"predictor": None}, {"predictor": {"decay": 1}}, {"something": 1}, {"name": ...}],
+                                    {"predictor": None}, {"predictor": {"decay": 1}}, {"something": 1}, {"name": ...},
+                                    {"layout": ...}, {"kind": None}],
                          ids=str)
 def test_manifests_with_wrong_fields(original, tmp_path, change):
-    fields = json.loads(original[0].to_json()) | change
+    fields = json.loads(original[0].to_json())
+    (fields["layout"] if change.keys() <= fields["layout"].keys() else fields).update(change)
     fields = {name: value for name, value in fields.items() if value is not ...}
     path = archive(tmp_path / "x.lmconv", parts_of(original) | {"manifest.json": json.dumps(fields)})
     refused(path, "the manifest cannot be read")
@@ -280,7 +286,7 @@ def test_a_manifest_survives_writing_and_reading(original, tmp_path):
     manifest, members = original
     bundle.write(tmp_path / "x.lmconv", manifest, members)
     assert runtime.read_manifest(tmp_path / "x.lmconv") == manifest
-    assert json.loads(manifest.to_json())["predictor"] == json.loads(json.dumps(asdict(manifest.predictor)))
+    assert json.loads(manifest.to_json())["layout"] == json.loads(json.dumps(asdict(manifest.layout)))
 
 
 def test_writing_is_reproducible_and_leaves_one_file(original, tiny_bundle, tmp_path):

@@ -44,7 +44,7 @@ def test_equals_the_specification(tiny_model, tiny_bundle, kind, size):
     picture, parts = kind(*size), bundles.members(tiny_bundle)
     found = reference_network.parameters(
         picture, predict_picture(picture), bundles.tensors(parts[bundles.WEIGHTS]),
-        bundles.tensors(parts[bundles.TABLES])["codes"], tiny_model.manifest.first_offsets)
+        bundles.tensors(parts[bundles.TABLES])["codes"], tiny_model.manifest.layout.first_offsets)
     np.testing.assert_array_equal(tiny_model.parameters(picture[None])[0], found)
 
 

@@ -64,7 +64,7 @@ def check(plan, rank, kernel):
 def test_every_tap_finds_its_position(height, width, spec, kernel):
     rank = orders.make(spec, height, width)
     open_anywhere, _ = open_taps(rank, kernel)
-    for plan in (schedule(rank, kernel), all_at_once(rank, kernel)):
+    for plan in (schedule(rank, (kernel,)), all_at_once(rank, (kernel,))):
         assert plan.offsets == open_anywhere
         check(plan, rank, kernel)
 
@@ -76,7 +76,7 @@ def test_taps_in_a_wanted_order(height, width, spec, kernel, random):
     rank = orders.make(spec, height, width)
     wanted = kernel.offsets()
     random.shuffle(wanted)
-    for plan in (schedule(rank, kernel, offsets=tuple(wanted)), all_at_once(rank, kernel, tuple(wanted))):
+    for plan in (schedule(rank, (kernel,), offsets=tuple(wanted)), all_at_once(rank, (kernel,), tuple(wanted))):
         assert plan.offsets == tuple(wanted)
         check(plan, rank, kernel)
 
@@ -86,7 +86,7 @@ def test_taps_in_a_wanted_order(height, width, spec, kernel, random):
 def test_two_kernels(height, width, spec, kernel, other):
     """Features are read through one kernel; the other's inputs must be there too, so it takes part in the levels."""
     rank = orders.make(spec, height, width)
-    plan = schedule(rank, kernel, (other,))
+    plan = schedule(rank, (kernel,), (other,))
     check(plan, rank, kernel)
     assert plan.steps == slow_levels(rank, [kernel, other]).max() + 1
     step_of = np.empty(rank.size, int)
@@ -109,12 +109,12 @@ def test_levels_are_minimal(height, width, spec, kernels):
 def test_hilbert(side):
     rank = orders.make("hilbert", side, side)
     np.testing.assert_array_equal(levels(rank, (Kernel(3),)), slow_levels(rank, [Kernel(3)]))
-    check(schedule(rank, Kernel(3)), rank, Kernel(3))
+    check(schedule(rank, (Kernel(3),)), rank, Kernel(3))
 
 
 def test_ranks_may_have_gaps_and_any_size():
     rank = (10**6 * orders.make("random=3", 6, 7).astype(np.int64) + 5).astype(np.int64)
-    check(schedule(rank, Kernel(3)), rank, Kernel(3))
+    check(schedule(rank, (Kernel(3),)), rank, Kernel(3))
 
 
 @property_test
@@ -124,8 +124,8 @@ def test_given_positions_are_never_computed(height, width, spec, seed):
     region = np.random.default_rng(seed).integers(0, 2, (height, width)).astype(bool)
     rank = orders.observe(orders.make(spec, height, width), region)
     np.testing.assert_array_equal(levels(rank, (Kernel(3),)), slow_levels(rank, [Kernel(3)]))
-    check(schedule(rank, Kernel(3)), rank, Kernel(3))
-    check(all_at_once(rank, Kernel(3)), rank, Kernel(3))
+    check(schedule(rank, (Kernel(3),)), rank, Kernel(3))
+    check(all_at_once(rank, (Kernel(3),)), rank, Kernel(3))
 
 
 @given(st.integers(1, 40), st.integers(1, 40))
@@ -133,18 +133,18 @@ def test_given_positions_are_never_computed(height, width, spec, seed):
 def test_wavefront_numbers(height, width):
     """A step for every rank that occurs, and few slots: four levels' worth or so."""
     rank = orders.wavefront(height, width)
-    plan = schedule(rank, Kernel(3), (Kernel(7, kind="A"),))
+    plan = schedule(rank, (Kernel(3),), (Kernel(7, kind="A"),))
     assert plan.steps == len(np.unique(rank))
     widest = np.bincount(rank.ravel()).max()
     assert plan.slots <= 6 * widest + 8
 
 
 def test_raster_takes_the_wavefronts_steps():
-    assert schedule(orders.raster(20, 30), Kernel(3)).steps == 30 + 2 * 19
-    assert schedule(orders.s_curve(20, 30), Kernel(3)).steps > 500
+    assert schedule(orders.raster(20, 30), (Kernel(3),)).steps == 30 + 2 * 19
+    assert schedule(orders.s_curve(20, 30), (Kernel(3),)).steps > 500
 
 
 def test_slots_are_reused():
-    plan = schedule(orders.wavefront(64, 96), Kernel(3), (Kernel(7, kind="A"),))
+    plan = schedule(orders.wavefront(64, 96), (Kernel(3),), (Kernel(7, kind="A"),))
     assert plan.slots < 300                             # of 6144 positions
-    assert all_at_once(orders.wavefront(64, 96), Kernel(3)).slots > 6144
+    assert all_at_once(orders.wavefront(64, 96), (Kernel(3),)).slots > 6144

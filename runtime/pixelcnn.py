@@ -1,0 +1,147 @@
+"""The paper's networks: tiles of one size at most, in any of the bundle's orders, many of them in lockstep.
+
+An order is a rank map (table `rank.0`, `rank.1`, ...); a smaller tile, at a picture's edge, is coded in the upper left
+part of it. What the network reads are codes: the levels of known pixels (a bit: 0 or 255) and INSIDE in the plane that
+marks them; 0 stands for all that is not known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+
+from .model import Model
+from .network import Probe, StepPass
+from .schedule import Kernel, Schedule, all_at_once, schedule
+
+INSIDE = 128
+
+
+class PixelCnnModel(Model):
+    """A PixelCNN++ of locally masked convolutions."""
+
+    @property
+    def layout(self) -> PixelCnnLayout:
+        return self.manifest.layout
+
+    def rank(self, order: int, height: int, width: int) -> np.ndarray:
+        """The rank map [height, width] of tiles of that size, or smaller than the layout's, in the bundle's order."""
+        return self.tables[f"rank.{order}"][:height, :width]
+
+    def schedule(self, order: int, height: int, width: int) -> Schedule:
+        """Levels and slots."""
+        return _schedule(self.rank(order, height, width).tobytes(), height, width, self.layout)
+
+    def tiles(self, steps: Schedule, count: int) -> Lockstep:
+        """Fresh state of `count` tiles, all of the schedule's size."""
+        return Lockstep(self, steps, count)
+
+    def parameters(self, levels: np.ndarray, order: int = 0) -> np.ndarray:
+        """The full pass over a batch, all positions at once: uint8 [N, C, H, W] -> parameters int32 [N, P, H, W].
+
+        Bits are 0 or 255. For whoever only wants likelihoods; the integers equal those of the level-by-level pass.
+        """
+        count, channels, height, width = levels.shape
+        layout = self.layout
+        whole = all_at_once(self.rank(order, height, width), layout.features, layout.offsets)
+        tiles = self.tiles(whole, count)
+        tiles.put(0, levels.reshape(count, channels, -1).transpose(0, 2, 1)[:, whole.positions].reshape(-1, channels))
+        found = tiles.step(0).reshape(count, height * width, -1)
+        out = np.empty_like(found)
+        out[:, whole.positions] = found
+        return np.ascontiguousarray(out.transpose(0, 2, 1)).reshape(count, -1, height, width)
+
+
+@dataclass(frozen=True)
+class PixelCnnLayout:
+    """How such a network is run. A binary network's one parameter is the log-odds of 1 in 1/1024 nat."""
+
+    kind: ClassVar[str] = "pixelcnn"
+    model: ClassVar[type[Model]] = PixelCnnModel
+    orders: tuple[str, ...]  # names of the rank maps
+    height: int  # of a tile
+    width: int
+    channels: int  # 1 or 3
+    binary: bool
+    components: int
+    kernel: int
+    dilation: int
+
+    @classmethod
+    def read(cls, fields: dict) -> PixelCnnLayout:
+        """Raises ValueError, TypeError, KeyError or AttributeError for what is no layout."""
+        return cls(orders=tuple(map(str, fields.pop("orders"))), **fields)
+
+    def fits(self, tables: dict[str, np.ndarray], probe: Probe) -> bool:
+        """Whether tables and probe have the shapes that it takes; may raise as `read` does."""
+        taps, feed = self.kernel**2, probe.feed
+        ranks = [tables[f"rank.{i}"] for i in range(len(self.orders))]
+        outputs = 1 if self.binary else 10 * self.components
+        return (
+            1 <= len(ranks) <= 64
+            and all((rank.dtype, rank.shape) == (np.int32, (self.height, self.width)) for rank in ranks)
+            and all(rank.min() >= 0 for rank in ranks)
+            and (self.channels, self.binary) in {(1, True), (1, False), (3, False)}
+            and self.kernel in (3, 5)
+            and self.dilation in range(1, 17)
+            and feed["inputs"].shape[1] == (taps - 1) * (self.channels + 1)
+            and feed["taps"].shape[1] == feed["dilated_taps"].shape[1] == taps
+            and "slots" in feed
+            and probe.parameters.shape[1] == outputs
+        )
+
+    @property
+    def order(self) -> str:
+        """All of them, in words."""
+        return ", ".join(self.orders)
+
+    @property
+    def features(self) -> tuple[Kernel, Kernel]:
+        """The windows of the layers that read features."""
+        return Kernel(self.kernel), Kernel(self.kernel, self.dilation)
+
+    @property
+    def offsets(self) -> tuple[tuple[int, int], ...]:
+        """All taps of both windows, each once."""
+        return tuple(dict.fromkeys(tap for kernel in self.features for tap in kernel.offsets()))
+
+    @property
+    def sorts(self) -> dict[str, np.ndarray]:
+        """Which of the offsets each sort of layers reads."""
+        names = ("taps", "dilated_taps")
+        columns = ([self.offsets.index(tap) for tap in kernel.offsets()] for kernel in self.features)
+        return {name: np.array(found) for name, found in zip(names, columns)}
+
+
+@lru_cache(maxsize=64)
+def _schedule(rank: bytes, height: int, width: int, layout: PixelCnnLayout) -> Schedule:
+    return schedule(np.frombuffer(rank, np.int32).reshape(height, width), layout.features, (), layout.offsets)
+
+
+class Lockstep:
+    """Tiles that are coded together: per level `step`, then `put` of what the level's pixels are."""
+
+    def __init__(self, model: PixelCnnModel, steps: Schedule, count: int):
+        layout = model.layout
+        self._pass: StepPass = model.network.start(steps, count, layout.sorts)
+        self._starts, self._slot = steps.starts, steps.slot
+        taps = layout.sorts["taps"]
+        self._taps = steps.taps[:, np.delete(taps, len(taps) // 2)]  # the first layer does not read the position itself
+        self._bases = np.arange(count)[:, None] * steps.slots
+        self._known = np.zeros((count * steps.slots, layout.channels + 1), np.uint8)
+
+    def step(self, level: int) -> np.ndarray:
+        """Parameters int32 [tiles * n, P] of a level's positions, tile by tile."""
+        taps = self._taps[self._starts[level] : self._starts[level + 1]]
+        inputs = self._known[self._bases[:, :, None] + taps]
+        return self._pass.step(level, inputs.reshape(len(self._bases) * len(taps), -1))
+
+    def put(self, level: int, levels: np.ndarray) -> None:
+        """Takes over a level's pixels, uint8 [tiles * n, C], tile by tile; bits are 0 or 255."""
+        slots = self._slot[self._starts[level] : self._starts[level + 1]]
+        rows = (self._bases + slots).reshape(-1)
+        self._known[rows, :-1] = levels
+        self._known[rows, -1] = INSIDE
