@@ -69,7 +69,10 @@ def learning_of(effort: int) -> Learning:
 
 
 def candidates(tile: np.ndarray, effort: int) -> list[Method]:
-    """The methods worth trying on a tile, uint8 [C, H, W]: one for a photograph, several where colours repeat."""
+    """The methods worth trying on a tile, uint8 [C, H, W]: one for a photograph, several where colours repeat.
+
+    Without a network there is time for full learning at every effort that learns.
+    """
     learning, found = learning_of(effort), []
     repeated = repetition(tile)
     if repeated < _FLAT:
@@ -77,7 +80,7 @@ def candidates(tile: np.ndarray, effort: int) -> list[Method]:
     if repeated >= _REPEATING:
         found.append(Method(learning, colours=True))
         if learning:
-            found.append(Method(learning, colours=True, network=False))
+            found.append(Method(Learning.FULL, colours=True, network=False))
     if learning and tile[0].size <= _SMALL:
         found += candidates(tile, 1)
     return found

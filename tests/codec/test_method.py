@@ -66,7 +66,7 @@ def test_what_is_tiny_may_not_be_worth_learning(effort):
 @pytest.mark.parametrize("effort", range(1, 10))
 def test_a_flat_screen_has_exact_colours_with_and_without_a_network(effort):
     learning = learning_of(effort)
-    with_network, without = Method(learning, colours=True), Method(learning, colours=True, network=False)
+    with_network, without = Method(learning, colours=True), Method(Learning.FULL, colours=True, network=False)
     for tile in (constant(40, 50), lines(200, 200)[:1]):
         assert repetition(tile) >= 0.6
         small = [Method(colours=True)] if tile[0].size <= 128 * 128 else []
@@ -80,7 +80,7 @@ def test_what_repeats_a_little_is_tried_both_ways(effort):
     assert 0.4 < repetition(tile) < 0.6
     found = candidates(tile, effort)
     assert found[:2] == [Method(learning), Method(learning, colours=True)]
-    assert found[2:] == ([Method(learning, colours=True, network=False)] if learning else [])
+    assert found[2:] == ([Method(Learning.FULL, colours=True, network=False)] if learning else [])
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (6, 9)], ids=str)
