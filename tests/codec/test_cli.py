@@ -269,7 +269,7 @@ def test_a_line_per_file_without_json(folder):
 
 def test_provider_threads_and_model_reach_the_runtime(folder, fakes):
     seen = []
-    fakes.codec.compress = lambda image, model, effort, progress: seen.append(model) or store(image, model)
+    fakes.codec.compress = lambda image, model, **_: seen.append(model) or store(image, model)
     fakes.codec.decompress = lambda data, model, max_pixels, progress: (
         seen.append((model, max_pixels)) or restore(data, model, max_pixels=max_pixels)
     )

@@ -18,7 +18,7 @@ from tests import bundles
 from tests.pictures import KINDS, noise, photograph
 
 EFFORTS = (1, 5, 9)          # the network alone, with what is learned quickly, and with all that there is
-WAYS = [METHODS[code] for code in sorted(METHODS)]
+WAYS = [METHODS[code] for code in sorted(METHODS) if isinstance(METHODS[code], Method)]
 
 def image(height, width, mode="RGB", seed=0) -> Image:
     planes = np.concatenate([photograph(height, width, seed), noise(height, width, seed)[:1] | 3])

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from codec import method
-from codec.method import METHODS, Learning, Method, candidates, learning_of, repetition
+from codec.method import METHODS, InOrder, Learning, Method, candidates, learning_of, repetition
 from tests.pictures import constant, lines, noise, photograph
 
 
 def test_codes_round_trip():
-    assert sorted(METHODS) == [0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14]
+    assert sorted(METHODS) == [0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, *range(64, 128)]
     assert all(found.code == code for code, found in METHODS.items())
-    assert len(set(METHODS.values())) == 12 == len(Learning) * 2 * 2
+    assert len(set(METHODS.values())) == 12 + 64
     for learning in Learning:
         for colours in (False, True):
             for network in (False, True):
@@ -28,6 +28,8 @@ def test_codes_round_trip():
         (4, Method(colours=True)),
         (8, Method(network=False)),
         (14, Method(Learning.FULL, colours=True, network=False)),
+        (64, InOrder(0)),
+        (127, InOrder(63)),
     ],
 )
 def test_codes_are_these_for_ever(code, expected):
@@ -42,7 +44,7 @@ def test_words():
         "no network",
         "colours + no network + light learning",
     ]
-    assert len(set(map(str, METHODS.values()))) == 12
+    assert len(set(map(str, METHODS.values()))) == 76 and str(METHODS[69]) == "order 5"
 
 
 def test_efforts():
