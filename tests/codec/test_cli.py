@@ -439,7 +439,7 @@ def test_a_bug_is_not_hidden(folder, fakes):
 
 
 def test_an_interrupt_keeps_what_is_whole(folder, fakes):
-    def interrupted(image, model, *, effort, progress=None):
+    def interrupted(image, model, *, effort, order="auto", progress=None):
         if image.mode == "L":
             raise KeyboardInterrupt
         return store(image, model)

@@ -138,7 +138,7 @@ def test_headers_that_lie_are_refused(fields, error, words):
         container.unpack(header_bytes(**fields))
 
 
-@pytest.mark.parametrize("method", sorted(set(range(256)) - {0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14}))
+@pytest.mark.parametrize("method", sorted(set(range(256)) - {0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, *range(64, 128)}))
 def test_a_method_that_does_not_exist_is_refused(method):
     data = header_bytes(method=method)
     for read in (container.unpack, lambda data: container.peek(io.BytesIO(data))):
