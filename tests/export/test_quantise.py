@@ -87,7 +87,7 @@ def test_wide_weights_are_as_fine_as_the_bound_allows(count, bias):
         assert layer.shift == narrow.shift and layer.bound() >= BOUND
 
 
-@pytest.mark.parametrize("fill", [1.0, -1.0, 1e-4, 1e5])
+@pytest.mark.parametrize("fill", [1.0, -1.0, 1e-4, 1e3])
 def test_a_first_layer_of_equal_weights_stays_below_the_bound(net, calibration, fill):
     with torch.no_grad():
         net.first.weight[2], net.current.weight[2] = fill, fill
