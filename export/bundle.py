@@ -11,7 +11,8 @@ from safetensors.numpy import save as save_tensors
 import runtime
 from export.graph import PRODUCTS, step_graph
 from export.integer_net import IntegerPhotoNet, float_parameters
-from export.quantise import BOUND, IntegerPhoto, quantise, stream_bound
+from export.integers import BOUND
+from export.quantise import IntegerPhoto, quantise, stream_bound
 from export.tables import distribution_tables
 from lmconv import likelihood
 from lmconv.checkpoint import Checkpoint

@@ -1,65 +1,122 @@
-"""lmconv-export: a checkpoint becomes a bundle; prints the proof of every layer and the loss of rounding."""
+"""lmconv-export: a checkpoint becomes a bundle of exact integers, or a file of ONNX, TorchScript or torch.export."""
 
 import json
+import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+FORMATS = ("bundle", "onnx", "torchscript", "pt2")
+PRECISIONS = ("exact", "fp32", "fp16")
 
-@click.command()
+
+class Size(click.ParamType):
+    """A height and a width, as in 32x32."""
+
+    name = "HxW"
+
+    def convert(self, value, param, ctx):
+        match = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", value, re.ASCII)
+        if match is None:
+            self.fail(f"{value!r} is no height and width of 1 to 9999 pixels, as in 32x48", param, ctx)
+        return int(match[1]), int(match[2])
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The bundle to write (*.lmconv).")
-@click.option(
-    "--pictures",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Folder or zip of photographs: half calibrate the ranges, half measure the loss of rounding.",
-)
-@click.option("--count", default=24, show_default=True, help="How many crops of the pictures to use.")
-@click.option("--crop", default=192, show_default=True, help="Side of the crops.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The file to write.")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="bundle", show_default=True,
+              help="bundle (*.lmconv) for the codec; the others for anybody's programs (docs/export.md).")
+@click.option("--precision", type=click.Choice(PRECISIONS), help="exact for a bundle, else fp32 (default) or fp16.")
+@click.option("--order", metavar="NAME[:VARIANT]", help="Of onnx, torchscript and pt2, instead of the first trained on.")
+@click.option("--size", type=Size(), help="Of onnx, torchscript and pt2, instead of the size trained on.")
+@click.option("--pictures", type=click.Path(path_type=Path),
+              help="Folder or zip of pictures. For a bundle, required: photographs, half calibrate the ranges, half "
+                   "measure the loss of rounding. Else: the written file is tried on the first three, too.")
+@click.option("--count", default=24, show_default=True, help="How many crops of the pictures a bundle uses.")
+@click.option("--crop", default=192, show_default=True, help="Side of a bundle's crops.")
 @click.option("--name", help="Name of the model (default: the output's name).")
-@click.option(
-    "--card", type=click.Path(path_type=Path), help="JSON with more for the model card: data, licence, limits."
-)
+@click.option("--card", type=click.Path(path_type=Path),
+              help="JSON with more for the model card: data, licence, limits, bits_per_dim.")
 @click.option("--force", is_flag=True, help="Overwrite the output.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def cli(
-    checkpoint: Path,
-    output: Path,
-    pictures: Path,
-    count: int,
-    crop: int,
-    name: str | None,
-    card: Path | None,
-    force: bool,
-    as_json: bool,
-) -> None:
-    """Export CHECKPOINT (a *.safetensors of `lmconv train`) as a bundle that lmconv-codec and the runtime use.
+def cli(checkpoint: Path, output: Path, form: str, as_json: bool, **options) -> None:
+    """Export CHECKPOINT (a *.safetensors of `lmconv train`).
 
-    The network becomes exact integers; every sum is proved to stay below 2^24; the written bundle must give PyTorch's
-    integers on a real picture, or no file is left.
+    By default as a bundle that lmconv-codec and the runtime use: the network becomes exact integers, every sum is
+    proved to stay below 2^24, and the written bundle must give PyTorch's integers on a real picture. --format makes
+    a float file for one order and size, which must give PyTorch's numbers. Else no file is left.
     """
-    from export.bundle import describe, export_bundle
-    from export.quantise import QuantisationError
-    from lmconv.checkpoint import CheckpointError, load
-    from lmconv.data import DataError, crops
-    from runtime import BundleError
-
-    if count < 2:
+    if form == "bundle" and options["pictures"] is None:
+        raise click.UsageError("Missing option '--pictures'.")
+    if form == "bundle" and options["count"] < 2:
         raise click.UsageError("--count must be at least 2: one crop to calibrate, one to measure")
     try:
-        if output.exists() and not force:
-            raise FileExistsError(f"{output} exists: use --force to overwrite it")
-        source = load(checkpoint)
-        told = json.loads(card.read_text()) if card else {}
-        told |= {"training": source.training, "steps": source.step, "curve": source.curve}
-        report = export_bundle(source, output, name or output.stem, crops(pictures, crop)[:count], told)
-    except (CheckpointError, DataError, QuantisationError, BundleError, OSError, ValueError) as error:
-        click.echo(f"lmconv-export: {error}", err=True)
-        sys.exit(1)
-    click.echo(json.dumps(asdict(report) | {"loss": report.loss}) if as_json else describe(report))
+        told, text = (_bundle if form == "bundle" else _float)(checkpoint, output, form, **options)
+    except ImportError as error:
+        _fail(f"{error}: pip install 'lmconv[cpu,export]' brings what is needed")
+    except (OSError, ValueError) as error:
+        _fail(str(error))
+    click.echo(json.dumps(told) if as_json else text)
+
+
+def _bundle(checkpoint: Path, output: Path, form: str, precision: str | None, order: str | None,
+            size: tuple[int, int] | None, **options) -> tuple[dict, str]:
+    """The report for JSON, and as text."""
+    from export.bundle import ExportError, describe, export_bundle
+    from lmconv.data import crops
+    from runtime import BundleError
+
+    if precision not in (None, "exact"):
+        raise ExportError(f"a bundle is exact, not {precision}: choose a --format for {precision}")
+    if order or size:
+        raise ExportError(f"a bundle is for its network's own order and any size: "
+                          f"leave {'--order' if order else '--size'} out or choose another --format")
+    source, card = _inputs(checkpoint, output, options)
+    card |= {"training": source.training, "steps": source.step, "curve": source.curve}
+    pictures = crops(options["pictures"], options["crop"])[:options["count"]]
+    try:
+        report = export_bundle(source, output, options["name"] or output.stem, pictures, card)
+    except BundleError as error:
+        raise ExportError(str(error)) from error
+    return asdict(report) | {"loss": report.loss}, describe(report)
+
+
+def _float(checkpoint: Path, output: Path, form: str, precision: str | None, order: str | None,
+           size: tuple[int, int] | None, **options) -> tuple[dict, str]:
+    """The report for JSON, and as text."""
+    from export.bundle import ExportError
+    from export.floats import describe, export_float, read_pictures, target
+
+    if precision == "exact":
+        raise ExportError(f"{form} is fp32 or fp16, not exact: only a bundle is")
+    source, card = _inputs(checkpoint, output, options)
+    order, size = target(source, order, size)
+    pictures = read_pictures(source.network, options["pictures"], size) if options["pictures"] else None
+    report = export_float(source, output, form, order, size, precision or "fp32", pictures, options["name"], card)
+    return asdict(report), describe(report)
+
+
+def _inputs(checkpoint: Path, output: Path, options: dict):
+    """The checkpoint and the card. Raises what keeps the output from being written before time is spent on it."""
+    from lmconv.checkpoint import load
+
+    if output.exists() and not options["force"]:
+        raise FileExistsError(f"{output} exists: use --force to overwrite it")
+    if not output.absolute().parent.is_dir():
+        raise FileNotFoundError(f"{output.parent} is no folder that exists: make it or choose another output")
+    source = load(checkpoint)
+    card = json.loads(options["card"].read_text()) if options["card"] else {}
+    if not isinstance(card, dict):
+        raise ValueError(f"{options['card']} is not a JSON object")
+    return source, card
+
+
+def _fail(message: str) -> None:
+    click.echo(f"lmconv-export: {' '.join(message.split())}", err=True)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,15 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from export.quantise import PART_BITS, IntegerLayer, IntegerPhoto
+from export.integers import PART_BITS, IntegerLayer
+from export.quantise import IntegerPhoto
 
 OPSET = 21
 IR_VERSION = 10
 PRODUCTS = ("integer", "float32")
 
 
-class _Graph:
+class Graph:
     """Nodes and constants in the making; every method returns the name of its result."""
 
     def __init__(self, products: str):
@@ -65,10 +66,19 @@ class _Graph:
         scale = self.constant(f"{name}.step", np.array(2.0**exponent, np.float32))
         return self.node("QuantizeLinear", [x, scale, "zero"], name)
 
+    def model(self, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]) -> onnx.ModelProto:
+        """The whole, checked. Raises onnx.checker.ValidationError if it is not valid ONNX."""
+        graph = helper.make_graph(self.nodes, f"step_{self.products}", inputs, outputs, self.constants)
+        model = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="lmconv"
+        )
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
 
 def step_graph(network: IntegerPhoto, products: str) -> onnx.ModelProto:
     """Builds and checks the graph. Raises onnx.checker.ValidationError if it is not valid ONNX."""
-    g = _Graph(products)
+    g = Graph(products)
     channels, taps = network.head.weight.shape[0], len(network.offsets)
     g.constant("zero", np.array(0, np.uint8))
     if products == "integer":
@@ -96,15 +106,10 @@ def step_graph(network: IntegerPhoto, products: str) -> onnx.ModelProto:
     inputs += [info(f"cache_{i}", TensorProto.UINT8, ["slots", channels]) for i in range(len(caches))]
     outputs = [info(parameters, TensorProto.INT32, ["n", network.out.weight.shape[1]])]
     outputs += [info(name, TensorProto.UINT8, ["slots", channels]) for name in caches]
-    graph = helper.make_graph(g.nodes, f"step_{products}", inputs, outputs, g.constants)
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="lmconv"
-    )
-    onnx.checker.check_model(model, full_check=True)
-    return model
+    return g.model(inputs, outputs)
 
 
-def _parameters(g: _Graph, total: str, layer: IntegerLayer) -> str:
+def _parameters(g: Graph, total: str, layer: IntegerLayer) -> str:
     """floor((sum + bias) * 2^-shift) as int32."""
     if g.products == "integer":
         total = g.node("Cast", [total], "out.sum_float", to=TensorProto.FLOAT)

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from export.quantise import IntegerLayer, IntegerPhoto, output_units
+from export.integers import IntegerLayer
+from export.quantise import IntegerPhoto, output_units
 from lmconv.photo import KNOWN, ZERO, PhotoNet
 
 

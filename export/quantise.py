@@ -1,9 +1,7 @@
 """From the float photo network to exact integers: uint8 activations, integer weights, powers of two between them.
 
-Layer: value = (sum of activation * weight + bias) * 2^-shift, per output channel, where the sum is an integer below
-2^24 in size, so float32 and int32 arithmetic give the same. Activations are clip(round half even(value), 0, 255).
-Weights are in [-63, 63], or wide: high * 2^6 + low of two such, in the first and the last layer, where rounding costs
-most (docs/compression.md).
+Layers are those of integers.py; activations are clip(round half even(value), 0, 255), and weights are wide in the first
+and the last layer, where rounding costs most (docs/compression.md).
 The residual stream is the plain sum of such values, kept unrounded: all of a channel's writers lie on one lattice
 2^-s fine enough to be exact and coarse enough that the whole sum stays below 2^24 lattice steps. Both bounds are
 checked for every channel, and a layer that breaks one is named.
@@ -15,43 +13,21 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from export.integers import (
+    ACTIVATION_LIMIT,
+    BOUND,
+    WEIGHT_LIMIT,
+    WIDE_LIMIT,
+    IntegerLayer,
+    QuantisationError,
+    finest_shift,
+    fitted,
+    rounded,
+)
 from lmconv.layers import LocallyMaskedConv2d
 from lmconv.likelihood import SHIFT_UNIT
 from lmconv.photo import CURRENT, CURRENT_SCALE, INSIDE, KNOWN, KNOWN_SCALE, ZERO, PhotoNet
 from runtime.rules import COUPLING_UNIT, LOGIT_UNIT, MEAN_UNIT, SCALE_UNIT
-
-WEIGHT_LIMIT = 63  # 255 * 63 * 2 < 2^15: no 16-bit pair sum of older processors saturates
-PART_BITS = 6
-WIDE_LIMIT = (WEIGHT_LIMIT << PART_BITS) + (1 << PART_BITS - 1) - 1  # the low part is in [-32, 31]
-ACTIVATION_LIMIT = 255
-BOUND = 1 << 24  # float32 holds every integer up to here
-
-
-class QuantisationError(ValueError):
-    """A layer whose sums cannot be proved to stay below 2^24."""
-
-
-@dataclass(frozen=True)
-class IntegerLayer:
-    """weight int8 (wide: int16) [inputs, outputs]; bias int64 [outputs] in steps of 2^-shift; shift int64 [outputs]."""
-
-    name: str
-    weight: np.ndarray
-    bias: np.ndarray
-    shift: np.ndarray
-
-    def bound(self) -> np.ndarray:
-        """The largest |sum + bias| that any input can give, per output channel, int64 [outputs]."""
-        return np.abs(self.weight.astype(np.int64)).sum(0) * ACTIVATION_LIMIT + np.abs(self.bias)
-
-    def parts(self) -> list[np.ndarray]:
-        """int8 matrices within 63, as few as it takes, highest first: weight = (first * 2^6 + second) * 2^6 + ..."""
-        rest, parts = self.weight.astype(np.int64), []
-        while np.abs(rest).max() > WEIGHT_LIMIT:
-            carried = (rest + (1 << PART_BITS - 1)) >> PART_BITS
-            parts.append(rest - (carried << PART_BITS))
-            rest = carried
-        return [part.astype(np.int8) for part in (rest, *reversed(parts))]
 
 
 @dataclass(frozen=True)
@@ -134,25 +110,22 @@ def quantise(net: PhotoNet, pixels: torch.Tensor, bases: torch.Tensor) -> Intege
     for i, block in enumerate(net.blocks):
         scale = _step(wide_range[i])
         matrix = tap_matrix(block.wide, offsets) * np.tile(step * 2.0 ** exponents[i], len(offsets))[:, None] / scale
-        wide.append(_layer(f"blocks.{i}.wide", matrix, _numpy(block.wide.bias) / scale))
+        wide.append(fitted(f"blocks.{i}.wide", matrix, _numpy(block.wide.bias) / scale))
         matrix = _numpy(block.narrow.weight)[:, :, 0, 0].T * scale[:, None] / step
         writers.append((f"blocks.{i}.narrow", matrix, _numpy(block.narrow.bias) / step, 0, WEIGHT_LIMIT))
     scale = _step(head_range)
-    head = _layer(
+    head = fitted(
         "head",
         _numpy(net.head.weight)[:, :, 0, 0].T * (step * 2.0 ** exponents[-1])[:, None] / scale,
         _numpy(net.head.bias) / scale,
     )
     units = output_units(net.config.components)
     matrix = _numpy(net.out.weight)[:, :, 0, 0].T * scale[:, None] * units
-    out = _layer("out", matrix, _numpy(net.out.bias) * units + 0.5, WIDE_LIMIT)  # floor rounds to nearest
+    out = fitted("out", matrix, _numpy(net.out.bias) * units + 0.5, WIDE_LIMIT)  # floor rounds to nearest
     first, *narrow = _stream_layers(writers)
     result = IntegerPhoto(first, tuple(wide), tuple(narrow), head, out, exponents, offsets, first_offsets)
     for layer in result.layers():
-        if layer.bound().max() >= BOUND:
-            raise QuantisationError(
-                f"layer {layer.name}: a sum may reach {layer.bound().max()}, over 2^24; make it narrower"
-            )
+        layer.check()
     largest = (out.bound() * 2.0**-out.shift).max()
     if largest >= 1 << 31:
         raise QuantisationError(f"layer out: a parameter may reach {largest:.3g}, over 2^31; use an earlier checkpoint")
@@ -188,34 +161,6 @@ def _first_layer(net: PhotoNet, offsets: tuple[tuple[int, int], ...], step: np.n
     return "first", np.concatenate([known, current]) / step, _numpy(net.first.bias) / step, zero, WIDE_LIMIT
 
 
-def _layer(name: str, matrix: np.ndarray, bias: np.ndarray, limit: int = WEIGHT_LIMIT) -> IntegerLayer:
-    """Each output channel with the finest power of two that keeps its weights and its bias within their limits.
-
-    Wide weights (a limit over 63) are coarsened for their sum's bound, though not beyond what 63 allows.
-    """
-    fits_bias = np.floor(np.log2(BOUND / 2 / np.maximum(np.abs(bias), 2.0**-30))).astype(np.int64)
-    shift, coarsest = (np.minimum(_finest(matrix, most), fits_bias) for most in (limit, WEIGHT_LIMIT))
-    while True:
-        layer = _round(name, matrix, bias, 0, limit, shift)
-        over = (layer.bound() >= BOUND) & (shift > coarsest)
-        if not over.any():
-            return layer
-        shift = shift - over
-
-
-def _finest(matrix: np.ndarray, limit: int) -> np.ndarray:
-    largest = np.maximum(np.abs(matrix).max(0), 2.0**-30)
-    return np.floor(np.log2((limit + 0.5) / largest)).astype(np.int64)
-
-
-def _round(name: str, matrix: np.ndarray, bias: np.ndarray, zero, limit: int, shift: np.ndarray) -> IntegerLayer:
-    """Rounds weights and bias to steps of 2^-shift; the bias also takes back what inputs coded as `zero` add."""
-    weight = np.clip(np.round(matrix * 2.0**shift), -limit, limit)
-    weight = weight.astype(np.int8 if limit == WEIGHT_LIMIT else np.int16)
-    whole = np.round(bias * 2.0**shift).astype(np.int64) - (weight.astype(np.int64) * np.reshape(zero, (-1, 1))).sum(0)
-    return IntegerLayer(name, weight, whole, shift)
-
-
 def stream_bound(writers: list[IntegerLayer]) -> np.ndarray:
     """The largest residual stream in steps of its finest writer, per channel, float64 [C] (exact where it matters)."""
     finest = np.max([layer.shift for layer in writers], axis=0)
@@ -224,9 +169,9 @@ def stream_bound(writers: list[IntegerLayer]) -> np.ndarray:
 
 def _stream_layers(writers: list[tuple]) -> list[IntegerLayer]:
     """Rounds all writers of the stream, coarsening the finest ones of a channel until its sum is exact."""
-    shifts = [_finest(matrix, limit) for _, matrix, _, _, limit in writers]
+    shifts = [finest_shift(matrix, limit) for _, matrix, _, _, limit in writers]
     for _ in range(64):
-        layers = [_round(*writer, shift) for writer, shift in zip(writers, shifts)]
+        layers = [rounded(*writer, shift) for writer, shift in zip(writers, shifts)]
         over = stream_bound(layers) >= BOUND
         if not over.any():
             return layers

@@ -86,7 +86,8 @@ class PhotoNet(nn.Module):
 
     def code(self, residual: Tensor) -> Tensor:
         """Residuals in 1/64 grey level, any integer tensor -> codes uint8."""
-        return self.codes[(residual.int() >> CODE_BITS).clamp(-CODE_RANGE, CODE_RANGE - 1) + CODE_RANGE]
+        steps = (residual.int() >> CODE_BITS).clamp(-CODE_RANGE, CODE_RANGE - 1)
+        return self.codes[steps.long() + CODE_RANGE]            # ONNX gathers by int64 alone
 
     def inputs(self, pixels: Tensor, bases: Tensor) -> tuple[Tensor, Tensor]:
         """Codes of the known past [B, 7, H, W] and of the current position [B, 7, H, W], uint8."""

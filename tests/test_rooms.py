@@ -20,7 +20,7 @@ ALLOWED_ROOMS = {
 }
 ALLOWED_PACKAGES = {
     "lmconv": {"PIL", "click", "numpy", "safetensors", "torch", "torchvision", "tqdm"},
-    "export": {"PIL", "click", "numpy", "onnx", "onnxruntime", "safetensors", "torch", "tqdm"},
+    "export": {"PIL", "click", "numpy", "onnx", "onnxruntime", "onnxscript", "safetensors", "torch", "tqdm"},
     "runtime": {"llvmlite", "numba", "numpy", "onnxruntime", "safetensors"},
     "codec": {"PIL", "click", "constriction", "numba", "numpy"},
 }

@@ -10,7 +10,7 @@ import runtime
 from export import bundle
 from export.bundle import ExportError, describe, export_bundle
 from export.integer_net import IntegerPhotoNet
-from export.quantise import BOUND, QuantisationError
+from export.integers import BOUND, QuantisationError
 from runtime.predictor import predict_picture
 from tests.pictures import KINDS, noise, photograph, two_values
 

@@ -13,8 +13,8 @@ import onnxruntime
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
 
-from export.graph import IR_VERSION, OPSET, PRODUCTS, _Graph, step_graph
-from export.quantise import BOUND, WIDE_LIMIT, IntegerLayer
+from export.graph import IR_VERSION, OPSET, PRODUCTS, Graph, step_graph
+from export.integers import BOUND, WIDE_LIMIT, IntegerLayer
 
 EXACT = {"Add", "Cast", "Floor", "Gather", "Mul", "QuantizeLinear", "Reshape", "ScatterND"}
 PRODUCT = {"integer": "MatMulInteger", "float32": "MatMul"}
@@ -92,7 +92,7 @@ def test_weights_are_constants_and_scales_powers_of_two(graph, tiny_integers):
 
 def run(layer: IntegerLayer, products: str, inputs: np.ndarray, optimise: bool) -> np.ndarray:
     """One layer's values by onnxruntime, float32 [n, outputs]."""
-    g = _Graph(products)
+    g = Graph(products)
     g.constant("radix", np.array(64, np.int32))
     value = g.value("inputs", layer)
     info = onnx.helper.make_tensor_value_info

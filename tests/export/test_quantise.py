@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export.integer_net import IntegerPhotoNet, activation, float_parameters
-from export.quantise import BOUND, WIDE_LIMIT, IntegerLayer, QuantisationError, _layer, quantise, stream_bound
+from export.integers import BOUND, WIDE_LIMIT, IntegerLayer, QuantisationError, fitted
+from export.quantise import quantise, stream_bound
 from export.tables import distribution_tables
 from lmconv import likelihood
 from lmconv.config import PhotoConfig
@@ -77,7 +78,7 @@ def test_parts_of_the_largest_wide_weights():
 def test_wide_weights_are_as_fine_as_the_bound_allows(count, bias):
     """Equal weights, the worst there are: every input adds the largest."""
     matrix = np.full((count, 1), 1.9)
-    layer, narrow = (_layer("wide", matrix, np.array([bias]), limit) for limit in (WIDE_LIMIT, 63))
+    layer, narrow = (fitted("wide", matrix, np.array([bias]), limit) for limit in (WIDE_LIMIT, 63))
     assert layer.shift >= narrow.shift
     if layer.shift > narrow.shift:
         assert layer.bound().max() < BOUND

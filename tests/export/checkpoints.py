@@ -1,0 +1,35 @@
+"""Checkpoints of networks with random weights, small enough to be exported in a test."""
+import numpy as np
+import torch
+
+from lmconv import networks
+from lmconv.checkpoint import Checkpoint
+from lmconv.config import PhotoConfig, PixelCnnConfig
+from lmconv.photo import PhotoNet
+
+TINY = dict(filters=4, resnets=1, components=2)
+COLOUR = PixelCnnConfig(**TINY)
+GREY = PixelCnnConfig(channels=1, bits=5, norm="weight_norm", **TINY)
+BINARY = PixelCnnConfig(channels=1, bits=1, binary=True, norm="order_rescale", **TINY)
+TWO_STREAM = PixelCnnConfig(norm="weight_norm", two_stream=True, **TINY)
+PHOTO = PhotoConfig(channels=6, blocks=1, components=2, first_kernel=5)
+TRAINING = {"order": "s_curve", "variants": [3, 0], "height": 5, "width": 6}
+
+
+def checkpoint_of(network: networks.Network, training: dict = TRAINING, seed: int = 0, **more) -> Checkpoint:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net = networks.build(network)
+        if isinstance(net, PhotoNet):
+            torch.nn.init.normal_(net.out.weight, std=0.4)      # PhotoNet starts with zeros there
+        else:
+            net.head.parametrizations.weight.original0.data *= 5
+    weights = net.state_dict()
+    return Checkpoint(network, weights, weights, {}, training, **more)
+
+
+def difference(found: np.ndarray, expected: np.ndarray) -> float:
+    """The largest one of any parameter, as a part of the largest parameter. The expected ones must not be constants."""
+    assert found.dtype == expected.dtype == np.float32 and found.shape == expected.shape
+    assert expected.std((0, 2, 3)).min() > 1e-3
+    return float(np.abs(found - expected).max() / np.abs(expected).max())

@@ -1,0 +1,93 @@
+"""The head's outputs in the codec's units: there and back, and as the codec itself reads them."""
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from codec.mixture import Mixture
+from export.pixelcnn import TANH_RANGE, TANH_UNIT
+from export.pixelcnn_net import IntegerPixelCnnNet
+from export.pixelcnn_outputs import GREY, arranged, floats, limits
+from export.tables import distribution_tables
+from lmconv.distributions import LOG_SCALE_MIN, distribution
+from runtime import rules
+from tests.export.pixelcnn_networks import NETWORKS, hostile, images, quantised, rank
+from tests.lmconv import tiny
+
+CONFIGS = {"colour": tiny.COLOUR, "grey": replace(tiny.COLOUR, channels=1, components=3), "binary": tiny.BINARY}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_there_and_back(name):
+    """As the integer network does, but for the rounding of weights: floor, clip, table of tanh."""
+    config, rng = CONFIGS[name], np.random.default_rng(0)
+    outputs = distribution(config).parameters
+    matrix, bias, h = rng.normal(0, 0.4, (4, outputs)), rng.normal(0, 0.3, outputs), rng.normal(0, 1, (50, 4))
+    exact = torch.from_numpy(h @ matrix + bias)[:, :, None, None]
+    there, offset = arranged(config, matrix, bias)
+    lowest, highest = limits(config)
+    parameters = np.floor(h @ there + offset).clip(lowest, highest)
+    assert parameters.shape[1] == (1 if config.binary else 10 * config.components) == len(lowest)
+    if config.channels == 3:
+        couplings = parameters[:, 7 * config.components:]
+        couplings[:] = np.round(np.tanh(couplings / TANH_UNIT) * rules.COUPLING_UNIT)
+    back = floats(config, torch.from_numpy(parameters)[:, :, None, None])
+    if config.binary:
+        exact = exact - exact[:, :1]
+        assert (back - exact).abs().max() <= 0.5 / 1024 + 1e-9
+        return
+    assert back.shape == exact.shape
+    logits, rest = ((part[:, :config.components], part[:, config.components:]) for part in (back, exact))
+    assert (logits[0] - rest[0]).abs().max() <= 0.5 / rules.LOGIT_UNIT + 1e-9
+    found, right = (part.unflatten(1, (config.channels, -1, config.components)) for part in (logits[1], rest[1]))
+    assert (found[:, :, 0] - right[:, :, 0]).abs().max() <= 0.5 / rules.MEAN_UNIT / GREY + 1e-9
+    assert (found[:, :, 1] - right[:, :, 1]).abs().max() <= 0.5 / rules.SCALE_UNIT + 1e-9
+    if config.channels == 3:
+        assert (torch.tanh(found[:, :, 2]) - torch.tanh(right[:, :, 2])).abs().max() < 1 / TANH_UNIT
+
+
+def test_limits():
+    lowest, highest = limits(replace(tiny.COLOUR, components=1))
+    assert lowest[4:7].tolist() == [round((LOG_SCALE_MIN + math.log(127.5)) * 32)] * 3 == [-69] * 3
+    assert lowest[7:].tolist() == [-TANH_RANGE * TANH_UNIT] * 3 and highest[7:].tolist() == [TANH_RANGE * TANH_UNIT] * 3
+    assert (highest[:7] > 1 << 19).all() and (lowest[:4] < -(1 << 19)).all()
+
+
+@pytest.mark.parametrize("name", ["grey, weight norm", "grey, two resnets, dropout"])
+def test_what_grey_networks_have_not_is_zero(name):
+    _, network = quantised(name)
+    k = network.config.components
+    levels = torch.from_numpy(np.concatenate([images(network.config), hostile(network.config)]))
+    kinds = IntegerPixelCnnNet(network, rank("raster"))(levels).unflatten(1, (10, k))
+    there = [i for i in range(10) if kinds[:, i].any()]
+    assert set(there) <= {0, 1, 4} and {1, 4} <= set(there)
+
+
+def codec_bits(parameters: np.ndarray, levels: np.ndarray) -> float:
+    """What codec.mixture spends on pixels [n, C], the bases being 127.5: bits in all. parameters int32 [n, 10 K]."""
+    count, channels = levels.shape
+    mixture = Mixture(count, parameters.shape[1] // 10, distribution_tables())
+    bases, unknown = np.full(count, round(GREY * rules.MEAN_UNIT), np.int32), np.full(count, -1, np.int16)
+    mixture.weigh(np.ascontiguousarray(parameters))
+    for channel in range(channels):
+        values = np.ascontiguousarray(levels[:, channel])
+        _, symbols = mixture.open(channel, bases, values, unknown)
+        while len(symbols):
+            _, symbols = mixture.decide(len(symbols), values)
+        mixture.learn(channel, bases, np.empty(count, np.uint8))
+    return float(mixture.bits.sum())
+
+
+@pytest.mark.parametrize("name", [name for name, config in NETWORKS.items() if not config.binary])
+def test_the_codec_spends_what_the_likelihood_says(name):
+    """The layout as codec.mixture has it, couplings with residuals of up to 127.5 grey levels among them."""
+    _, network = quantised(name)
+    config = network.config
+    levels = images(config, 6, seed=4)
+    parameters = IntegerPixelCnnNet(network, rank("s_curve"))(torch.from_numpy(levels))
+    nats = distribution(config).nll(floats(config, parameters), torch.from_numpy(levels)).sum().item()
+    spent = codec_bits(parameters.permute(0, 2, 3, 1).flatten(0, 2).numpy(),
+                       levels.transpose(0, 2, 3, 1).reshape(-1, config.channels))
+    assert spent == pytest.approx(nats / math.log(2), rel=2e-3)
