@@ -7,17 +7,14 @@ is bounded by the plane's size and its memory by LZMA's fixed dictionary, or wha
 from __future__ import annotations
 
 import lzma
-import struct
 
 import numpy as np
 
-from codec.container import Tile
+from codec.container import Tile, pack_tiles, unpack_tiles
 from codec.errors import DamagedFile
-from codec.method import METHODS
 
 WORTH_TILES = 256  # bytes of LZMA from which on tiles are tried
 _LZMA, _TILES = b"\x00", b"\x01"
-_TILE = struct.Struct("<BII")  # method, payload length, CRC-32 of the pixels
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 2**20}]
 
 
@@ -30,26 +27,14 @@ def encode(plane: np.ndarray) -> bytes:
 
 def pack(tiles: list[Tile]) -> bytes:
     """A payload of grey tiles, in the order of the colours' tiles."""
-    heads = (_TILE.pack(tile.method, len(tile.payload), tile.pixels_crc) for tile in tiles)
-    return b"".join([_TILES, *heads, *(tile.payload for tile in tiles)])
+    return _TILES + pack_tiles(tiles)
 
 
-def unpack(payload: bytes, count: int) -> list[Tile] | None:
+def unpack(payload: bytes, count: int) -> tuple[Tile, ...] | None:
     """The tiles of a payload that holds `count` of them, None if it is not of this kind. Raises DamagedFile."""
     if payload[:1] != _TILES:
         return None
-    start = 1 + count * _TILE.size
-    if len(payload) < start:
-        raise DamagedFile("the alpha plane ends within its index: get the file again")
-    heads, tiles = list(_TILE.iter_unpack(payload[1:start])), []
-    for method, length, crc in heads:
-        if method not in METHODS:
-            raise DamagedFile(f"the alpha plane is coded by method {method}, which does not exist: get the file again")
-        tiles.append(Tile(payload[start : start + length], crc, method))
-        start += length
-    if start != len(payload):
-        raise DamagedFile(f"the alpha plane has {len(payload)} bytes instead of {start}: get the file again")
-    return tiles
+    return unpack_tiles(payload[1:], count)
 
 
 def decode(payload: bytes, height: int, width: int) -> np.ndarray:

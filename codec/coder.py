@@ -3,6 +3,9 @@
 A probability is the integer frequency q of symbol 1 out of 2^24, 0 < q < 2^24. It reaches constriction through one
 documented conversion to float64 that reproduces q exactly. Encoder and Decoder have the same method, `code`: the
 encoder reads the symbols, the decoder fills them in. Nothing else differs between the two directions.
+
+A payload is a number in base 256, most significant byte first: the shortest one within the coder's last interval.
+Behind its last byte a decoder reads zeros.
 """
 
 import constriction
@@ -67,18 +70,35 @@ class Encoder:
             self._count = 0
 
     def finish(self) -> bytes:
-        """The payload: constriction's 32-bit words, little-endian."""
+        """The payload, at most ceil(b / 8) bytes for an interval of size 2^-b."""
         self._flush()
-        return self._coder.get_compressed().astype("<u4").tobytes()
+        words = self._coder.get_compressed().astype(">u4").tobytes()
+        count, (low, size) = self._coder.pos()
+        return _shortest(words.ljust(4 * count + 8, b"\0"), low, size)
+
+
+def _shortest(inside: bytes, low: int, size: int) -> bytes:
+    """The shortest number, and the smallest of those, in an interval of that size, all at the precision of `inside`.
+
+    `inside` is some number of the interval; its start is known by the last 64 bits alone, `low`, and size < 2^64.
+    """
+    point = int.from_bytes(inside, "big")
+    start = point - (point - low) % 2**64
+    for bits in range(64, -1, -8):
+        number = -(-start >> bits) << bits
+        if number < start + size:
+            break
+    return number.to_bytes(len(inside), "big").rstrip(b"\0")
 
 
 class Decoder:
-    """Decodes a payload decision by decision."""
+    """Decodes a payload decision by decision. Raises DamagedFile for one that ends in a zero byte."""
 
     def __init__(self, payload: bytes) -> None:
-        if len(payload) % 4:
-            raise DamagedFile(f"a payload of {len(payload)} bytes is not a whole number of 32-bit words")
-        self._coder = constriction.stream.queue.RangeDecoder(np.frombuffer(payload, "<u4").astype(np.uint32))
+        if payload.endswith(b"\0"):
+            raise DamagedFile(f"a payload of {len(payload)} bytes ends in a zero, as none does: get the file again")
+        words = payload + bytes(-len(payload) % 4)
+        self._coder = constriction.stream.queue.RangeDecoder(np.frombuffer(words, ">u4").astype(np.uint32))
 
     def code(self, frequencies: np.ndarray, symbols: np.ndarray) -> None:
         """Decodes as many symbols as there are frequencies of 1, into `symbols` int32 [n].

@@ -1,9 +1,9 @@
-"""The .lmc container: header, index of tiles and payloads, as docs/format.md specifies them to the byte.
+"""The .lmc container: header, index of tiles, payloads and checksum, as docs/format.md specifies them to the byte.
 
-Every byte of a file is covered: magic and version by their values, header and index by a CRC-32, each payload
-by its own, and the sum of the lengths must be the file's size. A reader allocates nothing that the header
-asks for before the claimed size has been held against `max_pixels` and the file's own length. Integers are
-little-endian.
+Every byte of a file is covered: magic and version by their values, and all of them by the CRC-32 that ends the file,
+which is checked before anything else is read. A reader allocates nothing that the header asks for before the claimed
+size has been held against `max_pixels` and the file's own length. Integers are little-endian; a varint is LEB128 in
+its shortest form, of a number below 2^32.
 """
 
 from __future__ import annotations
@@ -23,16 +23,19 @@ from codec.tiles import Box
 if TYPE_CHECKING:
     import numpy as np
 
-MAGIC = b"\x89LMC"
+MAGIC = b"\x89LM"
 VERSION = 0
 MAX_PIXELS = 2**28  # default bound on width x height
 EFFORT = 5  # what compress uses unless told otherwise
-MODEL_ID_BYTES = 16  # of the model's SHA-256: 128 bits name it as surely, and small files stay small
+MODEL_ID_BYTES = 6  # of the model's SHA-256: enough to tell models apart, and small files stay small
+TILES = tuple(tiling.TILE >> shift for shift in range(8))  # sides of a tile that a file can say
 
-_HEADER = struct.Struct(f"<4sBBBBIIH{MODEL_ID_BYTES}s")
-_TILE = struct.Struct("<BIII")  # method, payload length, CRC-32 of the payload, CRC-32 of the pixels
-_ALPHA = struct.Struct("<II")  # payload length, CRC-32 of the payload
+_START = struct.Struct(f"<{len(MAGIC)}sB")  # magic, version
+_HEADER = struct.Struct(f"<BB{MODEL_ID_BYTES}s")  # mode + 4 variant + 32 shift, effort, model id; then two varints
+_TILE = struct.Struct("<BI")  # method, CRC-32 of the pixels; then a varint
 _CRC = struct.Struct("<I")
+_SMALLEST = _START.size + _HEADER.size + 2 + _TILE.size + _CRC.size
+_CHUNK = 1 << 16  # bytes read at a time for the checksum
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,8 @@ class Header:
     """What a decoder must know before the first payload.
 
     mode: a key of MODES. model_id: `short_id` of the model's identity. variant: which of the 8 flips and
-    transpositions of the order every tile uses. tile: longest side of a tile. effort: 0..9. Raises ValueError
-    outside these ranges.
+    transpositions of the order every tile uses. tile: longest side of a tile, one of TILES. effort: 0..9. Raises
+    ValueError outside these ranges.
     """
 
     width: int
@@ -77,13 +80,14 @@ class Header:
         for name, low, high in (
             ("width", 1, 2**32 - 1),
             ("height", 1, 2**32 - 1),
-            ("tile", 1, tiling.TILE),
             ("variant", 0, 7),
             ("effort", 0, MAX_EFFORT),
         ):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ValueError(f"{name} is {value}, outside {low} to {high}")
+        if self.tile not in TILES:
+            raise ValueError(f"tile is {self.tile}, not one of {', '.join(map(str, TILES))}")
         if self.mode not in MODES:
             raise ValueError(f"mode is {self.mode!r}, not one of {', '.join(MODES)}")
         if len(self.model_id) != MODEL_ID_BYTES:
@@ -123,11 +127,10 @@ class Parsed:
 
 @dataclass(frozen=True)
 class _Index:
-    """The header and what the index says of each payload: (method, length, CRC of the payload, CRC of the pixels)."""
+    """What stands before payloads: method and CRC-32 of the pixels of each tile, and the length of each payload."""
 
-    header: Header
-    tiles: list[tuple[int, int, int, int]]
-    alpha: tuple[int, int] | None
+    tiles: list[tuple[int, int]]
+    lengths: list[int]
 
 
 def short_id(model_id: str) -> bytes:
@@ -146,21 +149,22 @@ def pack(header: Header, tiles: list[Tile] | tuple[Tile, ...], alpha: bytes | No
         raise ValueError(f"{len(tiles)} payloads for an image of {header.tile_count} tiles")
     if (alpha is not None) != MODES[header.mode].has_alpha:
         raise ValueError(f"alpha is {'missing' if alpha is None else 'given'} for an image of mode {header.mode}")
-    head = _HEADER.pack(
-        MAGIC,
-        VERSION,
-        MODES[header.mode].code,
-        header.variant,
-        header.effort,
-        header.width,
-        header.height,
-        header.tile,
-        header.model_id,
-    )
-    head += b"".join(_TILE.pack(t.method, len(t.payload), zlib.crc32(t.payload), t.pixels_crc) for t in tiles)
-    if alpha is not None:
-        head += _ALPHA.pack(len(alpha), zlib.crc32(alpha))
-    return b"".join([head, _CRC.pack(zlib.crc32(head)), *(t.payload for t in tiles), alpha or b""])
+    kind = MODES[header.mode].code + 4 * header.variant + 32 * TILES.index(header.tile)
+    head = _START.pack(MAGIC, VERSION) + _HEADER.pack(kind, header.effort, header.model_id)
+    data = head + _varint(header.width) + _varint(header.height) + pack_tiles(tiles, alpha)
+    return data + _CRC.pack(zlib.crc32(data))
+
+
+def pack_tiles(tiles: list[Tile] | tuple[Tile, ...], after: bytes | None = None) -> bytes:
+    """Index and payloads of tiles, and the payload `after` them if there is one.
+
+    The index leaves out the length of the last payload: it is the rest.
+    """
+    lengths = [_varint(len(tile.payload)) for tile in tiles]
+    if after is None:
+        lengths[-1] = b""
+    index = [_TILE.pack(tile.method, tile.pixels_crc) + length for tile, length in zip(tiles, lengths, strict=True)]
+    return b"".join([*index, *(tile.payload for tile in tiles), after or b""])
 
 
 def unpack(data: bytes, max_pixels: int = MAX_PIXELS) -> Parsed:
@@ -169,77 +173,129 @@ def unpack(data: bytes, max_pixels: int = MAX_PIXELS) -> Parsed:
     Raises NotAnLmcFile, UnknownVersion, ImageTooLarge or DamagedFile.
     """
     stream = io.BytesIO(data)
-    index = _read_index(stream, max_pixels)
-    tiles = []
-    for number, (method, length, payload_crc, crc) in enumerate(index.tiles, start=1):
-        payload = _read_payload(stream, length, payload_crc, f"tile {number} of {len(index.tiles)}")
-        tiles.append(Tile(payload, crc, method))
-    alpha = None if index.alpha is None else _read_payload(stream, *index.alpha, "the alpha plane")
-    return Parsed(index.header, tuple(tiles), alpha)
+    header, index = _read_head(stream, max_pixels)
+    tiles, alpha = _read_payloads(stream, index)
+    return Parsed(header, tiles, alpha)
+
+
+def unpack_tiles(data: bytes, count: int) -> tuple[Tile, ...]:
+    """What `pack_tiles` made of that many tiles with nothing after them. Raises DamagedFile."""
+    stream = io.BytesIO(data)
+    return _read_payloads(stream, _read_index(stream, count, count, len(data)))[0]
 
 
 def peek(stream: BinaryIO, max_pixels: int | None = None) -> Header:
-    """The header of a seekable binary file, checked but for the payloads; leaves the position anywhere.
+    """The header of a seekable binary file, all of which is read and checked; leaves the position anywhere.
 
     Raises as `unpack` does; max_pixels None sets no bound, since nothing of the image's size is allocated.
     """
-    return _read_index(stream, max_pixels).header
+    return _read_head(stream, max_pixels)[0]
 
 
 def methods(stream: BinaryIO) -> list[Method]:
     """How the tiles of a seekable binary file are coded, in the order of their payloads. Raises as `peek` does."""
-    return [METHODS[method] for method, *_ in _read_index(stream, None).tiles]
+    return [METHODS[method] for method, _ in _read_head(stream, None)[1].tiles]
 
 
-def _read_index(stream: BinaryIO, max_pixels: int | None) -> _Index:
+def _varint(value: int) -> bytes:
+    """7 bits a byte, the lowest first, all bytes but the last with their highest bit set."""
+    found = bytearray()
+    while value > 0x7F:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*found, value])
+
+
+def _read_varint(stream: BinaryIO) -> int:
+    value = 0
+    for shift in range(0, 35, 7):
+        (byte,) = _take(stream, 1)
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            break
+    if byte >= 0x80 or value >= 2**32 or (byte == 0 and shift):
+        raise DamagedFile("a number of the header or the index is not written as it should be: get the file again")
+    return value
+
+
+def _take(stream: BinaryIO, count: int) -> bytes:
+    taken = stream.read(count)
+    if len(taken) < count:
+        raise DamagedFile("the data end within the index: get the file again")
+    return taken
+
+
+def _read_head(stream: BinaryIO, max_pixels: int | None) -> tuple[Header, _Index]:
+    """Header and index of a file, all of whose bytes are checked; leaves the position at the first payload."""
     size = stream.seek(0, os.SEEK_END)
     stream.seek(0)
-    head = stream.read(_HEADER.size)
-    header = _read_header(head, max_pixels)
-    has_alpha = MODES[header.mode].has_alpha
-
-    index_size = header.tile_count * _TILE.size + has_alpha * _ALPHA.size
-    if len(head) + index_size + _CRC.size > size:
-        raise DamagedFile(f"the file ends after {size} bytes, within its index: get it again")
-    index = stream.read(index_size)
-    (crc,) = _CRC.unpack(stream.read(_CRC.size))
-    if zlib.crc32(head + index) != crc:
-        raise DamagedFile(f"the header's checksum is not {crc:08x} as stored: get the file again")
-
-    tiles = list(_TILE.iter_unpack(index[: header.tile_count * _TILE.size]))
-    for method, *_ in tiles:
-        if method not in METHODS:
-            raise DamagedFile(f"a tile is coded by method {method}, which does not exist: get the file again")
-    alpha = _ALPHA.unpack(index[-_ALPHA.size :]) if has_alpha else None
-    expected = len(head) + index_size + _CRC.size + sum(t[1] for t in tiles) + (alpha[0] if alpha else 0)
-    if expected != size:
-        what = "truncated" if size < expected else "followed by something else"
-        raise DamagedFile(f"the file has {size} bytes instead of {expected}: it is {what}, get it again")
-    return _Index(header, tiles, alpha)
+    _check_start(stream.read(_START.size))
+    _check_sum(stream, size)
+    stream.seek(_START.size)
+    header = _read_header(stream, max_pixels)
+    payloads = header.tile_count + MODES[header.mode].has_alpha
+    return header, _read_index(stream, header.tile_count, payloads, size - _CRC.size)
 
 
-def _read_header(head: bytes, max_pixels: int | None) -> Header:
-    """The fixed part, checked for everything but its checksum, which covers the index too."""
-    if head[: len(MAGIC)] != MAGIC:
-        raise NotAnLmcFile(f"the file starts with {head[: len(MAGIC)]!r}, not as a compressed image (.lmc) does")
-    if len(head) > len(MAGIC) and head[len(MAGIC)] != VERSION:
-        raise UnknownVersion(f"the file has format version {head[len(MAGIC)]}; this program reads version {VERSION}")
-    if len(head) < _HEADER.size:
-        raise DamagedFile(f"the file ends after {len(head)} bytes, within its header: get it again")
-    _, _, code, variant, effort, width, height, tile, model_id = _HEADER.unpack(head)
+def _check_start(start: bytes) -> None:
+    magic, version = start[: len(MAGIC)], start[len(MAGIC) :]
+    if magic != MAGIC:
+        raise NotAnLmcFile(f"the file starts with {magic!r}, not as a compressed image (.lmc) does")
+    if version and version[0] != VERSION:
+        raise UnknownVersion(f"the file has format version {version[0]}; this program reads version {VERSION}")
+
+
+def _check_sum(stream: BinaryIO, size: int) -> None:
+    """Reads a file of that many bytes from its start, a chunk at a time."""
+    if size < _SMALLEST:
+        raise DamagedFile(f"the file ends after {size} bytes, within its header or index: get it again")
+    stream.seek(0)
+    crc, end = 0, size - _CRC.size
+    for start in range(0, end, _CHUNK):
+        crc = zlib.crc32(stream.read(min(_CHUNK, end - start)), crc)
+    if stream.read(_CRC.size) != _CRC.pack(crc):
+        raise DamagedFile(
+            "the checksum at the file's end is not that of its bytes: "
+            "it is altered, truncated or followed by something else, get it again"
+        )
+
+
+def _read_header(stream: BinaryIO, max_pixels: int | None) -> Header:
+    """The header behind magic and version."""
+    kind, effort, model_id = _HEADER.unpack(_take(stream, _HEADER.size))
+    width, height = _read_varint(stream), _read_varint(stream)
     if max_pixels is not None and width * height > max_pixels:
         raise ImageTooLarge(
             f"the file claims {width} x {height} pixels, more than {max_pixels} in all: "
             "allow more with --max-pixels if you trust it"
         )
+    mode, variant, tile = _MODE_OF_CODE.get(kind % 4, f"number {kind % 4}"), kind // 4 % 8, TILES[kind // 32]
     try:
-        return Header(width, height, _MODE_OF_CODE.get(code, f"number {code}"), model_id, variant, tile, effort)
+        return Header(width, height, mode, model_id, variant, tile, effort)
     except ValueError as error:
         raise DamagedFile(f"the header's {error}: get the file again") from error
 
 
-def _read_payload(stream: BinaryIO, length: int, crc: int, what: str) -> bytes:
-    payload = stream.read(length)
-    if zlib.crc32(payload) != crc:
-        raise DamagedFile(f"the checksum of {what} is not {crc:08x} as stored: get the file again")
-    return payload
+def _read_index(stream: BinaryIO, count: int, payloads: int, end: int) -> _Index:
+    """The index of `count` tiles before so many payloads, the last of which ends at the position `end`."""
+    if stream.tell() + count * _TILE.size > end:
+        raise DamagedFile(f"an index of {count} tiles does not fit into the data: get the file again")
+    tiles, lengths = [], []
+    for number in range(count):
+        method, crc = _TILE.unpack(_take(stream, _TILE.size))
+        if method not in METHODS:
+            raise DamagedFile(f"a tile is coded by method {method}, which does not exist: get the file again")
+        tiles.append((method, crc))
+        if number < payloads - 1:
+            lengths.append(_read_varint(stream))
+    left, wanted = end - stream.tell(), sum(lengths)
+    if wanted > left:
+        raise DamagedFile(f"the index asks for {wanted} bytes of {left} that follow it: get the file again")
+    return _Index(tiles, [*lengths, left - wanted])
+
+
+def _read_payloads(stream: BinaryIO, index: _Index) -> tuple[tuple[Tile, ...], bytes | None]:
+    """The tiles, and the payload after them if there is one; the index has been held against the data's length."""
+    payloads = [stream.read(length) for length in index.lengths]
+    tiles = tuple(Tile(payload, crc, method) for payload, (method, crc) in zip(payloads, index.tiles, strict=False))
+    return tiles, payloads[-1] if len(payloads) > len(tiles) else None

@@ -14,6 +14,7 @@ import numpy as np
 from runtime.pixelcnn import PixelCnnLayout, PixelCnnModel
 
 from .bits import Bits
+from .coder import Encoder
 from .decisions import Coder, channel_values
 from .errors import UnsupportedImage
 from .mixture import Mixture
@@ -68,7 +69,10 @@ def code_squares(
     report: Callable[[float], None] = lambda pixels: None,
     costs: np.ndarray | None = None,
 ) -> tuple[float, np.ndarray]:
-    """Runs a picture, uint8 [C, H, W], through a coder: bits, and its pixels; `known` and `costs` as in code_tile."""
+    """Runs a picture, uint8 [C, H, W], through a coder: bits, and its pixels; `known` and `costs` as in code_tile.
+
+    An Encoder's pixels are there from the beginning, so that the network sees all of them in one pass.
+    """
     channels, height, width = known.shape
     known, pixels, bits = known.reshape(channels, -1), np.empty((channels, height * width), np.uint8), 0.0
     for group in squares(height, width, model.layout):
@@ -79,7 +83,12 @@ def code_squares(
 def _code_group(model, coder, known, group, order, width, pixels, report, costs) -> float:
     steps = model.schedule(order, group.height, group.width)
     count, channels = len(group.rows), len(known)
-    tiles = model.tiles(steps, count)
+    if isinstance(coder, Encoder):
+        levels = known[:, group.flat(np.arange(group.height * group.width), width)]
+        shape = channels, count, group.height, group.width
+        tiles = model.known_tiles(steps, levels.reshape(shape).transpose(1, 0, 2, 3), order)
+    else:
+        tiles = model.tiles(steps, count)
     rows = count * int(np.diff(steps.starts).max())
     mixture = Bits(rows, model.tables) if model.layout.binary else Mixture(rows, model.layout.components, model.tables)
     bases, fixed = np.full(rows, _BASE, np.int32), np.full(rows, -1, np.int16)

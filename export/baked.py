@@ -61,7 +61,7 @@ class BakedConv(nn.Module):
 
 
 class BakedImages(nn.Module):
-    """forward(levels uint8 [B, C, H, W]) -> parameters. Its network sees neighbours through it (pixelcnn.Neighbours)."""
+    """forward(levels uint8 [B, C, H, W]) -> parameters. Its network's Neighbours (pixelcnn.py)."""
 
     inputs = ("levels",)
 

@@ -30,16 +30,19 @@ class Size(click.ParamType):
 @click.option("--format", "form", type=click.Choice(FORMATS), default="bundle", show_default=True,
               help="bundle (*.lmconv) for the codec; the others for anybody's programs (docs/export.md).")
 @click.option("--precision", type=click.Choice(PRECISIONS), help="exact for a bundle, else fp32 (default) or fp16.")
-@click.option("--order", metavar="NAME[:VARIANT]", help="Of onnx, torchscript and pt2, instead of the first trained on.")
-@click.option("--size", type=Size(), help="Of onnx, torchscript and pt2, instead of the size trained on.")
+@click.option("--order", "orders", multiple=True, metavar="NAME[:VARIANT]",
+              help="Instead of all (bundle) or the first (the others) that the network was trained on; several for a "
+                   "bundle, on one copy of the weights.")
+@click.option("--size", type=Size(), help="Of the paper's networks, instead of the size trained on.")
 @click.option("--pictures", type=click.Path(path_type=Path),
-              help="Folder or zip of pictures. For a bundle, required: photographs, half calibrate the ranges, half "
+              help="Data set, folder or zip of pictures. For a bundle, required: half calibrate the ranges, half "
                    "measure the loss of rounding. Else: the written file is tried on the first three, too.")
-@click.option("--count", default=24, show_default=True, help="How many crops of the pictures a bundle uses.")
-@click.option("--crop", default=192, show_default=True, help="Side of a bundle's crops.")
+@click.option("--count", default=48, show_default=True, help="How many of the pictures a bundle uses.")
+@click.option("--crop", default=192, show_default=True, help="Side of the crops of photographs.")
 @click.option("--name", help="Name of the model (default: the output's name).")
 @click.option("--card", type=click.Path(path_type=Path),
               help="JSON with more for the model card: data, licence, limits, bits_per_dim.")
+@click.option("--report", is_flag=True, help="Say of each layer of a bundle the scales and the proved bound.")
 @click.option("--force", is_flag=True, help="Overwrite the output.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def cli(checkpoint: Path, output: Path, form: str, as_json: bool, **options) -> None:
@@ -62,41 +65,49 @@ def cli(checkpoint: Path, output: Path, form: str, as_json: bool, **options) -> 
     click.echo(json.dumps(told) if as_json else text)
 
 
-def _bundle(checkpoint: Path, output: Path, form: str, precision: str | None, order: str | None,
-            size: tuple[int, int] | None, **options) -> tuple[dict, str]:
+def _bundle(checkpoint: Path, output: Path, form: str, precision: str | None, orders: tuple[str, ...],
+            size: tuple[int, int] | None, report: bool, **options) -> tuple[dict, str]:
     """The report for JSON, and as text."""
-    from export.bundle import ExportError, describe, export_bundle
-    from lmconv.data import crops
+    from export.bundle import check_target, export_bundle
+    from export.reports import ExportError, describe
+    from lmconv.config import PhotoConfig
     from runtime import BundleError
 
     if precision not in (None, "exact"):
         raise ExportError(f"a bundle is exact, not {precision}: choose a --format for {precision}")
-    if order or size:
-        raise ExportError(f"a bundle is for its network's own order and any size: "
-                          f"leave {'--order' if order else '--size'} out or choose another --format")
     source, card = _inputs(checkpoint, output, options)
     card |= {"training": source.training, "steps": source.step, "curve": source.curve}
-    pictures = crops(options["pictures"], options["crop"])[:options["count"]]
+    check_target(source, orders, size)
+    if isinstance(source.network, PhotoConfig):
+        from lmconv.data import crops
+
+        pictures = crops(options["pictures"], options["crop"])[:options["count"]]
+    else:
+        from export.pixelcnn_bundle import read_levels
+
+        pictures = read_levels(source, options["pictures"], size, options["count"])
     try:
-        report = export_bundle(source, output, options["name"] or output.stem, pictures, card)
+        found = export_bundle(source, output, options["name"] or output.stem, pictures, card, orders, size)
     except BundleError as error:
         raise ExportError(str(error)) from error
-    return asdict(report) | {"loss": report.loss}, describe(report)
+    return asdict(found) | {"loss": found.loss}, describe(found, layers=report)
 
 
-def _float(checkpoint: Path, output: Path, form: str, precision: str | None, order: str | None,
-           size: tuple[int, int] | None, **options) -> tuple[dict, str]:
+def _float(checkpoint: Path, output: Path, form: str, precision: str | None, orders: tuple[str, ...],
+           size: tuple[int, int] | None, report: bool, **options) -> tuple[dict, str]:
     """The report for JSON, and as text."""
-    from export.bundle import ExportError
     from export.floats import describe, export_float, read_pictures, target
+    from export.reports import ExportError
 
     if precision == "exact":
         raise ExportError(f"{form} is fp32 or fp16, not exact: only a bundle is")
+    if len(orders) > 1:
+        raise ExportError(f"{form} has one order: give --order once, or make a bundle")
     source, card = _inputs(checkpoint, output, options)
-    order, size = target(source, order, size)
+    order, size = target(source, orders[0] if orders else None, size)
     pictures = read_pictures(source.network, options["pictures"], size) if options["pictures"] else None
-    report = export_float(source, output, form, order, size, precision or "fp32", pictures, options["name"], card)
-    return asdict(report), describe(report)
+    found = export_float(source, output, form, order, size, precision or "fp32", pictures, options["name"], card)
+    return asdict(found), describe(found)
 
 
 def _inputs(checkpoint: Path, output: Path, options: dict):

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from export.baked import Precision, bake
-from export.bundle import ExportError
 from export.formats import FORMATS, Arrays, Run
 from export.metadata import metadata
+from export.reports import ExportError
 from lmconv import datasets, orders
 from lmconv.checkpoint import Checkpoint
 from lmconv.commands.trained import trained
@@ -139,7 +139,9 @@ def reference(checkpoint: Checkpoint, rank: np.ndarray, inputs: Arrays) -> np.nd
     return (net(x) if network.two_stream else net(x, order_masks(rank, network))).numpy()
 
 
-def prove(run: Run, tries: list[tuple[str, Arrays]], expected: list[np.ndarray], tolerance: float) -> tuple[Parity, ...]:
+def prove(
+    run: Run, tries: list[tuple[str, Arrays]], expected: list[np.ndarray], tolerance: float
+) -> tuple[Parity, ...]:
     """Runs an export on all inputs. Raises ExportError where it differs by more than the tolerance."""
     found = []
     for (name, inputs), wanted in zip(tries, expected):

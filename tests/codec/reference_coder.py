@@ -10,7 +10,6 @@ WORD = 1 << 32
 class Encoder:
     def __init__(self):
         self.low, self.range, self.words = 0, (1 << 64) - 1, 0
-        self.empty = True
 
     def code(self, q: int, symbol: int) -> None:
         step = self.range // ONE
@@ -20,24 +19,25 @@ class Encoder:
             self.range = step * (ONE - q)
         if self.range < WORD:
             self.low, self.range, self.words = self.low * WORD, self.range * WORD, self.words + 1
-        self.empty = False
 
-    def finish(self) -> list[int]:
-        """The fewest words (rounded up to whole ones) that lie in the interval whatever follows them."""
-        if self.empty:
-            return []
-        point = (self.low + WORD - 1) // WORD
-        words = [point // WORD ** (self.words - i) % WORD for i in range(self.words + 1)]
-        if (self.low + self.range) // WORD == point:        # a decoder that reads on must find zeros
-            words.append(0)
-        return words
+    def finish(self) -> bytes:
+        """The shortest string of bytes, and the smallest of those, that is a number of the interval."""
+        for length in range(4 * self.words + 9):
+            unit = 256 ** (4 * self.words + 8 - length)      # what its last byte counts
+            number = (self.low + unit - 1) // unit
+            if number * unit < self.low + self.range:
+                return number.to_bytes(length, "big")
 
 
 class Decoder:
-    def __init__(self, words: list[int]):
-        self.rest = iter(words)
+    def __init__(self, payload: bytes):
+        self.rest = iter(payload)
         self.range = (1 << 64) - 1
-        self.point = next(self.rest, 0) * WORD + next(self.rest, 0)     # relative to the interval's low end
+        self.point = self.read() * WORD + self.read()       # relative to the interval's low end
+
+    def read(self) -> int:
+        """The next 32 bits; zeros behind the last byte."""
+        return int.from_bytes([next(self.rest, 0) for _ in range(4)], "big")
 
     def code(self, q: int) -> int:
         step = self.range // ONE
@@ -47,5 +47,5 @@ class Decoder:
         else:
             self.range = step * (ONE - q)
         if self.range < WORD:
-            self.point, self.range = self.point * WORD + next(self.rest, 0), self.range * WORD
+            self.point, self.range = self.point * WORD + self.read(), self.range * WORD
         return symbol

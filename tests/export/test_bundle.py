@@ -7,10 +7,11 @@ import pytest
 import torch
 
 import runtime
-from export import bundle
-from export.bundle import ExportError, describe, export_bundle
+from export import photo_bundle
+from export.bundle import export_bundle
 from export.integer_net import IntegerPhotoNet
 from export.integers import BOUND, QuantisationError
+from export.reports import ExportError, describe
 from runtime.predictor import predict_picture
 from tests.pictures import KINDS, noise, photograph, two_values
 
@@ -145,22 +146,27 @@ def test_report_and_manifest(tiny_export, tiny_checkpoint, tiny_integers):
     assert (manifest.layout.components, manifest.layout.kernel) == (3, 3)
     assert manifest.parameters == sum(layer.weight.size + layer.bias.size for layer in tiny_integers.layers())
     assert [layer.name for layer in report.layers] == [
-        "first", "blocks.0.wide", "blocks.0.narrow", "blocks.1.wide", "blocks.1.narrow", "head", "out"]
-    assert all(0 < layer.largest_sum < BOUND for layer in report.layers) and 0 < report.stream < BOUND
+        "first", "blocks.0.wide", "blocks.0.narrow", "blocks.1.wide", "blocks.1.narrow", "head", "out",
+        "residual stream"]
+    assert all(0 < layer.largest_sum < BOUND for layer in report.layers) and report.orders == "wavefront"
+    for layer, proved in zip(tiny_integers.layers(), report.layers):
+        assert proved.shifts == (layer.shift.min(), layer.shift.max())
     assert abs(report.loss) < 2e-3 and 0.5 < report.float_bits < 8
 
 
 def test_describe(tiny_export):
     _, report = tiny_export
     lines = describe(report).splitlines()
-    assert lines[0].split() == ["layer", "inputs", "outputs", "largest", "sum", "of", "2^24"]
-    for line, layer in zip(lines[1:], report.layers):
-        share = f"{layer.largest_sum / BOUND:.1%}"
-        assert line.split() == [layer.name, str(layer.inputs), str(layer.outputs), str(layer.largest_sum), share]
-    assert lines[8].split()[:2] == ["residual", "stream"] and str(report.stream) in lines[8]
+    assert lines[0].split() == ["layer", "inputs", "outputs", "steps", "largest", "sum", "of", "2^24"]
+    for line, layer in zip(lines[1:], report.layers[:-1]):
+        share, (low, high) = f"{layer.largest_sum / BOUND:.1%}", layer.shifts
+        assert line.split() == [layer.name, str(layer.inputs), str(layer.outputs), f"2^{-high}", "to", f"2^{-low}",
+                                str(layer.largest_sum), share]
+    assert lines[8].split()[:2] == ["residual", "stream"] and str(report.layers[-1].largest_sum) in lines[8]
     assert lines[9] == (f"bits per subpixel: float {report.float_bits:.5f}, integers {report.integer_bits:.5f} "
                         f"({report.integer_bits / report.float_bits - 1:+.3%})")
-    assert lines[10:] == [f"model id {report.model_id}"]
+    assert lines[10:] == ["orders: wavefront", f"model id {report.model_id}"]
+    assert describe(report, layers=False).splitlines() == lines[9:]
 
 
 def test_exporting_again_gives_the_same_file(tiny_export, tiny_checkpoint, tiny_pictures, tmp_path):
@@ -193,7 +199,7 @@ def test_a_successful_export_replaces_the_file(tiny_checkpoint, tiny_pictures, t
 def test_a_network_that_does_not_fit_leaves_no_file(tiny_checkpoint, tiny_pictures, tmp_path, monkeypatch):
     def refuse(*arguments):
         raise QuantisationError("layer head: too large")
-    monkeypatch.setattr(bundle, "quantise", refuse)
+    monkeypatch.setattr(photo_bundle, "quantise", refuse)
     with pytest.raises(QuantisationError, match="head"):
         export(tiny_checkpoint, tmp_path, tiny_pictures[:2])
     assert unharmed(tmp_path)
@@ -207,15 +213,15 @@ def test_a_graph_that_differs_from_pytorch_leaves_no_file(tiny_checkpoint, tiny_
             if layer.name == "head":
                 total[:, 3] += x[:, 2]
             return total
-    monkeypatch.setattr(bundle, "IntegerPhotoNet", Off)
-    with pytest.raises(ExportError, match=r"integer products differ from PyTorch at \d+ parameters"):
+    monkeypatch.setattr(photo_bundle, "IntegerPhotoNet", Off)
+    with pytest.raises(ExportError, match=r"integer products: \d+ parameters differ from PyTorch"):
         export(tiny_checkpoint, tmp_path, tiny_pictures[:2])
     assert unharmed(tmp_path)
 
 
 def test_a_graph_that_differs_from_its_probe_leaves_no_file(tiny_checkpoint, tiny_pictures, tmp_path, monkeypatch):
-    reference = bundle._reference_step
-    monkeypatch.setattr(bundle, "_reference_step", lambda *a, **k: reference(*a, **k) + 1)
+    reference = photo_bundle._reference_step
+    monkeypatch.setattr(photo_bundle, "_reference_step", lambda *a, **k: reference(*a, **k) + 1)
     with pytest.raises(runtime.ProviderError, match="does not reproduce"):
         export(tiny_checkpoint, tmp_path, tiny_pictures[:2])
     assert unharmed(tmp_path)
@@ -224,7 +230,7 @@ def test_a_graph_that_differs_from_its_probe_leaves_no_file(tiny_checkpoint, tin
 def test_an_interrupt_leaves_no_file(tiny_checkpoint, tiny_pictures, tmp_path, monkeypatch):
     def interrupt(*arguments):
         raise KeyboardInterrupt
-    monkeypatch.setattr(bundle, "_prove", interrupt)
+    monkeypatch.setattr(photo_bundle, "_prove", interrupt)
     with pytest.raises(KeyboardInterrupt):
         export(tiny_checkpoint, tmp_path, tiny_pictures[:2])
     assert unharmed(tmp_path)

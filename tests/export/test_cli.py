@@ -96,7 +96,7 @@ def test_nothing_is_overwritten_by_accident(run, tmp_path):
 @pytest.mark.parametrize("line, message", [
     ("colour.safetensors --format onnx --precision exact", "onnx is fp32 or fp16, not exact: only a bundle is"),
     ("photo.safetensors --pictures pictures --precision fp16", "a bundle is exact, not fp16"),
-    ("photo.safetensors --pictures pictures --order s_curve", "leave --order out or choose another --format"),
+    ("photo.safetensors --pictures pictures --order s_curve", "leave --order out"),
     ("photo.safetensors --pictures pictures --size 4x4", "leave --size out"),
     ("other.safetensors --format onnx", "other.safetensors is not an LMConv checkpoint"),
     ("none.safetensors --format onnx", "no checkpoint none.safetensors"),

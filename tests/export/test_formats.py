@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from export import floats, formats
-from export.bundle import ExportError
 from export.floats import export_float, random_inputs, reference
 from export.formats import METADATA
 from export.graph import OPSET
+from export.reports import ExportError
 from lmconv import orders
 from lmconv.errors import LmconvError
 from lmconv.orders import OrderError
@@ -133,7 +133,8 @@ def test_plain_torch_runs_the_archives(files, colour, folder):
                           text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines()]
-    assert [row[:2] for row in rows] == [["colour.pt", "1"], ["colour.pt", "4"], ["colour.pt2", "1"], ["colour.pt2", "4"]]
+    files = ("colour.pt", "colour.pt2")
+    assert [row[:2] for row in rows] == [[file, batch] for file in files for batch in ("1", "4")]
     assert max(float(row[2]) for row in rows) < 1e-5
 
 
