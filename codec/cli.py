@@ -21,7 +21,7 @@ import click
 
 from codec import container, files, models
 from codec.errors import CodecError, PixelsDiffer
-from codec.method import MAX_EFFORT
+from codec.method import MAX_EFFORT, InOrder, Method
 
 if TYPE_CHECKING:
     import runtime
@@ -60,7 +60,13 @@ def _options(*names: str) -> Callable[[Callable], Callable]:
         "output": click.option("-o", "--output", metavar="OUT|DIR", help="Folder if it is one or ends with /."),
         "model": click.option("--model", metavar="NAME|PATH", help="Shipped model or bundle file."),
         "threads": click.option("--threads", type=click.IntRange(min=0), default=0, help="0: all cores."),
-        "provider": click.option("--provider", default="cpu", show_default=True, help="What runs the network."),
+        "provider": click.option(
+            "--provider",
+            type=click.Choice(["cpu", "cuda", "auto"]),
+            default="cpu",
+            show_default=True,
+            help="What runs the network; auto: cuda where it is there and exact, else cpu.",
+        ),
         "max_pixels": click.option(
             "--max-pixels",
             type=click.IntRange(min=1),
@@ -168,7 +174,7 @@ def compress(
             model=network.manifest.name,
             order=network.manifest.order,
             effort=effort,
-            methods={str(method): tiles for method, tiles in coded.methods.items()},
+            methods=_named(coded.methods, network.manifest),
             stages=coded.stages,
         )
 
@@ -177,6 +183,17 @@ def compress(
         return f"{_name(row.input, width)}  {sizes}  {row.seconds:7.2f} s"
 
     _each(list(zip(inputs, targets, strict=True)), work, line, as_json, name=lambda pair: pair[0])
+
+
+def _named(methods: dict[Method | InOrder, int], manifest: runtime.Manifest | None) -> dict[str, int]:
+    """Tiles by what a method is called; orders by their names where the model is known."""
+
+    def name(method: Method | InOrder) -> str:
+        if isinstance(method, InOrder) and manifest is not None:
+            return f"order {manifest.layout.orders[method.order]}"
+        return str(method)
+
+    return {name(method): tiles for method, tiles in methods.items()}
 
 
 @dataclass(frozen=True)
@@ -228,7 +245,7 @@ def decompress(
 
 @dataclass(frozen=True)
 class Information:
-    """A line of `info`; model and order are None when the model is not among the shipped ones.
+    """A line of `info`; model and order are None when it is neither among the shipped ones nor given.
 
     methods: tiles by method. stages: as in Compression with --stages, else None.
     """
@@ -265,14 +282,17 @@ def info(
     stages: bool,
 ) -> None:
     """Say what compressed files hold, without decoding them."""
+    import runtime
+
     decoder = _Decoder(model, threads, provider, max_pixels, quiet) if stages else None
-    shipped = {container.short_id(model.manifest.model_id): model.manifest for model in models.available()}
+    known = [shipped.manifest for shipped in models.available()] + ([runtime.read_manifest(models.resolve(model))] if model else [])
+    manifests = {container.short_id(manifest.model_id): manifest for manifest in known}
 
     def work(path: Path) -> Information:
         with open(path, "rb") as stream:
             header = container.peek(stream)
-            methods = Counter(map(str, container.methods(stream)))
-        manifest = shipped.get(header.model_id)
+            methods = Counter(container.methods(stream))
+        manifest = manifests.get(header.model_id)
         size = path.stat().st_size
         return Information(
             input=str(path),
@@ -289,7 +309,7 @@ def info(
             bytes=size,
             bpsp=8 * size / (header.width * header.height * container.MODES[header.mode].channels),
             version=container.VERSION,
-            methods=dict(methods),
+            methods=_named(methods, manifest),
             stages=decoder.stages(path) if decoder else None,
         )
 

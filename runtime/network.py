@@ -12,6 +12,7 @@ import numpy as np
 from .schedule import Schedule
 
 PRODUCTS = ("integer", "float32")
+AUTO = "auto"
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _PROVIDER_OPTIONS = {"cpu": {}, "cuda": {"use_tf32": "0", "cudnn_conv_algo_search": "DEFAULT"}}
 
@@ -37,9 +38,11 @@ class Probe:
 
 
 class Network:
-    """An opened step graph; a step runs on one thread. products: `auto`, `integer` or `float32`.
+    """An opened step graph; a step runs on one thread.
 
-    Raises ProviderError if the provider is missing or no allowed kind of product passes the probe.
+    provider: `cpu`, `cuda`, or `auto`, which is cuda where it is there and gives the model's integers, else cpu.
+    products: `auto`, `integer` or `float32`. Raises ProviderError if no allowed pair of them passes the probe, and for
+    a provider that is missing; BundleError for a graph that onnxruntime refuses.
     """
 
     def __init__(
@@ -50,29 +53,22 @@ class Network:
         products: str = "auto",
         optimise: bool = True,
     ):
-        wanted = self._wanted(provider, products)
-        self.provider, self.outputs = provider, probe.parameters.shape[1]
-        for kind in wanted:
-            self.session = _session(graphs[kind], provider, optimise)
-            self.products = kind
+        self.outputs, pairs, failure = probe.parameters.shape[1], _pairs(provider, products), None
+        for self.provider, self.products in pairs:
+            try:
+                self.session = _session(graphs[self.products], self.provider, optimise)
+            except BundleError as error:
+                failure = error
+                continue
             names = [node.name for node in self.session.get_inputs()]
             feed = {name: probe.feed.get(name, probe.feed.get("cache")) for name in names}
             if np.array_equal(self._try(feed), probe.parameters):
                 self.padding = {name: rows[0] for name, rows in feed.items() if name.startswith("cache_")}
                 return
-        raise ProviderError(
-            f"provider {provider!r} with {' and '.join(wanted)} products does not reproduce the model's integers"
+        kinds = " and ".join(dict.fromkeys(kind for _, kind in pairs))
+        raise failure or ProviderError(
+            f"provider {provider!r} with {kinds} products does not reproduce the model's integers"
         )
-
-    @staticmethod
-    def _wanted(provider: str, products: str) -> tuple[str, ...]:
-        if provider not in PROVIDERS:
-            raise ProviderError(f"unknown provider {provider!r}: choose one of {', '.join(PROVIDERS)}")
-        if products != "auto":
-            if products not in PRODUCTS:
-                raise ProviderError(f"unknown kind of product {products!r}: choose auto, {' or '.join(PRODUCTS)}")
-            return (products,)
-        return PRODUCTS if provider == "cpu" else ("float32",)
 
     def _try(self, feed: dict[str, np.ndarray | None]) -> np.ndarray | None:
         """The parameters of a step; None where onnxruntime cannot run it."""
@@ -130,11 +126,23 @@ class StepPass:
         for name, rows in self._rows.items():
             rows = rows[part]
             if len(self._bases) > 1:
-                rows = (self._bases + rows).reshape(-1, rows.shape[1])
+                rows = np.where(rows, self._bases + rows, 0).reshape(-1, rows.shape[1])  # 0: closed, in every tile
             binding.bind_cpu_input(name, rows)
         binding.bind_output("parameters", "cpu", 0, np.int32, parameters.shape, parameters.ctypes.data)
         self._session.run_with_iobinding(binding)
         return parameters
+
+
+def _pairs(provider: str, products: str) -> list[tuple[str, str]]:
+    """Providers and kinds of product in the order in which they are tried."""
+    if provider not in (*PROVIDERS, AUTO):
+        raise ProviderError(f"unknown provider {provider!r}: choose one of {', '.join((*PROVIDERS, AUTO))}")
+    if products not in (*PRODUCTS, AUTO):
+        raise ProviderError(f"unknown kind of product {products!r}: choose {AUTO}, {' or '.join(PRODUCTS)}")
+    of_cpu = PRODUCTS if products == AUTO else (products,)
+    kinds = {"cpu": of_cpu, "cuda": ("float32",) if products == AUTO else of_cpu}
+    providers = ("cuda", "cpu") if provider == AUTO else (provider,)
+    return [(each, kind) for each in providers for kind in kinds[each]]
 
 
 def _session(graph: bytes, provider: str, optimise: bool):

@@ -70,3 +70,24 @@ def tiny_model(tiny_bundle):
     import runtime
 
     return runtime.load(tiny_bundle, threads=1)
+
+
+@pytest.fixture(scope="session")
+def square_bundles(tmp_path_factory) -> dict[str, Path]:
+    """The paper's network with random weights for tiles of 8 x 8 in three orders: bundles by kind of picture."""
+    from export.bundle import export_bundle
+    from tests.export import squares
+
+    folder = tmp_path_factory.mktemp("squares")
+    paths = {kind: folder / f"{kind}.lmconv" for kind in squares.KINDS}
+    for kind, path in paths.items():
+        export_bundle(squares.checkpoint(kind), path, kind, squares.levels(kind, 8), orders=squares.ORDERS)
+    return paths
+
+
+@pytest.fixture(scope="session")
+def square_models(square_bundles):
+    """These bundles, loaded for one thread."""
+    import runtime
+
+    return {kind: runtime.load(path, threads=1) for kind, path in square_bundles.items()}

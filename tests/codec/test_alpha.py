@@ -1,4 +1,5 @@
 import lzma
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,11 +84,21 @@ tiles = st.builds(Tile, st.binary(max_size=30), st.integers(0, 2**32 - 1), st.sa
 @given(st.lists(tiles, min_size=1, max_size=5))
 def test_tiles_come_back(stored):
     coded = alpha.pack(stored)
-    assert alpha.unpack(coded, len(stored)) == stored
-    assert len(coded) == 1 + sum(9 + len(tile.payload) for tile in stored)
-    for damaged in (coded[:-1], coded + b"\0", coded[:1] + b"\3" + coded[2:]):
-        with pytest.raises(DamagedFile, match="bytes instead of|within its index|method 3"):
+    assert alpha.unpack(coded, len(stored)) == tuple(stored)
+    assert len(coded) == 6 * len(stored) + sum(len(tile.payload) for tile in stored)        # one for the kind
+    longer = replace(stored[-1], payload=stored[-1].payload + b"\0")
+    assert alpha.unpack(coded + b"\0", len(stored)) == (*stored[:-1], longer)
+    for damaged in (coded[: 6 * len(stored) - 1], coded[:1] + b"\3" + coded[2:]):
+        with pytest.raises(DamagedFile, match="does not fit|end within|asks for|method 3"):
             alpha.unpack(damaged, len(stored))
+
+
+def test_a_tile_s_length_is_held_against_the_payload():
+    coded = alpha.pack([Tile(b"one", 1), Tile(b"two", 2)])
+    assert coded[6] == 3
+    for length in (7, 100):
+        with pytest.raises(DamagedFile, match=f"asks for {length} bytes of 6 that follow it"):
+            alpha.unpack(coded[:6] + bytes([length]) + coded[7:], 2)
 
 
 def test_tiles_and_lzma_are_told_apart():

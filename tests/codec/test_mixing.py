@@ -176,7 +176,7 @@ def test_equals_the_reference_over_a_tile(tiny_model, monkeypatch, name, channel
 def test_every_tile_learns_for_itself(tiny_model, monkeypatch, full):
     """The same payloads from any number of threads, and those of the tiles alone as pictures."""
     monkeypatch.setattr(container.Header.__init__, "__defaults__", (0, 16, 0))
-    assert container.Header(40, 33, "RGB", bytes(16)).tile_count == 9
+    assert container.Header(40, 33, "RGB", bytes(6)).tile_count == 9
     pixels, effort = photograph(32, 48).transpose(1, 2, 0).copy(), 9 if full else 5
     coded = [codec.compress(Image(pixels, "RGB"), replace(tiny_model, threads=n), effort=effort) for n in (1, 2, 3)]
     assert coded[0] == coded[1] == coded[2]

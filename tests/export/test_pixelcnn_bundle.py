@@ -1,0 +1,175 @@
+"""Bundles of the paper's network: many ways of running them give PyTorch's integers, and what they refuse."""
+from dataclasses import replace
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+import runtime
+from export import pixelcnn_bundle
+from export.bundle import export_bundle
+from export.integers import BOUND, QuantisationError
+from export.pixelcnn_net import IntegerPixelCnnNet
+from export.pixelcnn_quantise import quantise_pixelcnn
+from export.reports import ExportError
+from lmconv import orders
+from lmconv.orders import OrderError
+from tests import bundles
+from tests.export import squares
+from tests.export.checkpoints import TWO_STREAM, checkpoint_of
+
+torch.set_num_threads(1)
+SIZES = [(8, 8), (1, 1), (3, 8), (8, 5)]
+
+
+@pytest.fixture(scope="module", params=squares.KINDS)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def ranks():
+    return [orders.make(order, squares.SIDE, squares.SIDE) for order in squares.ORDERS]
+
+
+@pytest.fixture(scope="module")
+def network(kind, ranks):
+    """The integers, quantised as the export does."""
+    return quantise_pixelcnn(squares.checkpoint(kind).net(), ranks, squares.levels(kind, 8)[:4])
+
+
+def expected(network, rank, levels, dtype=torch.float32) -> np.ndarray:
+    return IntegerPixelCnnNet(network, rank, dtype)(torch.from_numpy(levels)).numpy()
+
+
+@pytest.fixture(scope="module", params=[("integer", True), ("integer", False), ("float32", True), ("float32", False)],
+                ids=str)
+def model(request, kind, square_bundles):
+    products, optimise = request.param
+    return runtime.load(square_bundles[kind], threads=1, products=products, optimise=optimise)
+
+
+@pytest.mark.parametrize("order", range(len(squares.ORDERS)))
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_every_way_gives_equal_integers(model, kind, network, ranks, order, size):
+    levels, rank = squares.levels(kind, 3, 5, *size), ranks[order][:size[0], :size[1]]
+    wanted = expected(network, rank, levels)
+    np.testing.assert_array_equal(expected(network, rank, levels, torch.float64), wanted)
+    np.testing.assert_array_equal(model.parameters(squares.codes(kind, levels), order), wanted)
+    np.testing.assert_array_equal(model.parameters_by_levels(squares.codes(kind, levels), order), wanted)
+
+
+@pytest.mark.parametrize("count", [1, 3, 17])
+def test_every_batch_gives_equal_integers(model, kind, network, ranks, count, monkeypatch):
+    levels = squares.levels(kind, count, 7)
+    wanted = np.concatenate([expected(network, ranks[1], image[None]) for image in levels])
+    np.testing.assert_array_equal(model.parameters(squares.codes(kind, levels), 1), wanted)
+    np.testing.assert_array_equal(model.parameters_by_levels(squares.codes(kind, levels), 1), wanted)
+    monkeypatch.setattr("runtime.pixelcnn._POSITIONS", 100)     # in parts: images of 64 positions
+    np.testing.assert_array_equal(model.parameters(squares.codes(kind, levels), 1), wanted)
+
+
+def test_two_threads_give_equal_integers(kind, square_bundles, network, ranks, monkeypatch):
+    """A session of two threads, which the runtime itself never opens."""
+    options = onnxruntime.SessionOptions
+
+    class Two(options):
+        def __setattr__(self, name, value):
+            super().__setattr__(name, 2 if name.endswith("_num_threads") else value)
+    monkeypatch.setattr(onnxruntime, "SessionOptions", Two)
+    levels = squares.levels(kind, 5, 9)
+    model = runtime.load(square_bundles[kind])
+    assert model.network.session.get_session_options().intra_op_num_threads == 2
+    np.testing.assert_array_equal(model.parameters(squares.codes(kind, levels)), expected(network, ranks[0], levels))
+
+
+def test_parameters_depend_on_pixels_of_smaller_rank_alone(kind, square_models, ranks):
+    levels = squares.codes(kind, squares.levels(kind, 1, 3))
+    rank, model = ranks[1], square_models[kind]
+    before = model.parameters(levels, 1)[0]
+    later = np.where(rank >= 30, 255 - levels, levels)
+    after = model.parameters(later, 1)[0]
+    np.testing.assert_array_equal(before[:, rank <= 30], after[:, rank <= 30])
+    assert (before != after).any()
+
+
+def test_the_report(kind, tmp_path, network):
+    path = tmp_path / "a.lmconv"
+    report = export_bundle(squares.checkpoint(kind), path, "a", squares.levels(kind, 8), {"data": "made up"})
+    manifest = runtime.read_manifest(path)
+    assert report.orders == manifest.order == "s_curve:0, s_curve:1"            # as it was trained
+    assert manifest.model_id == report.model_id and manifest.kind == "pixelcnn"
+    assert manifest.bits_per_subpixel == pytest.approx(report.integer_bits, abs=1e-5)
+    assert [layer.name for layer in report.layers] == [layer.name for layer in network.layers()]
+    assert all(0 < layer.largest_sum < BOUND for layer in report.layers)
+    assert abs(report.loss) < 0.02 and [child.name for child in tmp_path.iterdir()] == ["a.lmconv"]
+
+
+def test_more_orders_add_their_rank_maps_alone(tmp_path):
+    sizes = []
+    for count in (1, 3):
+        path = tmp_path / f"{count}.lmconv"
+        export_bundle(squares.checkpoint("grey"), path, "grey", squares.levels("grey", 8), orders=squares.ORDERS[:count])
+        sizes.append({name: len(data) for name, data in bundles.members(path).items()})
+    one, three = sizes
+    assert three.pop(bundles.TABLES) - one.pop(bundles.TABLES) < 2 * (4 * squares.SIDE**2 + 100) and one == three
+
+
+def test_a_graph_that_differs_from_pytorch_leaves_no_file(tmp_path, monkeypatch):
+    prove = pixelcnn_bundle._prove
+
+    def off(model, network, ranks, levels):
+        return prove(model, replace(network, highest=network.highest - 5000), ranks, levels)
+    monkeypatch.setattr(pixelcnn_bundle, "_prove", off)
+    with pytest.raises(ExportError, match=r"integer products: \d+ parameters of order s_curve:0 at once differ"):
+        export_bundle(squares.checkpoint("colour"), tmp_path / "a.lmconv", "a", squares.levels("colour", 4) | 128)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("change, error, match", [
+    (dict(pictures=squares.levels("colour", 4)[..., :5]), ExportError, r"uint8 \[3, 8, 8\], not uint8 \[4, 3, 8, 5\]"),
+    (dict(pictures=squares.levels("colour", 1)), ExportError, "2 or more"),
+    (dict(orders=("zigzag",)), OrderError, "no order 'zigzag'"),
+    (dict(checkpoint=checkpoint_of(TWO_STREAM, {"height": 8, "width": 8})), QuantisationError, "one-stream"),
+    (dict(checkpoint=checkpoint_of(replace(squares.KINDS["colour"], bits=5), {"height": 8, "width": 8})),
+     QuantisationError, "not for 5 bits")])
+def test_what_cannot_be_exported_leaves_no_file(tmp_path, change, error, match):
+    given = {"checkpoint": squares.checkpoint("colour"), "pictures": squares.levels("colour", 4)} | change
+    with pytest.raises(error, match=match):
+        export_bundle(path=tmp_path / "a.lmconv", name="a", **given)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("change", [
+    dict(orders=squares.ORDERS + ("s_curve:7",)), dict(orders=()), dict(height=9), dict(width=7), dict(channels=1),
+    dict(channels=2), dict(binary=True), dict(components=3), dict(kernel=5), dict(dilation=0), dict(dilation="2")],
+    ids=str)
+def test_layouts_that_do_not_fit_the_tables_are_refused(square_bundles, tmp_path, change):
+    path = bundles.forge(tmp_path / "x.lmconv", square_bundles["colour"], {}, **change)
+    with pytest.raises(runtime.BundleError, match="do not fit together"):
+        runtime.load(path)
+
+
+@pytest.mark.parametrize("name", ["rank.1", "probe.inputs", "probe.taps", "probe.dilated_taps", "probe.slots",
+                                  "probe.cache_0", "probe.parameters"])
+def test_tables_that_are_missing_or_altered_are_refused(square_bundles, tmp_path, name):
+    for change in ("missing", "short"):
+        tables = bundles.tensors(bundles.members(square_bundles["colour"])[bundles.TABLES])
+        if change == "missing":
+            del tables[name]
+        else:
+            tables[name] = tables[name][:, :-1]
+        path = bundles.forge(tmp_path / "x.lmconv", square_bundles["colour"], {bundles.TABLES: bundles.packed(tables)})
+        with pytest.raises(runtime.BundleError):
+            runtime.load(path)
+
+
+def test_another_model_in_the_graph_fails_its_probe(square_bundles, tmp_path):
+    """A bundle whose graphs are of other weights: consistent in itself, but its integers are others."""
+    other = tmp_path / "other.lmconv"
+    checkpoint = checkpoint_of(squares.KINDS["colour"], squares.checkpoint("colour").training, seed=1)
+    export_bundle(checkpoint, other, "colour", squares.levels("colour", 8), orders=squares.ORDERS)
+    graphs = {name: data for name, data in bundles.members(other).items() if name.endswith(".onnx")}
+    with pytest.raises(runtime.ProviderError, match="does not reproduce the model's integers"):
+        runtime.load(bundles.forge(tmp_path / "x.lmconv", square_bundles["colour"], graphs))
