@@ -8,6 +8,7 @@ import os
 import pty
 import subprocess
 import sys
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -275,9 +276,9 @@ def test_provider_threads_and_model_reach_the_runtime(folder, fakes):
     )
     bundle = models.BUNDLES / "drawing.lmconv"
     run("compress", "a.png", "--threads", "2", "--provider", "cuda", "--model", bundle)
-    run("decompress", "a.lmc", "--threads", "1", "--provider", "x", "--max-pixels", "6", "--force")
+    run("decompress", "a.lmc", "--threads", "1", "--provider", "auto", "--max-pixels", "6", "--force")
     model = Manifest("drawing", "cd" * 32)
-    assert seen == [Model(model, "cuda", 2), (Model(model, "x", 1), 6)]
+    assert seen == [Model(model, "cuda", 2), (Model(model, "auto", 1), 6)]
 
 
 def test_a_model_is_loaded_once_for_many_files(folder, fakes):
@@ -362,7 +363,8 @@ def test_damaged_files_are_one_line(folder, command):
     Path("empty.lmc").write_bytes(b"")
     Path("cut.lmc").write_bytes(whole[:-1])
     Path("more.lmc").write_bytes(whole + b"\0")
-    Path("huge.lmc").write_bytes(whole[:8] + b"\0\0\0\x80\0\0\0\x80" + whole[16:])
+    huge = whole[:12] + b"\xff\xff\xff\xff\x0f" * 2 + whole[14:-4]
+    Path("huge.lmc").write_bytes(huge + zlib.crc32(huge).to_bytes(4, "little"))
     Path("folder.lmc").mkdir()
     damaged = ["text.lmc", "empty.lmc", "cut.lmc", "more.lmc", "huge.lmc", "folder.lmc", "missing.lmc"]
     result = run(command, *damaged, code=1)

@@ -36,7 +36,7 @@ def tiles_of_16(monkeypatch):
     fields = ("variant", "tile", "effort")
     defaults = tuple(16 if name == "tile" else getattr(Header, name) for name in fields)
     monkeypatch.setattr(Header.__init__, "__defaults__", defaults)
-    assert Header(40, 33, "RGB", bytes(16)).tile_count == 9
+    assert Header(40, 33, "RGB", bytes(6)).tile_count == 9
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_one_loop_serves_both_directions(tiny_model, channels, method):
         again = code_tile(tiny_model, Decoder(payload), anything, method)
         np.testing.assert_array_equal(again.pixels, planes)
         assert (again.bits, again.stages) == (coded.bits, coded.stages)
-        assert coded.bits <= 8 * len(payload) <= 1.001 * coded.bits + 64
+        assert coded.bits - 16 < 8 * len(payload) <= 1.001 * coded.bits + 8         # by luck it ends in zeros
 
 
 @pytest.mark.parametrize("method", WAYS, ids=str)
@@ -120,7 +120,7 @@ def test_all_values_cost_what_the_likelihood_says(tiny_model, method):
 def test_a_file_is_as_long_as_its_likelihood(tiny_model, made, mode, effort):
     planes = made(40, 52)[:len(mode)]
     coded = compress(Image(np.ascontiguousarray(planes.transpose(1, 2, 0)), mode), tiny_model, effort=effort)
-    assert coded.nll_bits < 8 * len(coded.data) <= 1.001 * coded.nll_bits + 512
+    assert coded.nll_bits < 8 * len(coded.data) <= 1.001 * coded.nll_bits + 8 * 24
     assert sum(coded.methods.values()) == 1 and set(coded.methods) <= set(candidates(planes, effort))
 
 
@@ -168,7 +168,7 @@ def test_tiles_do_not_depend_on_each_other(tiny_model, tiles_of_16, effort):
     """A tile's payload is that of the tile alone as a picture."""
     picture = image(32, 48)
     tiles = container.unpack(compress(picture, tiny_model, effort=effort).data).tiles
-    box = Header(48, 32, "RGB", bytes(16)).boxes[4]
+    box = Header(48, 32, "RGB", bytes(6)).boxes[4]
     part = Image(picture.pixels[box.row:box.row + box.height, box.col:box.col + box.width], "RGB")
     assert container.unpack(compress(part, tiny_model, effort=effort).data).tiles == (tiles[4],)
 
@@ -312,7 +312,7 @@ def test_every_truncation_and_every_appended_byte_is_refused(tiny_model, small, 
             decompress(data + more, tiny_model)
 
 
-@pytest.mark.parametrize("data", [b"", b"\x89", b"\x89LMC", b"a text file\n" * 20, b"\x89PNG\r\n\x1a\n" + bytes(100)])
+@pytest.mark.parametrize("data", [b"", b"\x89", b"\x89LM", b"\x89LM\0", b"\x89LMC", b"a text file\n" * 20, b"\x89PNG\r\n\x1a\n" + bytes(100)])
 def test_other_files_are_refused(tiny_model, data):
     with pytest.raises(CodecError):
         decompress(data, tiny_model)
@@ -320,13 +320,13 @@ def test_other_files_are_refused(tiny_model, data):
 
 def garbage():
     rng = np.random.default_rng(0)
-    yield from (b"", bytes(4), bytes(400), b"\xff" * 4, b"\xff" * 8, b"\xff" * 400)
-    yield from (rng.bytes(4 * n) for n in (1, 2, 3, 10, 50, 500) for _ in range(5))
+    yield from (b"", b"\1", bytes(400) + b"\1", b"\xff", b"\xff" * 4, b"\xff" * 8, b"\xff" * 400)
+    yield from (rng.bytes(n) + b"\1" for n in (1, 2, 7, 10, 40, 201, 2000) for _ in range(5))
 
 
 @pytest.mark.parametrize("effort", EFFORTS)
 @pytest.mark.parametrize("threads", [1, 2])
-def test_words_that_are_garbage_under_right_checksums_are_damaged(tiny_model, threads, effort):
+def test_payloads_that_are_garbage_under_right_checksums_are_damaged(tiny_model, threads, effort):
     model = replace(tiny_model, threads=threads)
     data = compress(image(11, 13), tiny_model, effort=effort).data
     messages = set()
@@ -338,9 +338,9 @@ def test_words_that_are_garbage_under_right_checksums_are_damaged(tiny_model, th
 
 
 @pytest.mark.parametrize("change", [lambda p: p[:-1], lambda p: p[1:], lambda p: p + b"\0"], ids=["-1", "1:", "+1"])
-def test_broken_words_under_right_checksums_are_damaged(tiny_model, small, change):
+def test_shifted_payloads_under_right_checksums_are_damaged(tiny_model, small, change):
     payload = container.unpack(small[0]).tiles[0].payload
-    with pytest.raises(DamagedFile, match="is not a whole number of 32-bit words"):
+    with pytest.raises(DamagedFile, match="does not decode|ends in a zero"):
         decompress(forged(small[0], change(payload)), tiny_model)
 
 

@@ -32,7 +32,7 @@ def image(height, width, mode="RGB") -> Image:
 def tiles_of_16(monkeypatch):
     defaults = tuple(16 if name == "tile" else getattr(Header, name) for name in ("variant", "tile", "effort"))
     monkeypatch.setattr(Header.__init__, "__defaults__", defaults)
-    assert Header(40, 33, "RGB", bytes(16)).tile_count == 9
+    assert Header(40, 33, "RGB", bytes(6)).tile_count == 9
 
 
 def check_sum(picture, model, effort) -> None:

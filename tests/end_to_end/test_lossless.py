@@ -45,8 +45,8 @@ def other_ways(tiny_bundle):
 def check_length(coded, mode) -> None:
     """The file is as long as the model's likelihood says, and a coder cannot be shorter."""
     parsed = container.unpack(coded.data)
-    size = len(coded.data) - (len(parsed.alpha) + 8 if mode == "RGBA" else 0)
-    assert coded.nll_bits <= 8 * size <= 1.001 * coded.nll_bits + 512
+    size = len(coded.data) - len(parsed.alpha or b"")
+    assert coded.nll_bits <= 8 * size <= 1.001 * coded.nll_bits + 8 * 28
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -136,10 +136,10 @@ def test_the_same_bytes_when_compiled_for_an_old_processor(tiny_bundle, tmp_path
 @pytest.mark.parametrize("effort", EFFORTS)
 @pytest.mark.parametrize("size", [(640, 480), (1100, 900)], ids=str)
 def test_large_pictures(tiny_model, size, effort):
-    """1100 x 900 is two tiles: their index costs 96 bits more than a single one's."""
+    """1100 x 900 is two tiles: their index costs 64 bits more than a single one's."""
     picture = image(photograph(*size, seed=2))
     coded = compress(picture, replace(tiny_model, threads=2), effort=effort)
-    assert 8 * len(coded.data) <= 1.001 * coded.nll_bits + 512
+    assert 8 * len(coded.data) <= 1.001 * coded.nll_bits + 8 * 34
     assert coded == compress(picture, tiny_model, effort=effort)
     assert picture.difference(decompress(coded.data, replace(tiny_model, threads=3))) is None
 

@@ -16,6 +16,7 @@ from tests.pictures import noise, photograph
 from tests.runtime import reference_network
 
 ROOT = Path(__file__).resolve().parents[2]
+GRAPHS = [f"step_{kind}.onnx" for kind in network.PRODUCTS]
 
 
 def tampered(data: bytes, name: str = "head.weight") -> bytes:
@@ -110,13 +111,13 @@ def test_a_run_that_raises_counts_as_wrong(tiny_bundle, tmp_path):
 
 
 def test_a_graph_that_is_none_is_refused(tiny_bundle, tmp_path):
-    path = bundles.forge(tmp_path / "none.lmconv", tiny_bundle, {"step_integer.onnx": b"not a graph"})
+    path = bundles.forge(tmp_path / "none.lmconv", tiny_bundle, dict.fromkeys(GRAPHS, b"not a graph"))
     with pytest.raises(runtime.BundleError, match="onnxruntime refuses the model"):
         runtime.load(path)
 
 
 def test_unknown_names_are_refused(tiny_bundle):
-    with pytest.raises(ProviderError, match="unknown provider 'tpu': choose one of cpu, cuda"):
+    with pytest.raises(ProviderError, match="unknown provider 'tpu': choose one of cpu, cuda, auto"):
         runtime.load(tiny_bundle, provider="tpu")
     with pytest.raises(ProviderError, match="unknown kind of product 'int8': choose auto, integer or float32"):
         runtime.load(tiny_bundle, products="int8")
@@ -128,6 +129,45 @@ def test_a_missing_provider_says_what_to_install(tiny_bundle):
         pytest.skip("this onnxruntime has CUDA")
     with pytest.raises(ProviderError, match=r"'cuda' is not available here: pip install 'lmconv\[gpu\]'"):
         runtime.load(tiny_bundle, provider="cuda")
+
+
+def test_auto_falls_back_to_the_cpu(tiny_bundle, monkeypatch):
+    """Where cuda is not there, does not start, or gives other integers."""
+    import onnxruntime
+
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        assert runtime.load(tiny_bundle, provider="auto").network.provider == "cpu"
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: list(network.PROVIDERS.values()))
+    session = onnxruntime.InferenceSession
+
+    def fallen_back(graph, options, providers):
+        return session(graph, options, providers=["CPUExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fallen_back)
+    found = runtime.load(tiny_bundle, provider="auto").network
+    assert (found.provider, found.products) == ("cpu", "integer")
+    monkeypatch.setattr(network, "PROVIDERS", dict.fromkeys(network.PROVIDERS, "CPUExecutionProvider"))
+    found = runtime.load(tiny_bundle, provider="auto").network      # a "cuda" that starts and is exact
+    assert (found.provider, found.products) == ("cuda", "float32")
+    tried = []
+    monkeypatch.setattr(network.Network, "_try", lambda self, feed: tried.append(self.provider) or (
+        None if self.provider == "cuda" else session.run(self.session, ["parameters"], feed)[0]))
+    assert runtime.load(tiny_bundle, provider="auto").network.provider == "cpu"
+    assert tried == ["cuda", "cpu"]
+
+
+def test_products_fall_back_where_a_session_cannot_be_made(tiny_bundle, monkeypatch):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession
+
+    def without_integers(graph, *arguments, **options):
+        if b"MatMulInteger" in graph:
+            raise RuntimeError("no kernel for MatMulInteger")
+        return session(graph, *arguments, **options)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", without_integers)
+    assert runtime.load(tiny_bundle).network.products == "float32"
+    with pytest.raises(runtime.BundleError, match="no kernel for MatMulInteger"):
+        runtime.load(tiny_bundle, products="integer")
 
 
 def test_a_provider_that_does_not_start_is_refused(tiny_bundle, monkeypatch):
@@ -146,7 +186,8 @@ def test_a_provider_that_does_not_start_is_refused(tiny_bundle, monkeypatch):
 
 
 def test_cuda_runs_float32_products_without_tf32():
-    assert network.Network._wanted("cuda", "auto") == ("float32",)
+    assert network._pairs("cuda", "auto") == [("cuda", "float32")]
+    assert network._pairs("auto", "integer") == [("cuda", "integer"), ("cpu", "integer")]
     assert network._PROVIDER_OPTIONS["cuda"]["use_tf32"] == "0"
 
 
