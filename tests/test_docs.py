@@ -1,7 +1,7 @@
 """The documentation is true: its Python runs, its commands and options exist, its links lead somewhere.
 
-A fence marked python is run; one marked sh is read for our commands. Blocks of one file share their names and a
-folder that holds a photo.png.
+A fence marked python is run; one marked sh is read for our commands, which are run where the page says that all is.
+Blocks of one file share their names and a folder that holds a photo.png.
 """
 
 import re
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "codec").rglob("*.md")])
@@ -71,12 +72,19 @@ def pages_with(found) -> list:
 
 @pytest.mark.parametrize("page", pages_with(lambda text: blocks(text, "python")))
 def test_python_examples_run(page, tmp_path, monkeypatch):
+    """In their order; so do commands, where the page says that everything below runs as it stands."""
     shutil.copy(ROOT / "codec" / "demo" / "photo.png", tmp_path / "photo.png")
     monkeypatch.chdir(tmp_path)
-    names = {"__name__": "__main__"}
-    for block in blocks(page.read_text("utf-8"), "python"):
-        lines = "\n" * (block.line - 1)
-        exec(compile(lines + block.text, str(page), "exec"), names)
+    text, names = page.read_text("utf-8"), {"__name__": "__main__"}
+    shell = blocks(text, "sh") if "Everything below runs as it stands." in text else []
+    for block in sorted([*blocks(text, "python"), *shell], key=lambda block: block.line):
+        if block.language == "sh":
+            for words in commands(f"```sh\n{block.text}```\n"):
+                result = CliRunner().invoke(import_module(COMMANDS[words[0]]).cli, words[1:])
+                assert result.exit_code == 0, f"{page}, {shlex.join(words)}: {result.output}"
+        else:
+            lines = "\n" * (block.line - 1)
+            exec(compile(lines + block.text, str(page), "exec"), names)
 
 
 @pytest.mark.parametrize("page", pages_with(commands))
