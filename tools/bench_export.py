@@ -4,8 +4,8 @@
 
 Full passes take whole known images: `eager` and `compile` are PyTorch with the checkpoint itself, the others the
 exported files; the bundle's are exact integers by both kinds of product. Step passes are what a decoder does: all steps
-of tiles of the first order, in lockstep. On the CPU with --threads threads, but for bundles, of which a step runs on one;
-and on CUDA, where PyTorch or onnxruntime have it. Times are medians over the repetitions, which are taken in turns.
+of tiles of the first order, in lockstep. On the CPU with --threads threads, but bundles, whose steps run on one; and on
+CUDA, where PyTorch or onnxruntime have it. Times are medians over the repetitions, which are taken in turns.
 """
 from __future__ import annotations
 
