@@ -285,7 +285,9 @@ def info(
     import runtime
 
     decoder = _Decoder(model, threads, provider, max_pixels, quiet) if stages else None
-    known = [shipped.manifest for shipped in models.available()] + ([runtime.read_manifest(models.resolve(model))] if model else [])
+    known = [shipped.manifest for shipped in models.available()]
+    if model:
+        known.append(runtime.read_manifest(models.resolve(model)))
     manifests = {container.short_id(manifest.model_id): manifest for manifest in known}
 
     def work(path: Path) -> Information:

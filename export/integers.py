@@ -68,12 +68,12 @@ def fitted(
     """
     fits_bias = np.floor(np.log2(BOUND / 2 / np.maximum(np.abs(bias), 2.0**-30))).astype(np.int64)
     shift, coarsest = (np.minimum(finest_shift(matrix, most), fits_bias) for most in (limit, least))
-    while True:
-        layer = rounded(name, matrix, bias, zero, limit, shift, moments)
-        over = (layer.bound() >= BOUND) & (shift > coarsest)
-        if not over.any():
-            return layer
-        shift = shift - over
+    for each in (None, moments):  # plainly first: it is quick and gives nearly the same bounds
+        layer = rounded(name, matrix, bias, zero, limit, shift, each)
+        while (over := (layer.bound() >= BOUND) & (shift > coarsest)).any():
+            shift = shift - over
+            layer = rounded(name, matrix, bias, zero, limit, shift, each)
+    return layer
 
 
 def finest_shift(matrix: np.ndarray, limit: int) -> np.ndarray:

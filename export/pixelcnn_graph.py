@@ -45,7 +45,6 @@ class _Steps(Graph):
         self.constant("zero", np.array(0, np.uint8))
         self.constant("elu", network.elu.astype(np.float32))
         self.constant("sigmoid", (network.sigmoid * 2.0**-network.sigmoid_bits).astype(np.float32))
-        self.constant("axis", np.array([1], np.int64))
         if products == "integer":
             self.constant("radix", np.array(1 << PART_BITS, np.int32))
 
@@ -124,10 +123,11 @@ class _Steps(Graph):
         name, (divisor, epsilon) = product.layer.name, self.network.variance(product)
         filters = self._shared("filters", self.network.config.filters, np.float64)
         x = self.node("Cast", [x], f"{name}.wide", to=TensorProto.DOUBLE)
-        total = self.node("ReduceSum", [x, "axis"], f"{name}.total")
+        axis = self._shared("axis", [1], np.int64)
+        total = self.node("ReduceSum", [x, axis], f"{name}.total")
         x = self.node("Sub", [self.node("Mul", [x, filters], f"{name}.raised"), total], f"{name}.distance")
         square = self.node("Mul", [x, x], f"{name}.square")
-        variance = self.node("ReduceSum", [square, "axis"], f"{name}.squares")
+        variance = self.node("ReduceSum", [square, axis], f"{name}.squares")
         variance = self.node("Div", [variance, self._shared("divisor", divisor, np.float64)], f"{name}.variance")
         variance = self.node("Add", [variance, self.constant(f"{name}.epsilon", np.array(epsilon))], f"{name}.padded")
         x = self.node("Div", [x, self.node("Sqrt", [variance], f"{name}.deviation")], f"{name}.divided")
@@ -157,7 +157,7 @@ class _Steps(Graph):
 
     def _count(self, taps: str) -> str:
         each = self._once("Cast", [self._open(taps)], f"{taps}.ones", to=TensorProto.DOUBLE)
-        return self._once("ReduceSum", [each, "axis"], f"{taps}.count")
+        return self._once("ReduceSum", [each, self._shared("axis", [1], np.int64)], f"{taps}.count")
 
     def _once(self, kind: str, inputs: list[str], output: str, **attributes) -> str:
         """A node that several layers share."""

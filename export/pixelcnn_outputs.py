@@ -39,12 +39,13 @@ def arranged(config: PixelCnnConfig, matrix: np.ndarray, bias: np.ndarray) -> tu
 
 
 def limits(config: PixelCnnConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest outputs, int64 [P] each."""
+    """Lowest and highest outputs, int64 [P] each. Log-scales end where the codec's do: it spends what these say."""
     if config.binary:
         return np.array([-_MOST]), np.array([_MOST])
     low = round((LOG_SCALE_MIN + math.log(GREY)) * rules.SCALE_UNIT)
+    high = rules.LOWEST_LOG_SCALE * rules.SCALE_UNIT + rules.SCALES - 1
     tanh = TANH_RANGE * TANH_UNIT
-    ends = np.repeat([(-_MOST, _MOST)] * 4 + [(low, _MOST)] * 3 + [(-tanh, tanh)] * 3, config.components, 0)
+    ends = np.repeat([(-_MOST, _MOST)] * 4 + [(low, high)] * 3 + [(-tanh, tanh)] * 3, config.components, 0)
     return ends[:, 0], ends[:, 1]
 
 

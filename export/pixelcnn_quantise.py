@@ -21,7 +21,7 @@ from export.pixelcnn import (
     IntegerPixelCnn,
     Product,
 )
-from export.pixelcnn_calibrate import Seen, calibrate
+from export.pixelcnn_calibrate import Seen, calibrate, exaggerated
 from export.pixelcnn_outputs import GREY, arranged, limits
 from lmconv.pixelcnn import GatedResnet, Norm, PixelCnn
 
@@ -40,6 +40,7 @@ def quantise_pixelcnn(net: PixelCnn, ranks: list[np.ndarray], levels: np.ndarray
     that cannot be kept and settings that have no integer form.
     """
     _check(net)
+    levels = np.concatenate([levels, exaggerated(levels, net.config)])
     layers, config = _Layers(net, calibrate(net, ranks, levels)), net.config
     sizes = [config.resnets + (group > 0) for group in range(3)]  # of the groups down
     lowest, highest = limits(config)

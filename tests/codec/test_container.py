@@ -1,8 +1,10 @@
 """The container: what goes in comes out, and no damaged byte goes unnoticed."""
 
 import io
+import re
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -109,6 +111,11 @@ def test_golden_bytes():
     assert container.pack(SMALL, SMALL_TILES, b"abc") == GOLDEN
     parsed = container.unpack(GOLDEN)
     assert (parsed.header, parsed.tiles, parsed.alpha) == (SMALL, SMALL_TILES, b"abc")
+
+
+def test_the_example_of_the_specification_is_this_file():
+    text = (Path(__file__).parents[2] / "docs" / "format.md").read_text().split("## Example")[1]
+    assert bytes.fromhex("".join(re.findall(r"^ {4}((?:[0-9a-f]{2} )+)", text, re.MULTILINE))) == GOLDEN
 
 
 @pytest.mark.parametrize(("width", "height", "size"), [(1, 1, 23), (32, 32, 23), (127, 128, 24), (768, 512, 25)])

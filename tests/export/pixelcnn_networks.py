@@ -13,15 +13,17 @@ from tests.lmconv import tiny
 
 HEIGHT, WIDTH = 5, 6
 CALIBRATED = ("s_curve", "s_curve:5", "gilbert:3")
-GREY = replace(tiny.COLOUR, channels=1)
+COLOUR = replace(tiny.COLOUR, filters=8)        # pono over fewer random channels magnifies errors a hundred times
+BINARY = replace(tiny.BINARY, filters=8)
+GREY = replace(COLOUR, channels=1)
 NETWORKS = {
-    "colour": tiny.COLOUR,
-    "binary": tiny.BINARY,
+    "colour": replace(COLOUR, filters=10),
+    "binary": BINARY,
     "grey, weight norm": replace(GREY, norm="weight_norm", filters=5),
-    "grey, no norm, no bias": replace(GREY, norm="none", bias=False, dilation=1),
-    "binary, order rescale, mask weights": replace(tiny.BINARY, norm="order_rescale", mask_weight=True),
-    "colour, kernel 5, mask weights": replace(tiny.COLOUR, kernel=5, mask_weight=True, dilation=3),
-    "colour, order rescale, kernel 5": replace(tiny.COLOUR, kernel=5, norm="order_rescale", filters=6),
+    "grey, no norm, no bias": replace(GREY, norm="none", filters=4, bias=False, dilation=1),
+    "binary, order rescale, mask weights": replace(BINARY, norm="order_rescale", filters=4, mask_weight=True),
+    "colour, kernel 5, mask weights": replace(COLOUR, kernel=5, mask_weight=True, dilation=3),
+    "colour, order rescale, kernel 5": replace(COLOUR, kernel=5, norm="order_rescale", filters=6),
     "grey, two resnets, dropout": replace(GREY, resnets=2, dropout=0.3),
 }
 

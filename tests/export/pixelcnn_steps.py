@@ -7,13 +7,15 @@ from export.pixelcnn import INSIDE, IntegerPixelCnn
 from lmconv.masks import masks
 from runtime.schedule import Kernel, levels
 
+ALL = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
 
-def session(graph: onnx.ModelProto, optimise: bool = True, threads: int = 1) -> onnxruntime.InferenceSession:
+
+def session(graph: onnx.ModelProto, optimisation: onnxruntime.GraphOptimizationLevel = ALL,
+            threads: int = 1) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    if not optimise:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.graph_optimization_level = optimisation
     return onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 

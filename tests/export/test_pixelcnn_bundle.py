@@ -110,7 +110,8 @@ def test_more_orders_add_their_rank_maps_alone(tmp_path):
     sizes = []
     for count in (1, 3):
         path = tmp_path / f"{count}.lmconv"
-        export_bundle(squares.checkpoint("grey"), path, "grey", squares.levels("grey", 8), orders=squares.ORDERS[:count])
+        levels = squares.levels("grey", 8)
+        export_bundle(squares.checkpoint("grey"), path, "grey", levels, orders=squares.ORDERS[:count])
         sizes.append({name: len(data) for name, data in bundles.members(path).items()})
     one, three = sizes
     assert three.pop(bundles.TABLES) - one.pop(bundles.TABLES) < 2 * (4 * squares.SIDE**2 + 100) and one == three

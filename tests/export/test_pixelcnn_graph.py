@@ -3,6 +3,7 @@ import hashlib
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 
@@ -62,16 +63,20 @@ def test_tiles_in_lockstep_equal_each_alone(graph, session):
     _, network = quantised(graph[0])
     levels, where = images(network.config, seed=2), rank("s_curve:2")
     together = pixelcnn_steps.parameters(session, network, where, levels)
+    np.testing.assert_array_equal(together, expected(network, where, levels))
     alone = [pixelcnn_steps.parameters(session, network, where, image[None])[0] for image in levels]
     np.testing.assert_array_equal(together, alone)
+    np.testing.assert_array_equal(together, [expected(network, where, image[None])[0] for image in levels])
 
 
-@pytest.mark.parametrize(("optimise", "threads"), [(False, 1), (True, 2)])
-@pytest.mark.parametrize("name", ["colour", "binary, order rescale, mask weights"])
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("level", onnxruntime.GraphOptimizationLevel.__members__)
+@pytest.mark.parametrize("name", ["colour", "binary, order rescale, mask weights", "grey, weight norm"])
 @pytest.mark.parametrize("kind", PRODUCTS)
-def test_optimisation_and_threads_change_nothing(kind, name, optimise, threads):
+def test_optimisation_and_threads_change_nothing(kind, name, level, threads):
     _, network = quantised(name)
-    session = pixelcnn_steps.session(step_graph_pixelcnn(network, kind), optimise, threads)
+    optimisation = onnxruntime.GraphOptimizationLevel.__members__[level]
+    session = pixelcnn_steps.session(step_graph_pixelcnn(network, kind), optimisation, threads)
     levels, where = images(network.config), rank("s_curve:4")
     right = expected(network, where, levels)
     for at_once in (True, False):
