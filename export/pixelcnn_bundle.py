@@ -81,6 +81,9 @@ def _layout(config: PixelCnnConfig, orders: tuple[str, ...], height: int, width:
         components=config.components,
         kernel=config.kernel,
         dilation=config.dilation,
+        resnets=config.resnets,
+        norm=config.norm,
+        mask_weight=config.mask_weight,
     )
 
 

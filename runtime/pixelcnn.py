@@ -18,6 +18,7 @@ from .network import Probe, StepPass
 from .schedule import Kernel, Schedule, all_at_once, schedule
 
 INSIDE = 128
+NORMS = ("pono", "order_rescale", "weight_norm", "none")
 _POSITIONS = 1 << 13  # in one step of the full pass: every layer keeps the features of all of them
 
 
@@ -87,6 +88,9 @@ class PixelCnnLayout:
     components: int
     kernel: int
     dilation: int
+    resnets: int  # in a group of blocks
+    norm: str
+    mask_weight: bool
 
     @classmethod
     def read(cls, fields: dict) -> PixelCnnLayout:
@@ -105,6 +109,9 @@ class PixelCnnLayout:
             and (self.channels, self.binary) in {(1, True), (1, False), (3, False)}
             and self.kernel in (3, 5)
             and self.dilation in range(1, 17)
+            and self.resnets in range(1, 65)
+            and self.norm in NORMS
+            and self.mask_weight in (False, True)
             and feed["inputs"].shape[1] == (taps - 1) * (self.channels + 1)
             and feed["taps"].shape[1] == feed["dilated_taps"].shape[1] == taps
             and "slots" in feed

@@ -103,7 +103,9 @@ def test_the_report(kind, tmp_path, network):
     assert manifest.bits_per_subpixel == pytest.approx(report.integer_bits, abs=1e-5)
     assert [layer.name for layer in report.layers] == [layer.name for layer in network.layers()]
     assert all(0 < layer.largest_sum < BOUND for layer in report.layers)
-    assert abs(report.loss) < 0.02 and [child.name for child in tmp_path.iterdir()] == ["a.lmconv"]
+    # The untrained log-scales of colours reach 11, and end where the codec's do, at 6: that is a gain.
+    assert (-0.06 if kind == "colour" else -0.02) < report.loss < 0.02
+    assert [child.name for child in tmp_path.iterdir()] == ["a.lmconv"]
 
 
 def test_more_orders_add_their_rank_maps_alone(tmp_path):
@@ -144,7 +146,8 @@ def test_what_cannot_be_exported_leaves_no_file(tmp_path, change, error, match):
 
 @pytest.mark.parametrize("change", [
     dict(orders=squares.ORDERS + ("s_curve:7",)), dict(orders=()), dict(height=9), dict(width=7), dict(channels=1),
-    dict(channels=2), dict(binary=True), dict(components=3), dict(kernel=5), dict(dilation=0), dict(dilation="2")],
+    dict(channels=2), dict(binary=True), dict(components=3), dict(kernel=5), dict(dilation=0), dict(dilation="2"),
+    dict(resnets=0), dict(norm="batch"), dict(mask_weight=2)],
     ids=str)
 def test_layouts_that_do_not_fit_the_tables_are_refused(square_bundles, tmp_path, change):
     path = bundles.forge(tmp_path / "x.lmconv", square_bundles["colour"], {}, **change)
