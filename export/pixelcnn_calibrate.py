@@ -39,8 +39,8 @@ class Seen:
 def exaggerated(levels: np.ndarray, config: PixelCnnConfig) -> np.ndarray:
     """Images of twice the saturation, or of grey ones twice the contrast; none of bits. levels uint8 [N, C, H, W].
 
-    Some images are far more colourful than a few dozen others. They would leave the ranges that those gave, and lose a
-    third of their likelihood: doubling that of CIFAR-10 takes its mean loss from 0.7 % to 0.13 %.
+    An image far more colourful than all of a few dozen leaves the ranges that those gave, and takes up to a third more
+    bits. With these among them the mean loss of a CIFAR-10 network falls from 0.7 % to 0.16 %.
     """
     if config.binary:
         return levels[:0]
