@@ -19,7 +19,8 @@ from click.testing import CliRunner
 from PIL import Image as Pillow
 
 from codec import container, models
-from codec.cli import _progress, cli
+from codec.cli import cli
+from codec.commands.running import progress_bar
 from codec.container import Header, Tile
 from codec.errors import DamagedFile, ImageTooLarge
 from codec.images import Image
@@ -557,7 +558,7 @@ def test_a_terminal_gets_a_progress_bar_unless_quiet(monkeypatch):
         with os.fdopen(follower, "w") as terminal:
             with monkeypatch.context() as patch:
                 patch.setattr(sys, "stderr", terminal)
-                with _progress("a.png", quiet) as progress:
+                with progress_bar("a.png", quiet) as progress:
                     if progress:
                         progress(50, 200)
                         progress(200, 200)

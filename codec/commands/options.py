@@ -1,0 +1,53 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from codec import container
+from codec.method import MAX_EFFORT
+
+
+def options(*names: str) -> Callable[[Callable], Callable]:
+    """Adds options by name: the same names, defaults and words in every command."""
+    path = click.Path(path_type=Path)
+    every = {
+        "inputs": click.argument("inputs", nargs=-1, required=True, type=path, metavar="FILE..."),
+        "output": click.option("-o", "--output", metavar="OUT|DIR", help="Folder if it is one or ends with /."),
+        "model": click.option("--model", metavar="NAME|PATH", help="Shipped model or bundle file."),
+        "threads": click.option("--threads", type=click.IntRange(min=0), default=0, help="0: all cores."),
+        "provider": click.option(
+            "--provider",
+            type=click.Choice(["cpu", "cuda", "auto"]),
+            default="cpu",
+            show_default=True,
+            help="What runs the network; auto: cuda where it is there and exact, else cpu.",
+        ),
+        "max_pixels": click.option(
+            "--max-pixels",
+            type=click.IntRange(min=1),
+            default=container.MAX_PIXELS,
+            show_default=True,
+            help="Refuse larger images.",
+        ),
+        "effort": click.option(
+            "--effort",
+            type=click.IntRange(1, MAX_EFFORT),
+            default=container.EFFORT,
+            show_default=True,
+            help="1: the network alone, fastest. 2 to 5: learn the picture at hand as well. 6 to 9: all there is.",
+        ),
+        "force": click.option("--force", is_flag=True, help="Overwrite outputs that exist."),
+        "as_json": click.option("--json", "as_json", is_flag=True, help="Print a JSON list."),
+        "quiet": click.option("-q", "--quiet", is_flag=True, help="No progress, no warnings, only errors."),
+    }
+
+    def add(command: Callable) -> Callable:
+        for name in reversed(names):
+            command = every[name](command)
+        return command
+
+    return add

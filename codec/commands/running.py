@@ -1,0 +1,186 @@
+"""What commands do alike: find outputs, load models, work on each input, show progress, say what went wrong."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from codec import container, files, models
+from codec.errors import CodecError, PixelsDiffer
+from codec.method import InOrder, Method
+
+if TYPE_CHECKING:
+    import runtime
+    from codec.images import Image
+
+Input = TypeVar("Input")
+Row = TypeVar("Row")
+Progress = Callable[[int, int], None]
+
+INSTALL = "pip install lmconv[cpu] (or lmconv[gpu] for NVIDIA cards)"
+
+
+class Decoder:
+    """Decodes files of any model that can be found; each model is loaded once."""
+
+    def __init__(self, model: str | None, threads: int, provider: str, max_pixels: int, quiet: bool) -> None:
+        self.extra = models.resolve(model) if model else None
+        self.threads, self.provider, self.max_pixels, self.quiet = threads, provider, max_pixels, quiet
+        self.loaded: dict[Path, runtime.Model] = {}
+
+    def header(self, path: Path) -> container.Header:
+        with open(path, "rb") as stream:
+            return container.peek(stream, self.max_pixels)
+
+    def decode(self, path: Path) -> tuple[Image, int, float]:
+        """The picture, the file's bytes, and the seconds that decoding took."""
+        from codec.codec import decompress as decode
+
+        network, data = self._open(path)
+        start = time.perf_counter()
+        with progress_bar(path.name, self.quiet) as progress:
+            image = decode(data, network, max_pixels=self.max_pixels, progress=progress)
+        return image, len(data), time.perf_counter() - start
+
+    def stages(self, path: Path) -> dict[str, float]:
+        """What the stages of a file would have spent, see codec.Compressed."""
+        from codec.codec import stages
+
+        network, data = self._open(path)
+        with progress_bar(path.name, self.quiet) as progress:
+            return stages(data, network, max_pixels=self.max_pixels, progress=progress)
+
+    def _open(self, path: Path) -> tuple[runtime.Model, bytes]:
+        """The model of a file, and its bytes."""
+        bundle = models.find(self.header(path).model_id, self.extra)
+        if bundle not in self.loaded:
+            self.loaded[bundle] = load(bundle, self.provider, self.threads, self.quiet)
+        return self.loaded[bundle], path.read_bytes()
+
+
+def load(bundle: Path, provider: str, threads: int, quiet: bool) -> runtime.Model:
+    """A model ready to run, after word of what has to be compiled first."""
+    import runtime
+
+    _announce(quiet)
+    return runtime.load(bundle, provider=provider, threads=threads)
+
+
+def targets_of(inputs: tuple[Path, ...], output: str | None, suffix: str) -> list[Path]:
+    """The outputs, in a folder that exists."""
+    try:
+        targets = files.outputs(inputs, output, suffix)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if output is not None and targets != [Path(output)]:
+        files.make_folder(Path(output))
+    return targets
+
+
+def each(
+    inputs: Iterable[Input],
+    work: Callable[[Input], Row],
+    line: Callable[[Row, int], str],
+    as_json: bool,
+    name: Callable[[Input], object] = lambda item: item,
+) -> None:
+    """Work on each input and print its line, or at the end the JSON list; exit with 1 when one has failed.
+
+    What was finished before an interrupt is printed too. line gets the width of the longest name.
+    """
+    inputs = list(inputs)
+    width = max((len(shown(name(item))) for item in inputs), default=0)
+    rows, failed = [], False
+    for item in inputs:
+        try:
+            row = work(item)
+        except KeyboardInterrupt:
+            say("interrupted")
+            failed = True
+            break
+        except Exception as error:
+            say(f"{shown(name(item))}: {explain(error)}")
+            failed = True
+            continue
+        rows.append(row)
+        if not as_json:
+            click.echo(line(row, width))
+    if as_json:
+        click.echo(json.dumps([asdict(row) for row in rows], indent=2))
+    if failed:
+        click.get_current_context().exit(1)
+
+
+def explain(error: Exception) -> str:
+    """The line for an error that a user can act on; any other one is a bug and is raised again."""
+    runtime = sys.modules.get("runtime")
+    if isinstance(error, BrokenPipeError | click.ClickException | click.exceptions.Exit | click.Abort):
+        raise error
+    if isinstance(error, CodecError) or (runtime and isinstance(error, runtime.BundleError)):
+        text = str(error)
+    elif isinstance(error, MemoryError):
+        text = "not enough memory: close other programs or use a machine with more"
+    elif isinstance(error, ImportError):
+        text = f"{error}: {INSTALL} brings what is needed"
+    elif isinstance(error, OSError):
+        text = error.strerror or str(error)
+    else:
+        raise error
+    return " ".join(text.split())
+
+
+def _announce(quiet: bool) -> None:
+    """Says that the first use of an installation takes longer."""
+    import runtime
+
+    if not quiet and not runtime.compiled():
+        say("first use: compiling kernels for this machine, which takes some seconds")
+
+
+def compare(image: Image, restored: Image, other: str) -> None:
+    difference = image.difference(restored)
+    if difference:
+        raise PixelsDiffer(f"not the same as {other} ({difference}): keep the original")
+
+
+@contextmanager
+def progress_bar(label: str, quiet: bool) -> Iterator[Progress | None]:
+    """A progress bar's callback, or None where nobody watches."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    with click.progressbar(length=1, label=shown(label), file=sys.stderr) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.length = total
+            bar.update(done - bar.pos)
+
+        yield progress
+
+
+def say(message: str) -> None:
+    click.echo(f"lmconv-codec: {message}", err=True)
+
+
+def shown(path: object, width: int = 0) -> str:
+    """A file's name as it can be printed."""
+    return f"{click.format_filename(str(path)):<{width}}"
+
+
+def named(methods: dict[Method | InOrder, int], manifest: runtime.Manifest | None) -> dict[str, int]:
+    """Tiles by what a method is called; orders by their names where the model is known."""
+
+    def name(method: Method | InOrder) -> str:
+        if isinstance(method, InOrder) and manifest is not None:
+            return f"order {manifest.layout.orders[method.order]}"
+        return str(method)
+
+    return {name(method): tiles for method, tiles in methods.items()}
