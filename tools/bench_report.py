@@ -168,12 +168,12 @@ def size_table(rows: list[Row]) -> str:
 
 
 def excess_line(rows: list[Row]) -> str:
-    """How far the files are longer than the likelihood says, against the bound 0.1 % + 512 bits."""
+    """How far the files are longer than the likelihood says, against the bound 0.1 % + 256 bits."""
     mine = [row for row in rows if row.nll_bits is not None]
     worst = max(mine, key=lambda row: 8 * row.bytes - 1.001 * row.nll_bits)
-    held = 8 * worst.bytes <= 1.001 * worst.nll_bits + 512
+    held = 8 * worst.bytes <= 1.001 * worst.nll_bits + 256
     return (f"File over likelihood, worst image: {8 * worst.bytes - worst.nll_bits:.0f} bits of {worst.nll_bits:.0f} "
-            f"({worst.image}); the bound of 0.1 % + 512 bits is {'held' if held else 'NOT HELD'}.")
+            f"({worst.image}); the bound of 0.1 % + 256 bits is {'held' if held else 'NOT HELD'}.")
 
 
 if __name__ == "__main__":
