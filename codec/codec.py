@@ -69,8 +69,8 @@ def compress(
 
     effort 1 uses the network's distribution alone and is fastest; 2 to 5 learn the picture at hand as well, 6 to 9 with
     everything there is. Where colours repeat, several methods are tried. Decoding takes what one encoding took.
-    The paper's networks do not learn; they have orders, of which `auto` tries each and keeps the best. Raises
-    UnsupportedImage for pictures that the network is not for, UnknownOrder.
+    The paper's networks do not learn; they have orders, `name:variant` or a name alone for variant 0, of which `auto`
+    tries each and keeps the best. Raises UnsupportedImage for pictures that the network is not for, UnknownOrder.
     """
     header, planes = _header(image, model, effort), _planes(image)
 
@@ -96,9 +96,10 @@ def _methods(model: Model, tile: np.ndarray, effort: int, order: str) -> list[Me
     if isinstance(model, PixelCnnModel):
         lockstep.check(model, tile)
         orders = model.layout.orders
-        if order != AUTO and order not in orders:
+        wanted = orders if order == AUTO else (order if ":" in order else f"{order}:0",)
+        if not set(wanted) <= set(orders):
             raise UnknownOrder(f"model {model.manifest.name} has no order {order!r}, but {', '.join(orders)}")
-        return [InOrder(i) for i, name in enumerate(orders) if order in (AUTO, name)]
+        return [InOrder(orders.index(name)) for name in wanted]
     if order != AUTO:
         raise UnknownOrder(f"model {model.manifest.name} has one order: give none")
     return candidates(tile, effort)

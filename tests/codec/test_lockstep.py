@@ -125,6 +125,13 @@ def test_pictures_that_the_network_is_not_for(square_models, kind, image, match)
         compress(image, square_models[kind])
 
 
+def test_a_name_alone_is_variant_0(square_models):
+    image = picture("grey", 8, 8)
+    assert compress(image, square_models["grey"], order="s_curve").methods == {InOrder(0): 1}
+    with pytest.raises(UnknownOrder, match="no order 'hilbert', but"):
+        compress(image, square_models["grey"], order="hilbert")
+
+
 def test_orders_that_a_model_does_not_have(square_models, tiny_model):
     with pytest.raises(UnknownOrder, match="no order 'raster', but s_curve:0, hilbert:3, wavefront:4"):
         compress(picture("colour", 8, 8), square_models["colour"], order="raster")
