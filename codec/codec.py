@@ -28,10 +28,11 @@ from .images import Image
 from .method import METHODS, InOrder, Learning, Method, candidates, learning_of
 from .mixing import Mixing
 from .mixture import Mixture
+from .orientation import best_variant, usual_variant
 
 Progress = Callable[[int, int], None]
 AUTO = "auto"  # of orders: the best
-_TRANSPOSED = 4  # the order's variant for pictures that are higher than wide
+_TRANSPOSED = 4  # of a variant: the bit that swaps rows and columns
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,13 @@ def compress(
 
     effort 1 uses the network's distribution alone and is fastest; 2 to 5 learn the picture at hand as well, 6 to 9 with
     everything there is. Where colours repeat, several methods are tried. Decoding takes what one encoding took.
-    The paper's networks do not learn; they have orders, `name:variant` or a name alone for variant 0, of which `auto`
-    tries each and keeps the best. Raises UnsupportedImage for pictures that the network is not for, UnknownOrder.
+    order: `name:variant`, a name alone for variant 0, or `auto`. With a photo network that is the way round which takes
+    fewest levels, from effort 6 on the one that a probe of the predictor finds best; with one of the paper's, which
+    does not learn, the best of the bundle's orders, each being tried. Raises UnknownOrder, and UnsupportedImage where
+    the network is for other pictures.
     """
-    header, planes = _header(image, model, effort), _planes(image)
+    planes = _planes(image)
+    header = _header(image, planes, model, effort, order)
 
     def work(box, report):
         tile = _cut(planes, box)
@@ -93,16 +97,21 @@ def compress(
 
 def _methods(model: Model, tile: np.ndarray, effort: int, order: str) -> list[Method | InOrder]:
     """The methods worth trying on a tile, uint8 [C, h, w]."""
-    if isinstance(model, PixelCnnModel):
-        lockstep.check(model, tile)
-        orders = model.layout.orders
-        wanted = orders if order == AUTO else (order if ":" in order else f"{order}:0",)
-        if not set(wanted) <= set(orders):
-            raise UnknownOrder(f"model {model.manifest.name} has no order {order!r}, but {', '.join(orders)}")
-        return [InOrder(orders.index(name)) for name in wanted]
-    if order != AUTO:
-        raise UnknownOrder(f"model {model.manifest.name} has one order: give none")
-    return candidates(tile, effort)
+    if isinstance(model, PhotoModel):
+        return candidates(tile, effort)
+    lockstep.check(model, tile)
+    return [InOrder(number) for number in _orders(model, order)]
+
+
+def _orders(model: Model, order: str) -> list[int]:
+    """The numbers of the model's orders that are to be tried. Raises UnknownOrder."""
+    orders = model.layout.orders
+    if order == AUTO:
+        return list(range(len(orders)))
+    name = order if ":" in order else f"{order}:0"
+    if name not in orders:
+        raise UnknownOrder(f"model {model.manifest.name} has no order {order!r}, but {', '.join(orders)}")
+    return [orders.index(name)]
 
 
 def _smallest(model: Model, header: container.Header, tile: np.ndarray, methods, report, costed: bool = False):
@@ -204,18 +213,24 @@ def _decode_tile(model: Model, header: container.Header, box, tile: container.Ti
 
 
 def cost_map(
-    image: Image, model: Model, *, effort: int = container.EFFORT, progress: Progress | None = None
+    image: Image,
+    model: Model,
+    *,
+    effort: int = container.EFFORT,
+    order: str = AUTO,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """Where the bits of `compress` go: -log2 of each subpixel's probability, float32 [H, W, C]; their sum is nll_bits.
 
     C counts grey or colour channels: alpha is not coded with the model. Takes as long as compress.
     """
-    header, planes = _header(image, model, effort), _planes(image)
+    planes = _planes(image)
+    header = _header(image, planes, model, effort, order)
     costs = np.empty(planes.shape, np.float32)
 
     def work(box, report):
         tile = _cut(planes, box)
-        _, coded, spent = _smallest(model, header, tile, _methods(model, tile, effort, AUTO), report, costed=True)
+        _, coded, spent = _smallest(model, header, tile, _methods(model, tile, effort, order), report, costed=True)
         _cut(costs, box)[:] = unorient(spent.reshape(coded.pixels.shape), header.variant)
 
     _each_tile(work, header, model.threads, progress)
@@ -302,8 +317,15 @@ def _code_colours(coder: Coder, colours: Colours, level: int, known: np.ndarray)
     return np.where(resolved, values, np.int16(-1)).astype(np.int16)
 
 
-def _header(image: Image, model: Model, effort: int) -> container.Header:
-    variant = _TRANSPOSED if isinstance(model, PhotoModel) and image.height > image.width else 0
+def _header(image: Image, planes: np.ndarray, model: Model, effort: int, order: str) -> container.Header:
+    numbers, variant = _orders(model, order), 0
+    if isinstance(model, PhotoModel):
+        if len(numbers) == 1:
+            variant = numbers[0]
+        elif learning_of(effort) == Learning.FULL:
+            variant = best_variant(planes, model.threads)
+        else:
+            variant = usual_variant(planes)
     model_id = container.short_id(model.manifest.model_id)
     return container.Header(image.width, image.height, image.mode, model_id, variant, effort=effort)
 

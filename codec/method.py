@@ -16,7 +16,7 @@ MAX_EFFORT = 9
 _COLOURS, _PLAIN = 4, 8  # bits of the byte beside the two of Mixing
 _ORDERS, _MOST_ORDERS = 64, 64  # codes of InOrder
 _SMALL = 128 * 128  # pixels up to which learning may not pay, so that both ways are tried
-_REPEATING, _FLAT = 0.4, 0.6  # share of pixels like a neighbour: exact colours may pay, and surely do
+REPEATING, _FLAT = 0.4, 0.6  # share of pixels like a neighbour: exact colours may pay, and surely do
 
 
 class Learning(IntEnum):
@@ -77,7 +77,7 @@ def candidates(tile: np.ndarray, effort: int) -> list[Method]:
     repeated = repetition(tile)
     if repeated < _FLAT:
         found.append(Method(learning))
-    if repeated >= _REPEATING:
+    if repeated >= REPEATING:
         found.append(Method(learning, colours=True))
         if learning:
             found.append(Method(Learning.FULL, colours=True, network=False))

@@ -19,6 +19,7 @@ class Layout(Protocol):
 
     kind: ClassVar[str]
     order: str  # in words
+    orders: tuple[str, ...]  # names of those to choose from
     model: ClassVar[type[Model]]  # what a bundle of this kind becomes
 
     @classmethod
@@ -65,3 +66,7 @@ class Model:
     network: Network
     tables: dict[str, np.ndarray]
     threads: int  # how many the user of the model may use
+
+    @property
+    def layout(self) -> Layout:
+        return self.manifest.layout

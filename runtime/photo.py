@@ -40,15 +40,15 @@ class PhotoModel(Model):
     @property
     def components(self) -> int:
         """Of the mixture."""
-        return self.manifest.layout.components
+        return self.layout.components
 
     def schedule(self, height: int, width: int) -> Schedule:
         """Levels and slots for tiles of one size (kept for the sizes used last)."""
-        return _schedule(height, width, self.manifest.layout.kernel)
+        return _schedule(height, width, self.layout.kernel)
 
     def tile(self, height: int, width: int) -> PhotoTile:
         """Fresh state of one tile."""
-        layout = self.manifest.layout
+        layout = self.layout
         return PhotoTile(height, width, self.tables["codes"], layout.first_offsets, layout.predictor)
 
     def parameters(self, pictures: np.ndarray) -> np.ndarray:
@@ -60,7 +60,7 @@ class PhotoModel(Model):
 
     def _full_pass(self, picture: np.ndarray) -> np.ndarray:
         _, height, width = picture.shape
-        tile, inputs, kernel = self.tile(height, width), None, self.manifest.layout.kernel
+        tile, inputs, kernel = self.tile(height, width), None, self.layout.kernel
         predictor, steps = tile.predictor, self.schedule(height, width)
         for level in range(steps.steps):
             at = steps.positions[steps.starts[level] : steps.starts[level + 1]]
@@ -88,6 +88,11 @@ class PhotoLayout:
     first_offsets: tuple[tuple[int, int], ...]
     predictor: Settings
     order: str = "wavefront"
+
+    @property
+    def orders(self) -> tuple[str, ...]:
+        """The names of the variants, by number."""
+        return tuple(f"{self.order}:{variant}" for variant in range(8))
 
     @classmethod
     def read(cls, fields: dict) -> PhotoLayout:

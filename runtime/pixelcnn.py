@@ -25,10 +25,6 @@ _POSITIONS = 1 << 13  # in one step of the full pass: every layer keeps the feat
 class PixelCnnModel(Model):
     """A PixelCNN++ of locally masked convolutions."""
 
-    @property
-    def layout(self) -> PixelCnnLayout:
-        return self.manifest.layout
-
     def rank(self, order: int, height: int, width: int) -> np.ndarray:
         """The rank map [height, width] of tiles of that size, or smaller than the layout's, in the bundle's order."""
         return self.tables[f"rank.{order}"][:height, :width]

@@ -35,14 +35,8 @@ class Compression:
 
 
 @click.command()
-@options("inputs", "output", "model", "threads", "provider", "max_pixels", "force", "as_json", "quiet", "effort")
-@click.option(
-    "--order",
-    default="auto",
-    show_default=True,
-    metavar="NAME[:VARIANT]",
-    help="Of a model with several orders; auto tries each and keeps the best.",
-)
+@options("inputs", "output", "model", "threads", "provider", "max_pixels", "force", "as_json", "quiet")
+@options("effort", "order")
 @click.option("--verify", is_flag=True, help="Decode each result and compare before writing it.")
 def compress(
     inputs: tuple[Path, ...],

@@ -28,7 +28,8 @@ class Heat:
 
 
 @click.command()
-@options("inputs", "output", "model", "threads", "provider", "max_pixels", "force", "as_json", "quiet", "effort")
+@options("inputs", "output", "model", "threads", "provider", "max_pixels", "force", "as_json", "quiet")
+@options("effort", "order")
 def heatmap(
     inputs: tuple[Path, ...],
     output: str | None,
@@ -40,6 +41,7 @@ def heatmap(
     as_json: bool,
     quiet: bool,
     effort: int,
+    order: str,
 ) -> None:
     """Draw where the bits of pictures go: IN.png becomes IN.heat.png."""
     targets = targets_of(inputs, output, ".heat.png")
@@ -54,7 +56,7 @@ def heatmap(
         images.format_of(target, "RGB")
         image = images.read(source, max_pixels)
         with progress_bar(source.name, quiet) as progress:
-            costs = cost_map(image, network, effort=effort, progress=progress)
+            costs = cost_map(image, network, effort=effort, order=order, progress=progress)
         images.write(target, images.Image(heatmap.draw(costs.sum(axis=2)), "RGB"), force=force)
         channels = costs.sum(axis=(0, 1), dtype=float)
         area = image.width * image.height

@@ -40,6 +40,13 @@ def options(*names: str) -> Callable[[Callable], Callable]:
             show_default=True,
             help="1: the network alone, fastest. 2 to 5: learn the picture at hand as well. 6 to 9: all there is.",
         ),
+        "order": click.option(
+            "--order",
+            default="auto",
+            show_default=True,
+            metavar="NAME[:VARIANT]",
+            help="Of the model's orders; auto finds which suits the picture.",
+        ),
         "force": click.option("--force", is_flag=True, help="Overwrite outputs that exist."),
         "as_json": click.option("--json", "as_json", is_flag=True, help="Print a JSON list."),
         "quiet": click.option("-q", "--quiet", is_flag=True, help="No progress, no warnings, only errors."),

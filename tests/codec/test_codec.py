@@ -135,7 +135,8 @@ def test_small_pictures_are_hardly_ever_larger_than_by_the_network_alone(tiny_mo
 
 def test_the_smallest_of_the_candidates_is_taken(tiny_model):
     for planes in (flat(33, 40), photograph(20, 30), noise(16, 16)):
-        coded = compress(Image(np.ascontiguousarray(planes.transpose(1, 2, 0)), "RGB"), tiny_model, effort=5)
+        picture = Image(np.ascontiguousarray(planes.transpose(1, 2, 0)), "RGB")
+        coded = compress(picture, tiny_model, effort=5, order="wavefront")
         lengths = {}
         for method in candidates(planes, 5):
             encoder = Encoder()
@@ -250,7 +251,8 @@ def test_two_pictures_at_once_with_one_model(tiny_model, effort):
 
 def test_the_header(tiny_model):
     for size, variant, effort in (((5, 9), 0, 1), ((9, 5), 4, 3), ((7, 7), 0, 9)):
-        header = container.unpack(compress(image(*size), tiny_model, effort=effort).data).header
+        coded = compress(image(*size), tiny_model, effort=effort, order=f"wavefront:{variant}")
+        header = container.unpack(coded.data).header
         assert (header.height, header.width, header.variant, header.effort) == (*size, variant, effort)
         assert header.tile == 1024
         assert header.model_id == bytes.fromhex(tiny_model.manifest.model_id)[:6]
@@ -348,10 +350,10 @@ def test_shifted_payloads_under_right_checksums_are_damaged(tiny_model, small, c
         decompress(forged(small[0], change(payload)), tiny_model)
 
 
-@pytest.mark.parametrize("variant", range(1, 8))
-def test_a_forged_variant_decodes_to_other_pixels(tiny_model, small, variant):
-    with pytest.raises(DamagedFile):
-        decompress(forged(small[0], variant=variant), tiny_model)
+def test_a_forged_variant_decodes_to_other_pixels(tiny_model, small):
+    for variant in set(range(8)) - {container.unpack(small[0]).header.variant}:
+        with pytest.raises(DamagedFile):
+            decompress(forged(small[0], variant=variant), tiny_model)
 
 
 @pytest.mark.parametrize("effort", EFFORTS)
@@ -376,7 +378,7 @@ def test_the_effort_is_a_remark(tiny_model):
 
 @pytest.mark.parametrize(("size", "variant"), [((1, 6), 0), ((6, 1), 4), ((1, 6), 3), ((6, 1), 7)])
 def test_single_rows_in_every_sensible_variant(tiny_model, size, variant):
-    data = compress(image(*size), tiny_model).data
+    data = compress(image(*size), tiny_model, order=f"wavefront:{4 * (size[1] == 1)}").data
     if container.unpack(data).header.variant == variant:
         assert same(decompress(data, tiny_model), image(*size))
     else:
@@ -386,8 +388,8 @@ def test_single_rows_in_every_sensible_variant(tiny_model, size, variant):
 
 @pytest.mark.parametrize(("size", "variant"), [((1, 6), 4), ((6, 1), 0)])
 def test_a_single_column_is_damaged_too(tiny_model, size, variant):
-    """No encoder of ours lays a picture so, but a forger may."""
-    data = compress(image(*size), tiny_model).data
+    """Forged: the picture was laid the other way."""
+    data = compress(image(*size), tiny_model, order=f"wavefront:{4 - variant}").data
     with pytest.raises(DamagedFile):
         decompress(forged(data, variant=variant), tiny_model)
 

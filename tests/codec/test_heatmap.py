@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -63,13 +64,14 @@ def test_the_sum_of_several_tiles_is_the_likelihood(tiny_model, tiles_of_16, siz
 @pytest.mark.parametrize("channel", range(3))
 def test_costs_belong_to_their_pixels_and_channels(tiny_model, size, channel, effort):
     """Another value costs other bits at its place, and nothing changes of what was coded before it."""
-    picture = image(*size)
-    before = cost_map(picture, tiny_model, effort=effort)
-    across, down = (2, 1) if size[0] > size[1] else (1, 2)
+    picture, high = image(*size), size[0] > size[1]
+    costs = partial(cost_map, model=tiny_model, effort=effort, order=f"wavefront:{4 * high}")
+    before = costs(picture)
+    across, down = (2, 1) if high else (1, 2)
     for row, col in ((0, 0), (4, 6), (size[0] - 1, 0), (size[0] - 1, size[1] - 1)):
         pixels = picture.pixels.copy()
         pixels[row, col, channel] ^= 128
-        after = cost_map(Image(pixels, "RGB"), tiny_model, effort=effort)
+        after = costs(Image(pixels, "RGB"))
         assert after[row, col, channel] != before[row, col, channel]
         rows, cols = np.indices(size)
         rank = across * cols + down * rows

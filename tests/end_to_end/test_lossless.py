@@ -93,7 +93,7 @@ def test_a_photograph_becomes_smaller(tiny_model):
 
 
 def test_a_transposed_picture_takes_the_same_bits(tiny_model):
-    """The longer side is laid along the columns, so both are the same picture to the coder."""
+    """Both are turned the way that suits them best, so both are the same picture to the coder."""
     picture = image(photograph(20, 50))
     turned = Image(np.ascontiguousarray(picture.pixels.transpose(1, 0, 2)), "RGB")
     first, second = (container.unpack(compress(p, tiny_model).data) for p in (picture, turned))

@@ -44,5 +44,5 @@ def test_without_the_model_orders_have_numbers(run):
 
 def test_an_unknown_order_leaves_no_file(run, tmp_path):
     assert "no order 'raster'" in run("compress a.png --model MODEL --order raster", code=1).stderr
-    assert "one order" in run("compress a.png --order s_curve", code=1).stderr
+    assert "no order 's_curve'" in run("compress a.png --order s_curve", code=1).stderr
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
