@@ -39,7 +39,9 @@ def test_every_room_with_kernels_is_looked_at():
     rooms = [package.parent for package in ROOT.glob("*/__init__.py")]
     found = {room.name for room in rooms for path in room.rglob("*.py") if "@kernel" in path.read_text("utf-8")}
     assert found == set(ROOMS) == set(kernels._ROOMS)
-    assert not any(list((ROOT / room).glob(f"*/*{kind}")) for room in ROOMS for kind in (".py", ".npz"))
+    deeper = [path for room in ROOMS for path in (ROOT / room).glob("*/**/*.*")]
+    assert not [path for path in deeper if path.suffix == ".npz"]
+    assert not [path for path in deeper if path.suffix == ".py" and "@kernel" in path.read_text("utf-8")]
 
 
 def test_the_folder_is_named_by_the_contents_alone(copy, no_cache_named):
