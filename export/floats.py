@@ -1,6 +1,5 @@
 """Checkpoint -> one file of a float format, for one order at one size, tried against PyTorch before it is written."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from lmconv.config import PhotoConfig, PhotoTraining
 from lmconv.distributions import centred
 from lmconv.networks import Network
 from lmconv.pixelcnn import order_masks
+from lmconv.sheet import write_whole
 from runtime.predictor import UNIT, predict_picture
 
 TOLERANCE = {"fp32": 1e-4, "fp16": 2e-2}        # of a parameter, as a part of the largest one or of 1
@@ -75,7 +75,7 @@ def export_float(
     example = random_inputs(checkpoint.network, size, 2)
     data = FORMATS[format].write(bake(checkpoint, rank, precision), example, about)
     parity = prove(FORMATS[format].open(data), tries, expected, TOLERANCE[precision])
-    _write(Path(path), data)
+    write_whole(Path(path), data)
     return FloatReport(format, precision, about["order"], about["size"], about["model_id"], len(data),
                        TOLERANCE[precision], parity)
 
@@ -162,15 +162,3 @@ def describe(report: FloatReport) -> str:
     lines += [f"{each.inputs:<10} differs from PyTorch by {each.difference:.1e} of the largest parameter"
               for each in report.parity]
     return "\n".join([*lines, f"model id {report.model_id}"])
-
-
-def _write(path: Path, data: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with open(partial, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
