@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from codec import tiles as tiling
 from codec.errors import DamagedFile, ImageTooLarge, NotAnLmcFile, UnknownVersion
-from codec.method import MAX_EFFORT, METHODS, Method
+from codec.method import MAX_EFFORT, METHODS, InOrder, Method
 from codec.tiles import Box
 
 if TYPE_CHECKING:
@@ -184,17 +184,24 @@ def unpack_tiles(data: bytes, count: int) -> tuple[Tile, ...]:
     return _read_payloads(stream, _read_index(stream, count, count, len(data)))[0]
 
 
-def peek(stream: BinaryIO, max_pixels: int | None = None) -> Header:
-    """The header of a seekable binary file, all of which is read and checked; leaves the position anywhere.
+def describe(stream: BinaryIO, max_pixels: int | None = None) -> tuple[Header, list[Method | InOrder]]:
+    """The header of a seekable binary file, and how its tiles are coded, in the order of their payloads.
 
-    Raises as `unpack` does; max_pixels None sets no bound, since nothing of the image's size is allocated.
+    All of the file is read and checked; leaves the position anywhere. Raises as `unpack` does; max_pixels None sets no
+    bound, since nothing of the image's size is allocated.
     """
-    return _read_head(stream, max_pixels)[0]
+    header, index = _read_head(stream, max_pixels)
+    return header, [METHODS[method] for method, _ in index.tiles]
 
 
-def methods(stream: BinaryIO) -> list[Method]:
-    """How the tiles of a seekable binary file are coded, in the order of their payloads. Raises as `peek` does."""
-    return [METHODS[method] for method, _ in _read_head(stream, None)[1].tiles]
+def peek(stream: BinaryIO, max_pixels: int | None = None) -> Header:
+    """The header alone of what `describe` reads."""
+    return describe(stream, max_pixels)[0]
+
+
+def methods(stream: BinaryIO) -> list[Method | InOrder]:
+    """The methods alone of what `describe` reads."""
+    return describe(stream)[1]
 
 
 def _varint(value: int) -> bytes:

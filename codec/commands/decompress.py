@@ -47,10 +47,11 @@ def decompress(
     def work(pair: tuple[Path, Path]) -> Decompression:
         source, target = pair
         files.check_output(target, force=force)
-        images.format_of(target, decoder.header(source).mode)
-        image, size, seconds = decoder.decode(source)
+        file = decoder.read(source)
+        images.format_of(target, file.header.mode)
+        image, seconds = decoder.decode(file)
         images.write(target, image, force=force)
-        return Decompression(str(source), str(target), image.width, image.height, image.mode, size, seconds)
+        return Decompression(str(source), str(target), image.width, image.height, image.mode, len(file.data), seconds)
 
     def line(row: Decompression, width: int) -> str:
         picture = f"{row.width} x {row.height} {row.mode}"

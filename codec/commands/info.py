@@ -62,8 +62,7 @@ def info(
 
     def work(path: Path) -> Information:
         with open(path, "rb") as stream:
-            header = container.peek(stream)
-            methods = Counter(container.methods(stream))
+            header, methods = container.describe(stream)
         manifest = manifests.get(header.model_id)
         size = path.stat().st_size
         return Information(
@@ -81,8 +80,8 @@ def info(
             bytes=size,
             bpsp=8 * size / (header.width * header.height * container.MODES[header.mode].channels),
             version=container.VERSION,
-            methods=named(methods, manifest),
-            stages=decoder.stages(path) if decoder else None,
+            methods=named(Counter(methods), manifest),
+            stages=decoder.stages(decoder.read(path)) if decoder else None,
         )
 
     def line(row: Information, width: int) -> str:

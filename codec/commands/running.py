@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -28,6 +28,15 @@ Progress = Callable[[int, int], None]
 INSTALL = "pip install lmconv[cpu] (or lmconv[gpu] for NVIDIA cards)"
 
 
+@dataclass(frozen=True)
+class File:
+    """A compressed file: its header, which has been checked, and its bytes."""
+
+    path: Path
+    header: container.Header
+    data: bytes
+
+
 class Decoder:
     """Decodes files of any model that can be found; each model is loaded once."""
 
@@ -36,34 +45,36 @@ class Decoder:
         self.threads, self.provider, self.max_pixels, self.quiet = threads, provider, max_pixels, quiet
         self.loaded: dict[Path, runtime.Model] = {}
 
-    def header(self, path: Path) -> container.Header:
+    def read(self, path: Path) -> File:
+        """A file, none of which is kept before all of it has been checked chunk by chunk."""
         with open(path, "rb") as stream:
-            return container.peek(stream, self.max_pixels)
+            header = container.peek(stream, self.max_pixels)
+            stream.seek(0)
+            return File(path, header, stream.read())
 
-    def decode(self, path: Path) -> tuple[Image, int, float]:
-        """The picture, the file's bytes, and the seconds that decoding took."""
+    def decode(self, file: File) -> tuple[Image, float]:
+        """The picture, and the seconds that decoding took."""
         from codec.codec import decompress as decode
 
-        network, data = self._open(path)
+        network = self._model(file)
         start = time.perf_counter()
-        with progress_bar(path.name, self.quiet) as progress:
-            image = decode(data, network, max_pixels=self.max_pixels, progress=progress)
-        return image, len(data), time.perf_counter() - start
+        with progress_bar(file.path.name, self.quiet) as progress:
+            image = decode(file.data, network, max_pixels=self.max_pixels, progress=progress)
+        return image, time.perf_counter() - start
 
-    def stages(self, path: Path) -> dict[str, float]:
+    def stages(self, file: File) -> dict[str, float]:
         """What the stages of a file would have spent, see codec.Compressed."""
         from codec.codec import stages
 
-        network, data = self._open(path)
-        with progress_bar(path.name, self.quiet) as progress:
-            return stages(data, network, max_pixels=self.max_pixels, progress=progress)
+        network = self._model(file)
+        with progress_bar(file.path.name, self.quiet) as progress:
+            return stages(file.data, network, max_pixels=self.max_pixels, progress=progress)
 
-    def _open(self, path: Path) -> tuple[runtime.Model, bytes]:
-        """The model of a file, and its bytes."""
-        bundle = models.find(self.header(path).model_id, self.extra)
+    def _model(self, file: File) -> runtime.Model:
+        bundle = models.find(file.header.model_id, self.extra)
         if bundle not in self.loaded:
             self.loaded[bundle] = load(bundle, self.provider, self.threads, self.quiet)
-        return self.loaded[bundle], path.read_bytes()
+        return self.loaded[bundle]
 
 
 def load(bundle: Path, provider: str, threads: int, quiet: bool) -> runtime.Model:

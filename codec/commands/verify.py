@@ -39,7 +39,7 @@ def verify(
     decoder = Decoder(model, threads, provider, max_pixels, quiet)
 
     def work(path: Path) -> Verification:
-        image, _, _ = decoder.decode(path)
+        image, _ = decoder.decode(decoder.read(path))
         if against is not None:
             compare(images.read(against, max_pixels), image, str(against))
         return Verification(str(path), image.description)
