@@ -44,7 +44,6 @@ def export_bundle(
     manifest = bundle.Manifest(
         name=name,
         model_id="",
-        kind=exact.layout.kind,
         layout=exact.layout,
         bits_per_subpixel=round(exact.integer_bits, 5),
         parameters=exact.parameters,

@@ -125,8 +125,7 @@ def _probe(network: IntegerPixelCnn, layout: PixelCnnLayout, rank: np.ndarray) -
     known = np.zeros((whole.slots, layout.channels + 1), np.uint8)
     pixels = _codes(network, levels).reshape(len(levels), -1).T[whole.positions]
     known[whole.slot] = np.column_stack([pixels, np.full(len(pixels), INSIDE, np.uint8)])
-    taps = layout.sorts["taps"]
-    near = whole.taps[:, np.delete(taps, len(taps) // 2)]
+    near = whole.taps[:, layout.near]
     feed = {"inputs": known[near].reshape(len(near), -1), "slots": whole.slot[:, None]}
     feed |= {name: whole.taps[:, columns] for name, columns in layout.sorts.items()}
     feed |= {f"cache_{i}": np.tile(row, (whole.slots, 1)) for i, row in enumerate(network.padding())}

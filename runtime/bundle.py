@@ -74,7 +74,7 @@ def load(
     if any(_EXTERNAL in graph for graph in graphs.values()):
         raise BundleError(f"{path}: a graph refers to data outside the bundle")
     network = Network(graphs, probe, provider, products, optimise)
-    return _KINDS[manifest.kind].model(manifest, network, tables, threads or os.cpu_count() or 1)
+    return manifest.layout.model(manifest, network, tables, threads or os.cpu_count() or 1)
 
 
 def _probe(layout: Layout, tables: dict[str, np.ndarray], path: Path | str) -> Probe:
@@ -127,7 +127,7 @@ def _manifest(archive: zipfile.ZipFile, path: Path | str) -> Manifest:
                 f"{path} has bundle format {fields.get('format')} and integer rules {fields.get('rules')}; "
                 f"this version reads {FORMAT} and {rules.VERSION}"
             )
-        layout = _KINDS[fields["kind"]].read(fields.pop("layout"))
+        layout = _KINDS[fields.pop("kind")].read(fields.pop("layout"))
         return Manifest(layout=layout, **fields)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BundleError(f"{path}: the manifest cannot be read: {error}") from error

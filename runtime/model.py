@@ -37,13 +37,16 @@ class Manifest:
     name: str
     model_id: str  # 64 hex digits
     layout: Layout
-    kind: str = "photo"
     parameters: int = 0
     bits_per_subpixel: float | None = None
     card: dict = field(default_factory=dict)
     members: dict = field(default_factory=dict)
     rules: int = rules.VERSION
     format: int = FORMAT
+
+    @property
+    def kind(self) -> str:
+        return self.layout.kind
 
     @property
     def order(self) -> str:
@@ -55,7 +58,7 @@ class Manifest:
         return json.dumps({"rules": self.rules, "kind": self.kind, "layout": asdict(self.layout)}, sort_keys=True)
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1, sort_keys=True)
+        return json.dumps(asdict(self) | {"kind": self.kind}, indent=1, sort_keys=True)
 
 
 @dataclass(frozen=True, eq=False)

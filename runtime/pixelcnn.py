@@ -130,6 +130,12 @@ class PixelCnnLayout:
         return tuple(dict.fromkeys(tap for kernel in self.features for tap in kernel.offsets()))
 
     @property
+    def near(self) -> np.ndarray:
+        """Which of the offsets the first layer reads: the window's, but the position itself."""
+        taps = self.sorts["taps"]
+        return np.delete(taps, len(taps) // 2)
+
+    @property
     def sorts(self) -> dict[str, np.ndarray]:
         """Which of the offsets each sort of layers reads."""
         names = ("taps", "dilated_taps")
@@ -149,8 +155,7 @@ class Lockstep:
         layout = model.layout
         self._pass: StepPass = model.network.start(steps, count, layout.sorts)
         self._starts, self._slot = steps.starts, steps.slot
-        taps = layout.sorts["taps"]
-        self._taps = steps.taps[:, np.delete(taps, len(taps) // 2)]  # the first layer does not read the position itself
+        self._taps = steps.taps[:, layout.near]
         self._bases = np.arange(count)[:, None] * steps.slots
         self._known = np.zeros((count * steps.slots, layout.channels + 1), np.uint8)
 
