@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from codec.errors import OutputExists, UnwritableOutput
@@ -59,21 +57,14 @@ def check_output(path: Path, *, force: bool = False) -> None:
 def write_atomically(path: Path, data: bytes, *, force: bool = False) -> None:
     """Write data to path: all of it, on the disk, under its name, or nothing.
 
-    A temporary file in the same folder gets the name once it is complete. Raises OutputExists when path is
-    there and force is not, UnwritableOutput when the system refuses.
+    Raises OutputExists when path is there and force is not, UnwritableOutput when the system refuses.
     """
+    from runtime.files import whole
+
     check_output(path, force=force)
-    target = os.path.realpath(path)  # a link stays and what it points to is replaced
-    part = os.path.join(os.path.dirname(target), f".lmconv-{secrets.token_hex(8)}.part")
     try:
-        with open(part, "xb") as stream:
+        with whole(path) as stream:
             stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(part, target)
     except OSError as error:
         reason = error.strerror or error
         raise UnwritableOutput(f"cannot write {path} ({reason}): choose another output") from error
-    finally:
-        with suppress(OSError):
-            os.unlink(part)

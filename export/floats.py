@@ -17,7 +17,7 @@ from lmconv.config import PhotoConfig, PhotoTraining
 from lmconv.distributions import centred
 from lmconv.networks import Network
 from lmconv.pixelcnn import order_masks
-from lmconv.sheet import write_whole
+from runtime.files import whole
 from runtime.predictor import UNIT, predict_picture
 
 TOLERANCE = {"fp32": 1e-4, "fp16": 2e-2}        # of a parameter, as a part of the largest one or of 1
@@ -75,7 +75,8 @@ def export_float(
     example = random_inputs(checkpoint.network, size, 2)
     data = FORMATS[format].write(bake(checkpoint, rank, precision), example, about)
     parity = prove(FORMATS[format].open(data), tries, expected, TOLERANCE[precision])
-    write_whole(Path(path), data)
+    with whole(path) as file:
+        file.write(data)
     return FloatReport(format, precision, about["order"], about["size"], about["model_id"], len(data),
                        TOLERANCE[precision], parity)
 

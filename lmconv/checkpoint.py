@@ -4,21 +4,20 @@ Tensors are named model/..., ema/..., optimiser/...; the header holds the networ
 training's configuration, the step and the curve. Nothing is ever unpickled. Files are written whole or not at all.
 """
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 
 from lmconv import networks
 from lmconv.errors import LmconvError
+from runtime.files import whole
 
 FORMAT = "lmconv checkpoint 1"
-_FIRST_KIND = "photo"                   # of files without a kind, from before there were others
 
 
 class CheckpointError(LmconvError):
@@ -55,14 +54,8 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
             tensors[f"{group}/{name}"] = tensor
     header = {"format": FORMAT, "kind": networks.kind(checkpoint.network), "network": asdict(checkpoint.network),
               "training": checkpoint.training, "step": checkpoint.step, "curve": checkpoint.curve}
-    partial = path.with_name(path.name + ".partial")
-    try:
-        save_file(tensors, partial, metadata={"lmconv": json.dumps(header)})
-        with open(partial, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole(path) as file:
+        file.write(safetensors.torch.save(tensors, metadata={"lmconv": json.dumps(header)}))
 
 
 def load(path: Path) -> Checkpoint:
@@ -78,7 +71,7 @@ def load(path: Path) -> Checkpoint:
             for name in file.keys():
                 group, _, rest = name.partition("/")
                 groups[group][rest] = file.get_tensor(name)
-        network = networks.KINDS[header.get("kind", _FIRST_KIND)](**header["network"])
+        network = networks.KINDS[header["kind"]](**header["network"])
         checkpoint = Checkpoint(network, groups["model"], groups["ema"], groups["optimiser"],
                                 dict(header["training"]), int(header["step"]), list(header["curve"]))
     except (SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError) as error:

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from lmconv import alter
 from lmconv.errors import LmconvError
+from runtime.files import whole
 from runtime.predictor import Settings, predict_picture
 from runtime.variants import orient
 
@@ -173,15 +174,8 @@ class _Task:
 
 
 def _save(path: Path, array: np.ndarray) -> None:
-    partial = path.with_suffix(".partial")
-    try:
-        with open(partial, "wb") as file:
-            np.save(file, array)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole(path) as file:
+        np.save(file, array)
 
 
 def _load(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:

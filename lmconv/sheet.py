@@ -2,11 +2,11 @@
 
 Tiles are uint8 [N, H, W, 3] with 8 bits; a file is written whole or not at all.
 """
-import io
-import os
 from pathlib import Path
 
 import numpy as np
+
+from runtime.files import whole
 
 BACKGROUND = 255
 HIDDEN = 127                            # what stands for pixels that are not given
@@ -53,26 +53,11 @@ def sheet(pictures: np.ndarray, columns: int) -> np.ndarray:
 def write(path: Path, pixels: np.ndarray) -> None:
     """A PNG of uint8 [H, W] or [H, W, 3]."""
     from PIL import Image
-    content = io.BytesIO()
-    Image.fromarray(pixels).save(content, "png")
-    write_whole(path, content.getvalue())
+    with whole(path) as file:
+        Image.fromarray(pixels).save(file, "png")
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
     """A .npy."""
-    content = io.BytesIO()
-    np.save(content, array)
-    write_whole(path, content.getvalue())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """A file under its name once it is complete, or none. Raises OSError."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with open(partial, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole(path) as file:
+        np.save(file, array)

@@ -7,7 +7,6 @@ from it), config.json what was asked for, tensorboard/ the scalars. Of several p
 import importlib.metadata
 import json
 import math
-import os
 import signal
 import sys
 import threading
@@ -30,6 +29,7 @@ from lmconv.optimisation import plateau_step, schedule
 from lmconv.processes import Processes
 from lmconv.tasks import Task
 from lmconv.trainer import Trainer
+from runtime.files import whole
 
 LAST = "last.safetensors"
 EVERY = 20                              # steps between the scalars
@@ -219,9 +219,5 @@ def _resolved(trainer: Trainer, start: Path | None) -> dict:
 
 
 def _write(path: Path, content: dict) -> None:
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_text(json.dumps(content, indent=2) + "\n")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole(path) as file:
+        file.write(f"{json.dumps(content, indent=2)}\n".encode())

@@ -105,7 +105,7 @@ class Trainer:
         if trained_on != self.task.digest:
             raise CheckpointError(
                 f"the checkpoint was trained on data {trained_on[:12]}, not {self.task.digest[:12]}")
-        optimiser = state.training.get("optimiser", "muon")     # older files do not say, and are of photo networks
+        optimiser = state.training.get("optimiser")
         if optimiser != self.config.optimiser:
             raise CheckpointError(f"the checkpoint's optimiser is {optimiser}, not {self.config.optimiser}")
         self.net.load_state_dict(state.model)

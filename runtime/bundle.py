@@ -8,7 +8,6 @@ unpickled or unpacked to disk, and a graph that refers to other files is refused
 """
 
 import hashlib
-import io
 import json
 import os
 import zipfile
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from . import rules
+from .files import whole
 from .model import FORMAT, Layout, Manifest, Model
 from .network import PRODUCTS, BundleError, Network, Probe
 from .photo import PhotoLayout
@@ -144,11 +144,7 @@ def _tensors(data: bytes) -> dict[str, np.ndarray]:
 
 
 def write(path: Path | str, manifest: Manifest, members: dict[str, bytes]) -> None:
-    """Writes a bundle in one piece, reproducibly (no times in it)."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+    """Writes a bundle, whole or not at all, reproducibly (no times in it)."""
+    with whole(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, data in {"manifest.json": manifest.to_json().encode(), **members}.items():
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
-    partial = Path(f"{path}.partial")
-    partial.write_bytes(buffer.getvalue())
-    os.replace(partial, path)

@@ -13,7 +13,7 @@ ROOMS = ("lmconv", "export", "runtime", "codec")
 
 # What a room imports of other rooms (a prefix of the dotted name) and of other people's packages.
 ALLOWED_ROOMS = {
-    "lmconv": ("runtime.predictor", "runtime.rules", "runtime.schedule", "runtime.variants"),
+    "lmconv": ("runtime.files", "runtime.predictor", "runtime.rules", "runtime.schedule", "runtime.variants"),
     "export": ("lmconv", "runtime"),
     "runtime": (),
     "codec": ("runtime",),

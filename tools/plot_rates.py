@@ -7,10 +7,11 @@ The peers' points come from the first file. Needs matplotlib (the extra plot).
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from bench_report import OURS, Report, read, totals
+
+from runtime.files import whole
 
 
 def plot(reports: list[Report], path: Path) -> None:
@@ -41,9 +42,8 @@ def plot(reports: list[Report], path: Path) -> None:
     for axes in (times, sizes):
         axes.grid(alpha=0.3)
         axes.legend()
-    partial = path.with_name(path.name + ".partial")
-    figure.savefig(partial, format=path.suffix.lstrip(".") or "png", dpi=110)
-    os.replace(partial, path)
+    with whole(path) as file:
+        figure.savefig(file, format=path.suffix.lstrip(".") or "png", dpi=110)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """Float files: run by what others have, alike whatever runs them, described inside, whole or not there at all."""
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -207,7 +208,7 @@ def test_half_precision_has_its_own_tolerance(photo, tmp_path, monkeypatch):
 def test_an_interrupted_write_leaves_no_file(photo, tmp_path, monkeypatch):
     def interrupt(*paths):
         raise KeyboardInterrupt
-    monkeypatch.setattr(floats.os, "replace", interrupt)
+    monkeypatch.setattr(os, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
         export_float(photo, tmp_path / "a.pt", "torchscript")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,6 @@
 """Sheets of images: where each tile is, what a completion shows, and files that are whole or not there."""
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -60,7 +62,7 @@ def test_files_are_whole_or_not_there(tmp_path, monkeypatch):
     sheet.write_array(tmp_path / "a.npy", pixels)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), pixels)
     np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), pixels)
-    monkeypatch.setattr(sheet.os, "fsync", lambda _: (_ for _ in ()).throw(OSError("no space left")))
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError("no space left")))
     with pytest.raises(OSError, match="no space"):
         sheet.write(tmp_path / "a.png", pixels[:2])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "a.png"]

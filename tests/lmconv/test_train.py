@@ -163,26 +163,6 @@ def test_training_off_the_main_thread(task, unbroken, tmp_path):
     assert_equal(checkpoint.load(tmp_path / "last.safetensors"), unbroken)
 
 
-def test_a_checkpoint_of_the_code_before(photo, tmp_path):
-    """Written when there was but one kind of network and of optimiser: the header says neither."""
-    from safetensors.torch import load_file, safe_open, save_file
-    task, path = photo(), tmp_path / "last.safetensors"
-    train(photo(steps=12), tmp_path / "unbroken", QUIET)
-    with pytest.MonkeyPatch.context() as patch:
-        break_off(patch, 5)
-        with pytest.raises(KeyboardInterrupt):
-            train(task, tmp_path, QUIET)
-    with safe_open(path, framework="pt") as file:
-        header = json.loads(file.metadata()["lmconv"])
-    del header["kind"]
-    for name in ("optimiser", "schedule", "accumulate", "decay", "keep"):
-        del header["training"][name]
-    save_file(load_file(path), path, metadata={"lmconv": json.dumps(header)})
-    resumed, whole = (checkpoint.load(train(task, folder, QUIET, "auto")) for folder in
-                      (tmp_path, tmp_path / "unbroken"))
-    assert_equal(resumed, whole)
-
-
 # What is left behind
 
 def test_files_of_a_run(photo, tmp_path):
