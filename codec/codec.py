@@ -282,7 +282,8 @@ def code_tile(
                 costs[:, at] = (colours.bits - before)[: len(at)] / channels
         for k in range(3):
             predictor.solve(level, k)
-        mixture.solve(level)
+            if k < channels:
+                mixture.solve(level, k)
         red = predictor.predict(level, 0)
         mixture.weigh(network.step(level, tile.inputs(level)) if method.network else network.step(level))
         for k in range(3):

@@ -76,10 +76,10 @@ class Mixing(Mixture):
         self._level += 1
         self._first, _ = rows_of(self._level, self._height, self._width)
 
-    def solve(self, level: int) -> None:
-        """Refits the stack for `level`, from the levels before."""
+    def solve(self, level: int, channel: int) -> None:
+        """Refits a channel's stack for `level`, from the levels before."""
         if self._stack:
-            self._stack.solve(level)
+            self._stack.solve(level, channel)
 
     def _open(self, channel: int, bases: np.ndarray, values: np.ndarray, fixed: np.ndarray) -> int:
         left, n = super()._open(channel, bases, values, fixed), len(bases)

@@ -49,8 +49,8 @@ class Mixture:
         self._parameters = parameters
         _weigh(parameters, self._components, self._tables[0])
 
-    def solve(self, level: int) -> None:
-        """What can be prepared for `level` from the levels before: nothing here."""
+    def solve(self, level: int, channel: int) -> None:
+        """What can be prepared of a channel for `level` from the levels before: nothing here."""
 
     def open(
         self, channel: int, bases: np.ndarray, values: np.ndarray, fixed: np.ndarray

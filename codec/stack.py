@@ -27,7 +27,7 @@ _FLOOR = 0.05  # of a squared error in a blend's weight
 
 
 class Stack:
-    """State of one tile: per level `solve`; then per plane `predict` and, once the values are known, `put`."""
+    """State of a tile: per level `solve` of every coded plane; then its `predict` and, once values are known, `put`."""
 
     def __init__(self, predictor: Predictor):
         self._height, self._width, self._own = predictor.height, predictor.width, predictor
@@ -41,12 +41,11 @@ class Stack:
         self._blended = np.zeros((3, predictor.height + 2, RING), np.int32)  # value - blend
         self._blends = np.zeros(predictor.height, np.int32)
 
-    def solve(self, level: int) -> None:
-        """Refits everything for `level`, from the levels before."""
-        for k in range(3):
-            self._fast.solve(level, k)
-            self._slow.solve(level, k)
-            solve(level, self._height, self._width, *self._fits[k].arrays)
+    def solve(self, level: int, k: int) -> None:
+        """Refits everything of plane k for `level`, from the levels before."""
+        self._fast.solve(level, k)
+        self._slow.solve(level, k)
+        solve(level, self._height, self._width, *self._fits[k].arrays)
 
     def predict(self, level: int, k: int, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Members int32 [1 + 4, H] at `level` in 1/64 grey level, by row, and their errors so far, rings.

@@ -88,7 +88,8 @@ def compiled_rounds(made, parameters, bases, values, fixed=None):
     for level in range(width + 2 * (height - 1)):
         rows = np.arange(*rows_of(level, height, width))
         at = rows, level - 2 * rows
-        state.solve(level)
+        for k in range(planes):
+            state.solve(level, k)
         state.weigh(parameters[at])
         for k in range(3):
             known = values[min(k, planes - 1)][at]

@@ -26,7 +26,8 @@ def compiled(pixels, bases, means, planes=3, look=lambda state, level, k: None):
     for level in range(predictor.levels):
         rows = np.arange(*rows_of(level, height, width))
         at = rows, level - 2 * rows
-        state.solve(level)
+        for k in range(planes):
+            state.solve(level, k)
         for k in range(3):
             if k < planes:
                 predictor.bases[k, rows] = bases[k][at]
