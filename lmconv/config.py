@@ -36,7 +36,7 @@ BINARISATIONS = ("stochastic", "threshold")
 @dataclass(frozen=True)
 class TrainConfig:
     """How any network is trained. Raises LmconvError with the failing value."""
-    steps: int = 8400
+    steps: int = 15000
     batch: int = 8                      # of a step, over all processes
     accumulate: int = 1                 # parts in which a process computes its share of a batch: less memory
     optimiser: str = "muon"             # muon: hidden layers by Muon, all else by Adam; adam: all by Adam
