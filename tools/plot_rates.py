@@ -7,11 +7,14 @@ The peers' points come from the first file. Needs matplotlib (the extra plot).
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from bench_report import OURS, Report, read, totals
 
-from runtime.files import whole
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from runtime.files import whole  # noqa: E402
 
 
 def plot(reports: list[Report], path: Path) -> None:
