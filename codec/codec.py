@@ -17,7 +17,7 @@ from runtime import Model
 from runtime.photo import PhotoModel
 from runtime.pixelcnn import PixelCnnModel
 from runtime.predictor import Predictor
-from runtime.variants import orient, unorient
+from runtime.variants import TRANSPOSED, orient, unorient
 
 from . import alpha, container, lockstep, plain
 from .coder import Decoder, Encoder
@@ -32,7 +32,6 @@ from .orientation import best_variant, usual_variant
 
 Progress = Callable[[int, int], None]
 AUTO = "auto"  # of orders: the best
-_TRANSPOSED = 4  # of a variant: the bit that swaps rows and columns
 
 
 @dataclass(frozen=True)
@@ -203,7 +202,7 @@ def _decode_alpha(parsed: container.Parsed, model: Model) -> np.ndarray:
 
 def _decode_tile(model: Model, header: container.Header, box, tile: container.Tile, channels: int, report):
     """Pixels uint8 [C, h, w] of a tile and what its stages spent. Raises DamagedFile."""
-    shape = (box.width, box.height) if header.variant & _TRANSPOSED else (box.height, box.width)
+    shape = (box.width, box.height) if header.variant & TRANSPOSED else (box.height, box.width)
     empty = np.broadcast_to(np.uint8(0), (channels, *shape))
     coded = _code(model, Decoder(tile.payload), empty, METHODS[tile.method], report)
     pixels = unorient(coded.pixels, header.variant)

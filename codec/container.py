@@ -199,11 +199,6 @@ def peek(stream: BinaryIO, max_pixels: int | None = None) -> Header:
     return describe(stream, max_pixels)[0]
 
 
-def methods(stream: BinaryIO) -> list[Method | InOrder]:
-    """The methods alone of what `describe` reads."""
-    return describe(stream)[1]
-
-
 def _varint(value: int) -> bytes:
     """7 bits a byte, the lowest first, all bytes but the last with their highest bit set."""
     found = bytearray()

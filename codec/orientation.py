@@ -12,19 +12,18 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from runtime.predictor import UNIT, predict_picture
-from runtime.variants import orient
+from runtime.variants import TRANSPOSED, orient
 
 from .method import REPEATING, repetition
 
 WHOLE = 640 * 1024  # pixels up to which a picture is probed whole
 SIDE = 256  # of the squares, nine at most, that are probed of a larger one
-_TRANSPOSED = 4
 _FLOOR = 0.3  # grey levels, of the errors expected anywhere
 
 
 def usual_variant(planes: np.ndarray) -> int:
     """Of planes [C, H, W] the variant in which the longer side lies across, which takes fewer levels."""
-    return _TRANSPOSED if planes.shape[1] > planes.shape[2] else 0
+    return TRANSPOSED if planes.shape[1] > planes.shape[2] else 0
 
 
 def best_variant(planes: np.ndarray, threads: int = 1) -> int:
@@ -35,7 +34,7 @@ def best_variant(planes: np.ndarray, threads: int = 1) -> int:
     usual = usual_variant(planes)
     if repetition(planes) >= REPEATING:
         return usual
-    variants = sorted(range(8), key=lambda variant: (variant ^ usual) & _TRANSPOSED)
+    variants = sorted(range(8), key=lambda variant: (variant ^ usual) & TRANSPOSED)
     probed = squares(planes)
     with ThreadPoolExecutor(threads) as pool:
         costs = list(pool.map(lambda variant: sum(_bits(orient(square, variant)) for square in probed), variants))

@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import nn
 
 from lmconv import networks
 from lmconv.errors import LmconvError
-from runtime.files import whole
+from runtime.files import beside
 
 FORMAT = "lmconv checkpoint 1"
 
@@ -54,8 +54,8 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
             tensors[f"{group}/{name}"] = tensor
     header = {"format": FORMAT, "kind": networks.kind(checkpoint.network), "network": asdict(checkpoint.network),
               "training": checkpoint.training, "step": checkpoint.step, "curve": checkpoint.curve}
-    with whole(path) as file:
-        file.write(safetensors.torch.save(tensors, metadata={"lmconv": json.dumps(header)}))
+    with beside(path) as part:
+        save_file(tensors, part, metadata={"lmconv": json.dumps(header)})
 
 
 def load(path: Path) -> Checkpoint:

@@ -9,20 +9,26 @@ from typing import BinaryIO
 
 
 @contextmanager
-def whole(path: Path | str) -> Iterator[BinaryIO]:
-    """A file to write to, beside `path`; it takes that name, complete and on the disk, where the block ends.
+def beside(path: Path | str) -> Iterator[Path]:
+    """The path of a new file in the same folder; it takes the name `path`, and is on the disk, where the block ends.
 
     A block that ends otherwise, by an interrupt as well, leaves what was there as it was and nothing beside it. A link
     stays and what it points to is replaced. Raises OSError.
     """
     target = os.path.realpath(path)
-    part = os.path.join(os.path.dirname(target), f".lmconv-{secrets.token_hex(8)}.part")
+    part = Path(os.path.dirname(target), f".lmconv-{secrets.token_hex(8)}.part")
     try:
-        with open(part, "xb") as stream:
-            yield stream
-            stream.flush()
+        yield part
+        with open(part, "rb+") as stream:
             os.fsync(stream.fileno())
         os.replace(part, target)
     finally:
         with suppress(OSError):
             os.unlink(part)
+
+
+@contextmanager
+def whole(path: Path | str) -> Iterator[BinaryIO]:
+    """The same, open to be written to."""
+    with beside(path) as part, open(part, "xb") as stream:
+        yield stream

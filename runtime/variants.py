@@ -7,6 +7,8 @@ bringing a picture to the order goes the other way round.
 
 import numpy as np
 
+TRANSPOSED = 4  # the bit of a variant that swaps rows and columns
+
 
 def orient(picture: np.ndarray, variant: int) -> np.ndarray:
     """A view of [..., H, W] in one of the 8 variants; shape [..., W, H] for variants 4 to 7."""
@@ -14,12 +16,12 @@ def orient(picture: np.ndarray, variant: int) -> np.ndarray:
         picture = picture[..., ::-1]
     if variant & 1:
         picture = picture[..., ::-1, :]
-    return np.swapaxes(picture, -1, -2) if variant & 4 else picture
+    return np.swapaxes(picture, -1, -2) if variant & TRANSPOSED else picture
 
 
 def unorient(picture: np.ndarray, variant: int) -> np.ndarray:
     """The inverse of orient: orient(unorient(x, v), v) equals x."""
-    if variant & 4:
+    if variant & TRANSPOSED:
         picture = np.swapaxes(picture, -1, -2)
     if variant & 1:
         picture = picture[..., ::-1, :]

@@ -74,7 +74,7 @@ def test_what_is_packed_is_unpacked(file):
     parsed = container.unpack(data)
     assert (parsed.header, parsed.tiles, parsed.alpha) == file
     assert container.peek(io.BytesIO(data)) == header
-    assert container.methods(io.BytesIO(data)) == [METHODS[tile.method] for tile in tiles]
+    assert container.describe(io.BytesIO(data)) == (header, [METHODS[tile.method] for tile in tiles])
 
 
 @given(files(), st.binary(min_size=1, max_size=3))
@@ -277,7 +277,7 @@ def test_a_large_file_is_checked_in_chunks():
             Stream.longest = max(Stream.longest, len(found))
             return found
 
-    assert container.peek(Stream(data)).width == 32 and container.methods(Stream(data)) == [METHODS[0]]
+    assert container.peek(Stream(data)).width == 32 and container.describe(Stream(data))[1] == [METHODS[0]]
     assert Stream.longest == 2**16
     for position in (2**16 - 1, 2**16, 2**17 + 5, len(data) - 5):
         data[position] ^= 4

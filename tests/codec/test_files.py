@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+import runtime.files
 from codec import files
 from codec.errors import OutputExists, UnwritableOutput
 
@@ -67,6 +68,47 @@ def test_nothing_is_overwritten_without_force(tmp_path):
     files.write_atomically(path, b"new", force=True)
     assert path.read_bytes() == b"new"
     assert names(tmp_path) == ["a"]
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "a").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("a")
+    files.write_atomically(tmp_path / "link", b"new", force=True)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "a").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("broken", ["write", "fsync", "replace"])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_failure_leaves_nothing_behind(tmp_path, monkeypatch, broken, error):
+    def fail(*_):
+        raise error
+
+    if broken == "write":
+        monkeypatch.setattr(runtime.files, "open", lambda *_: Failing(fail, *_), raising=False)
+    else:
+        monkeypatch.setattr(os, broken, fail)
+    (tmp_path / "a").write_bytes(b"old")
+    expected = UnwritableOutput if isinstance(error, OSError) else KeyboardInterrupt
+    with pytest.raises(expected):
+        files.write_atomically(tmp_path / "a", b"new", force=True)
+    monkeypatch.undo()
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert names(tmp_path) == ["a"]
+
+
+class Failing:
+    """A file that can be opened but not written."""
+
+    def __init__(self, fail, path, mode):
+        self.stream = open(path, mode)  # closed by __exit__
+        self.write = fail
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stream.close()
 
 
 def test_a_full_disk_is_a_clear_error(tmp_path, monkeypatch):
