@@ -17,10 +17,12 @@ _HOMES = {
     "compress": "codec.codec",
     "cost_map": "codec.codec",
     "decompress": "codec.codec",
+    "analyse": "codec.codec",
+    "Analysis": "codec.codec",
     "Compressed": "codec.codec",
     "Image": "codec.images",
 }
-_MODULES = ("alpha", "codec", "container", "files", "heatmap", "images", "models", "tiles")
+_MODULES = ("codec", "files", "heatmap", "images", "models")
 
 __all__ = ["CodecError", *_HOMES, *_MODULES]
 

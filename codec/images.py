@@ -20,7 +20,7 @@ from PIL import Image as Pillow
 from PIL import ImageFile, UnidentifiedImageError
 
 from codec import files
-from codec.container import MAX_PIXELS, MODES
+from codec.format.container import MAX_PIXELS, MODES
 from codec.errors import ImageTooLarge, UnreadableImage, UnsupportedImage, UnsupportedOutput
 
 # Formats whose loss of depth on opening `_lossy_decoding` knows; none of them runs another program.

@@ -6,15 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from codec import container
+from codec.format import container
 from codec.errors import ModelNotFound, WrongModel
 
 if TYPE_CHECKING:
     import runtime
 
-DEFAULT = "photo"
+NORMAL = "normal"
+DEFAULTS = {"fast": "photo-small", NORMAL: "photo-small", "best": "photo"}  # the model of each effort
+EFFORTS = tuple(DEFAULTS)
 BUNDLES = Path(__file__).with_name("bundles")
 SUFFIX = ".lmconv"
+
+
+def check_effort(effort: str) -> None:
+    """Raises ValueError for an effort that there is not."""
+    if effort not in EFFORTS:
+        raise ValueError(f"effort is {effort!r}, not one of {', '.join(EFFORTS)}")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from lmconv.distributions import centred
 from lmconv.networks import Network
 from lmconv.pixelcnn import order_masks
 from runtime.files import whole
-from runtime.predictor import UNIT, predict_picture
+from runtime.least_squares import UNIT, predict_picture
 
 TOLERANCE = {"fp32": 1e-4, "fp16": 2e-2}        # of a parameter, as a part of the largest one or of 1
 BATCHES = (1, 3)

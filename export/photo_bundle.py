@@ -13,7 +13,7 @@ from lmconv.checkpoint import Checkpoint
 from lmconv.photo import PhotoNet
 from runtime.model import Model
 from runtime.photo import PhotoLayout
-from runtime.predictor import Settings, predict_picture
+from runtime.least_squares import Settings, predict_picture
 
 
 def exact_photo(checkpoint: Checkpoint, pictures: np.ndarray) -> Exact:

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from lmconv import alter
 from lmconv.errors import LmconvError
 from runtime.files import whole
-from runtime.predictor import Settings, predict_picture
+from runtime.least_squares import Settings, predict_picture
 from runtime.variants import orient
 
 SUFFIXES = (".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".jpg", ".jpeg")

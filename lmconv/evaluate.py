@@ -20,7 +20,7 @@ from lmconv.photo import PhotoNet
 from lmconv.pixelcnn import OrderMasks, order_masks
 from lmconv.processes import Processes
 from lmconv.regions import RegionError
-from runtime.predictor import predict_picture
+from runtime.least_squares import predict_picture
 from runtime.variants import orient
 
 Progress = Callable[[int], object]      # told how many images are done since the last call

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lmconv import likelihood
 from lmconv.config import PhotoConfig
 from lmconv.layers import LocallyMaskedConv2d, single_pattern
-from runtime.predictor import FILL, UNIT
+from runtime.least_squares import FILL, UNIT
 from runtime.rules import CODE_BITS, CODE_INSIDE, CODE_RANGE, CODE_ZERO, KNOWN, NEIGHBOURS
 
 CURRENT = len(NEIGHBOURS) + 1

@@ -30,7 +30,9 @@ def _folder() -> Path:
 FOLDER = _folder()
 numba.config.CACHE_DIR = str(FOLDER)
 
-kernel = njit(cache=True, nogil=True, error_model="numpy")
+_OPTIONS = dict(nogil=True, error_model="numpy", _nrt=False, no_cfunc_wrapper=True)
+kernel = njit(cache=True, **_OPTIONS)
+inlined = njit(forceinline=True, no_cpython_wrapper=True, **_OPTIONS)
 
 
 def compiled() -> bool:

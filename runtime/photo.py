@@ -1,24 +1,42 @@
 """What a photo network reads: codes of the known past and of the current position, level by level along the wavefront.
 
 A PhotoTile is the state of one tile: the online predictor, and the known planes uint8 [H, W, 7] with a margin that
-stands for the outside (zero codes, inside mark 0). Both sides of the coder fill it with the same pixels alike.
+stands for the outside (zero codes, inside mark 0). Both sides of the coder fill it with the same pixels alike: per level
+`prepare`, then for each position and plane `least_squares.predict`, `draw`, `learn`, and `record` at its end.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from . import rules
-from .kernels import kernel
+from .kernels import inlined, kernel
+from .least_squares import (
+    LEFT,
+    TOP,
+    Canvas,
+    Predictor,
+    Settings,
+    Size,
+    canvas,
+    draw,
+    foresee,
+    learn,
+    predict,
+    predictor,
+    refer,
+    refit,
+    rows_of,
+)
 from .model import Model
 from .network import Probe
-from .predictor import LEFT, TOP, Predictor, Settings, rows_of
 from .schedule import Kernel, Schedule, all_at_once, by_rank, open_taps
 
+_RED = np.int64(0)
 _NEIGHBOURS = np.array(rules.NEIGHBOURS, np.int64)
 _CODE_BITS, _CODE_RANGE, _UNIT, _INSIDE, _KNOWN = (
     rules.CODE_BITS,
@@ -48,8 +66,7 @@ class PhotoModel(Model):
 
     def tile(self, height: int, width: int) -> PhotoTile:
         """Fresh state of one tile."""
-        layout = self.layout
-        return PhotoTile(height, width, self.tables["codes"], layout.first_offsets, layout.predictor)
+        return photo_tile(height, width, self.tables["codes"], self.layout)
 
     def parameters(self, pictures: np.ndarray) -> np.ndarray:
         """The full pass, all positions at once: uint8 [N, 3, H, W] -> mixture parameters int32 [N, P, H, W].
@@ -60,21 +77,12 @@ class PhotoModel(Model):
 
     def _full_pass(self, picture: np.ndarray) -> np.ndarray:
         _, height, width = picture.shape
-        tile, inputs, kernel = self.tile(height, width), None, self.layout.kernel
-        predictor, steps = tile.predictor, self.schedule(height, width)
-        for level in range(steps.steps):
-            at = steps.positions[steps.starts[level] : steps.starts[level + 1]]
-            for k in range(3):
-                predictor.solve(level, k)
-                predictor.predict(level, k)
-                if k == 0:
-                    here = tile.inputs(level)
-                    inputs = np.empty((height * width, here.shape[1]), np.uint8) if inputs is None else inputs
-                    inputs[at] = here
-                predictor.put(level, k, picture[k].reshape(-1)[at])
-            tile.finish(level)
+        tile, kernel = self.tile(height, width), self.layout.kernel
+        inputs = np.empty((height, width, tile.inputs.shape[1]), np.uint8)
+        _read(np.ascontiguousarray(picture), tile, inputs)
         whole = all_at_once(wavefront(height, width), (Kernel(kernel),), _taps(kernel))
-        return self.network.start(whole).step(0, inputs).T.reshape(-1, height, width)
+        parameters = self.network.start(whole).step(0, inputs.reshape(height * width, -1)[whole.positions])
+        return parameters[np.argsort(whole.positions)].T.reshape(-1, height, width)
 
 
 @dataclass(frozen=True)
@@ -137,76 +145,107 @@ def _side(offsets: tuple[tuple[int, int], ...]) -> int:
     return 2 * max(max(abs(dr), abs(dc)) for dr, dc in offsets) + 1
 
 
-class PhotoTile:
-    """Predictor and network inputs of a tile. Per level: predictor.solve and predict, inputs, and finish at the end."""
+class PhotoTile(NamedTuple):
+    """Predictor and network inputs of a tile."""
 
-    def __init__(
-        self, height: int, width: int, codes: np.ndarray, offsets: tuple[tuple[int, int], ...], settings: Settings
-    ):
-        self.height, self.width, self.codes = height, width, codes
-        self.predictor = Predictor(height, width, settings)
-        self._margin = max(max(abs(dr), abs(dc)) for dr, dc in offsets)
-        self._known = np.zeros((height + 2 * self._margin, width + 2 * self._margin, rules.KNOWN), np.uint8)
-        self._known[..., :-1] = rules.CODE_ZERO
-        stride = self._known.shape[1]
-        self._offsets = np.array([(dr * stride + dc) * rules.KNOWN for dr, dc in offsets], np.int64)
-        self.features = len(offsets) * rules.KNOWN + len(rules.NEIGHBOURS) + 1
+    canvas: Canvas
+    predictor: Predictor
+    bases: np.ndarray  # int32 [3, H]: the predictor's at the level at hand, or where a row was last coded
+    known: np.ndarray  # uint8 [(H + 2 margin) * stride * KNOWN]: codes of the known planes
+    stride: int  # columns of a row of these
+    margin: int
+    offsets: np.ndarray  # int64 [T]: where the first layer's taps lie in them
+    codes: np.ndarray  # uint8: the table of residual codes
+    inputs: np.ndarray  # uint8 [rows, F]: the network's at the level at hand, from the level's first row on
 
-    def inputs(self, level: int) -> np.ndarray:
-        """The network's inputs at `level`, uint8 [n, features]; needs the level's red predictions."""
-        first, end = rows_of(level, self.height, self.width)
-        out = np.empty((end - first, self.features), np.uint8)
-        _gather(
-            level,
-            first,
-            end,
-            self._known.reshape(-1),
-            self._known.shape[1],
-            self._margin,
-            self._offsets,
-            self.predictor.planes[0],
-            self.predictor.bases[0],
-            self.codes,
-            out,
-        )
-        return out
 
-    def finish(self, level: int) -> None:
-        """Takes over the level's pixels, which `predictor.put` has entered for all three planes."""
-        first, end = rows_of(level, self.height, self.width)
-        _record(level, first, end, self._known, self._margin, self.predictor.planes, self.predictor.bases, self.codes)
+def photo_tile(height: int, width: int, codes: np.ndarray, layout: PhotoLayout) -> PhotoTile:
+    """Fresh state of a tile of that size."""
+    empty, offsets = canvas(height, width), layout.first_offsets
+    margin = max(max(abs(dr), abs(dc)) for dr, dc in offsets)
+    stride = width + 2 * margin
+    known = np.zeros((height + 2 * margin, stride, _KNOWN), np.uint8)
+    known[..., :-1] = rules.CODE_ZERO
+    return PhotoTile(
+        empty,
+        predictor(empty, layout.predictor),
+        np.zeros((3, height), np.int32),
+        known.reshape(-1),
+        stride,
+        margin,
+        np.array([(dr * stride + dc) * _KNOWN for dr, dc in offsets], np.int64),
+        codes,
+        np.zeros((most_rows(empty.size), len(offsets) * _KNOWN + len(_NEIGHBOURS) + 1), np.uint8),
+    )
+
+
+def most_rows(size: Size) -> int:
+    """The most positions that a wavefront level of a picture has."""
+    return min(size.height, (size.width + 1) // 2)
 
 
 @kernel
+def prepare(level, tile):
+    """Predicts red for every position of a level, from the levels before, and gathers the network's inputs."""
+    canvas = tile.canvas
+    first, end = rows_of(level, canvas.size)
+    refer(level, canvas)
+    refit(level, canvas.size, _RED, tile.predictor.fits)
+    foresee(level, _RED, canvas, tile.predictor)
+    for row in range(first, end):
+        tile.bases[0, row], _ = predict(level, _RED, row, canvas, tile.predictor)
+        _gather(row, level - 2 * row, tile, tile.inputs[row - first])
+
+
+@inlined
+def _gather(row, c, tile, out):
+    here, at = ((row + tile.margin) * tile.stride + c + tile.margin) * _KNOWN, 0
+    for i in range(len(tile.offsets)):
+        tap = here + tile.offsets[i]
+        for plane in range(_KNOWN):
+            out[at + plane] = tile.known[tap + plane]
+        at += _KNOWN
+    base, red = tile.bases[0, row], tile.canvas.pixels[0]
+    for i in range(len(_NEIGHBOURS)):
+        near = np.int32(red[row + TOP + _NEIGHBOURS[i, 0], c + LEFT + _NEIGHBOURS[i, 1]])
+        out[at + i] = _code(near * _UNIT - base, tile.codes)
+    out[at + len(_NEIGHBOURS)] = base // _UNIT
+
+
+@inlined
 def _code(residual, codes):
     return codes[min(max((residual >> _CODE_BITS) + _CODE_RANGE, 0), 2 * _CODE_RANGE - 1)]
 
 
-@kernel
-def _gather(level, first, end, known, stride, margin, offsets, red, bases, codes, out):
-    for row in range(first, end):
-        c = level - 2 * row
-        here = ((row + margin) * stride + c + margin) * _KNOWN
-        line = out[row - first]
-        at = 0
-        for i in range(len(offsets)):
-            tap = here + offsets[i]
-            for plane in range(_KNOWN):
-                line[at + plane] = known[tap + plane]
-            at += _KNOWN
-        base = bases[row]
-        for i in range(len(_NEIGHBOURS)):
-            near = np.int32(red[row + TOP + _NEIGHBOURS[i, 0], c + LEFT + _NEIGHBOURS[i, 1]])
-            line[at + i] = _code(near * _UNIT - base, codes)
-        line[at + len(_NEIGHBOURS)] = base // _UNIT
+@inlined
+def record(row, c, tile):
+    """Takes over a position whose three planes are drawn."""
+    at = ((row + tile.margin) * tile.stride + c + tile.margin) * _KNOWN
+    for k in range(3):
+        x = tile.canvas.pixels[k, row + TOP, c + LEFT]
+        tile.known[at + k] = x
+        tile.known[at + 3 + k] = _code(np.int32(x) * _UNIT - tile.bases[k, row], tile.codes)
+    tile.known[at + 6] = _INSIDE
 
 
 @kernel
-def _record(level, first, end, known, margin, planes, bases, codes):
-    for row in range(first, end):
-        c = level - 2 * row
-        for k in range(3):
-            x = planes[k, row + TOP, c + LEFT]
-            known[row + margin, c + margin, k] = x
-            known[row + margin, c + margin, 3 + k] = _code(np.int32(x) * _UNIT - bases[k, row], codes)
-        known[row + margin, c + margin, 6] = _INSIDE
+def _read(picture, tile, inputs):
+    """The network's inputs at every position of a known picture, uint8 [H, W, F]."""
+    canvas, own = tile.canvas, tile.predictor
+    size = canvas.size
+    for level in range(size.width + 2 * (size.height - 1)):
+        first, end = rows_of(level, size)
+        prepare(level, tile)
+        for k in range(1, 3):
+            refit(level, size, k, own.fits)
+            foresee(level, k, canvas, own)
+        for row in range(first, end):
+            c = level - 2 * row
+            for i in range(inputs.shape[2]):
+                inputs[row, c, i] = tile.inputs[row - first, i]
+            for k in range(3):
+                base, origin = predict(level, k, row, canvas, own)
+                tile.bases[k, row] = base
+                draw(k, row, c, picture[k, row, c], canvas)
+                learn(level, k, row, picture[k, row, c], base, origin, own.fits)
+            record(row, c, tile)

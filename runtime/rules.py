@@ -3,11 +3,12 @@
 Network outputs are integers in these steps; tables are made once by the exporter, stored in the bundle, and looked up.
 """
 
-VERSION = 2
+VERSION = 3
 
 LOGIT_UNIT = 64  # steps per nat of a mixture logit
 MEAN_UNIT = 64  # per grey level of a mean, a base, a residual
 SCALE_UNIT = 32  # per nat of a log-scale
+LOG_ODDS_UNIT = 1024  # per nat of a binary pixel's log-odds
 COUPLING_UNIT = 1 << 13  # per unit of a coupling coefficient
 LOWEST_LOG_SCALE = -4  # log of the scale (grey levels) at index 0
 SCALES = 10 * SCALE_UNIT + 1  # scale indices: log-scales -4 to 6

@@ -42,7 +42,7 @@ def tiny_integers(tiny_checkpoint, tiny_pictures):
     import torch
 
     from export.quantise import quantise
-    from runtime.predictor import predict_picture
+    from runtime.least_squares import predict_picture
 
     half = tiny_pictures[:len(tiny_pictures) // 2]
     bases = np.stack([predict_picture(picture) for picture in half])

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from codec import container, models
+from codec import models
+from codec.format import container
 from codec.commands.options import options
 from codec.commands.running import Decoder, each, named, shown
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from codec import container
-from codec.method import MAX_EFFORT
+from codec.format import container
+from codec.format.method import MAX_EFFORT
 
 
 def options(*names: str) -> Callable[[Callable], Callable]:

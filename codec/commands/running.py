@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from codec import container, files, models
+from codec import files, models
+from codec.format import container
 from codec.errors import CodecError, PixelsDiffer
-from codec.method import InOrder, Method
+from codec.format.method import InOrder, Method
 
 if TYPE_CHECKING:
     import runtime

@@ -10,7 +10,7 @@ from codec import colours
 from codec.coder import ONE, Decoder, Encoder
 from codec.colours import Colours
 from codec.errors import DamagedFile
-from runtime.predictor import rows_of
+from runtime.least_squares import rows_of
 from tests.codec import reference_colours
 from tests.pictures import checker, constant, lines, noise, photograph, ramp, two_values
 

@@ -113,7 +113,7 @@ def test_kernels_are_compiled_once_and_kept(tmp_path, name):
 CLASSES = """
 import numpy as np
 from codec.mixing import Mixing
-from runtime.predictor import Predictor
+from runtime.least_squares import Predictor
 tables = {"exponential": np.ones(1024, int), "inverse_scale": np.ones(321, int), "deviation": np.ones(321, int),
           "logistic": np.arange(4097) << 10}
 state = Mixing(Predictor(1, 1), 1, 1, tables, False)

@@ -22,7 +22,7 @@ from codec.method import Learning, Method
 from codec.mixing import FULL, LIGHT, Mixing
 from codec.mixture import Mixture
 from export.tables import distribution_tables
-from runtime.predictor import Predictor, rows_of
+from runtime.least_squares import Predictor, rows_of
 from tests.codec import reference_mixing
 from tests.codec.reference_mixing import State, vector_index
 from tests.codec.test_mixture import LIMITS

@@ -8,7 +8,7 @@ from codec.coder import Decoder, Encoder
 from codec.method import Learning, Method
 from codec.mixture import Mixture
 from codec.plain import COMPONENTS, Plain
-from runtime.predictor import Predictor, predict_picture, rows_of
+from runtime.least_squares import Predictor, predict_picture, rows_of
 from tests.pictures import KINDS, noise, photograph
 from tests.runtime import reference_predictor
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from codec import stack
 from codec.stack import MEMBERS, SLOW_INTERVAL, Stack
-from runtime.predictor import Predictor, predict_picture, rows_of
+from runtime.least_squares import Predictor, predict_picture, rows_of
 from tests.codec import reference_stack
 from tests.pictures import KINDS, noise, photograph, two_values
 from tests.runtime import reference_predictor

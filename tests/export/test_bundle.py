@@ -12,7 +12,7 @@ from export.bundle import export_bundle
 from export.integer_net import IntegerPhotoNet
 from export.integers import BOUND, QuantisationError
 from export.reports import ExportError, describe
-from runtime.predictor import predict_picture
+from runtime.least_squares import predict_picture
 from tests.pictures import KINDS, noise, photograph, two_values
 
 PRODUCTS = ("integer", "float32")

@@ -16,7 +16,7 @@ from lmconv import likelihood
 from lmconv.config import PhotoConfig
 from lmconv.photo import PhotoNet
 from runtime import rules
-from runtime.predictor import predict_picture
+from runtime.least_squares import predict_picture
 from tests.pictures import KINDS, photographs
 
 

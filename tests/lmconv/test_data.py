@@ -8,7 +8,7 @@ from PIL import Image
 
 from lmconv import alter, data
 from lmconv.data import DataError
-from runtime.predictor import Settings, predict_picture
+from runtime.least_squares import Settings, predict_picture
 from runtime.variants import orient, unorient
 
 NAMES = ["b/one.png", "b-two.webp", "B.png", "b/c/three.PNG", "notes.txt", "z.bmp"]

@@ -13,7 +13,7 @@ from lmconv.orders import OrderError
 from lmconv.pixelcnn import order_masks
 from lmconv.processes import Processes
 from lmconv.regions import RegionError, make
-from runtime.predictor import predict_picture
+from runtime.least_squares import predict_picture
 from runtime.variants import orient
 from tests.lmconv.tiny import BINARY, COLOUR, CPU, image_set, random_net
 from tests.pictures import photograph

@@ -7,7 +7,7 @@ from lmconv import likelihood, orders
 from lmconv.config import PhotoConfig
 from lmconv.errors import LmconvError
 from lmconv.photo import CODE_BITS, CURRENT, INSIDE, KNOWN, NEIGHBOURS, ZERO, PhotoNet, extend, residual_codes
-from runtime.predictor import LEFT, RIGHT, TOP, UNIT, Predictor, predict_picture, rows_of
+from runtime.least_squares import LEFT, RIGHT, TOP, UNIT, Predictor, predict_picture, rows_of
 
 TINY = PhotoConfig(channels=8, blocks=2, components=2)
 HEIGHT, WIDTH = 7, 9

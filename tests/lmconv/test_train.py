@@ -20,7 +20,7 @@ from lmconv.data import Prepared
 from lmconv.tasks import PhotoTask
 from lmconv.train import resume_point, train
 from lmconv.trainer import Trainer, TrainingError
-from runtime.predictor import predict_picture
+from runtime.least_squares import predict_picture
 from runtime.variants import orient
 from tests.lmconv.tiny import BINARY, COLOUR, CPU, QUIET, image_task
 

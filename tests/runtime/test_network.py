@@ -10,7 +10,7 @@ import pytest
 import runtime
 from runtime import network
 from runtime.network import ProviderError
-from runtime.predictor import predict_picture
+from runtime.least_squares import predict_picture
 from tests import bundles
 from tests.pictures import noise, photograph
 from tests.runtime import reference_network

@@ -10,7 +10,7 @@ from llvmlite.binding import get_host_cpu_features
 
 from runtime import predictor
 from runtime.lanes import LANES
-from runtime.predictor import UNIT, Predictor, Settings, predict_picture, rows_of
+from runtime.least_squares import UNIT, Predictor, Settings, predict_picture, rows_of
 from tests.runtime import reference_predictor
 
 SIZES = [(1, 1), (1, 2), (2, 1), (1, 9), (9, 1), (2, 2), (3, 5), (7, 13), (17, 3), (20, 9), (31, 26)]

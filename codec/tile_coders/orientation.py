@@ -11,11 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from runtime.predictor import UNIT, predict_picture
+from runtime.least_squares import UNIT, predict_picture
 from runtime.variants import TRANSPOSED, orient
 
-from .method import REPEATING, repetition
-
+REPEATING = 0.4  # share of pixels like a neighbour from which on exact colours may pay
 WHOLE = 640 * 1024  # pixels up to which a picture is probed whole
 SIDE = 256  # of the squares, nine at most, that are probed of a larger one
 _FLOOR = 0.3  # grey levels, of the errors expected anywhere
@@ -63,3 +62,11 @@ def _bits(square: np.ndarray) -> float:
     rows = around[:, :-2] + around[:, 1:-1] + around[:, 2:]
     spread = (rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]) / 9 + _FLOOR
     return float((np.log2(spread) + errors / spread * np.log2(np.e)).sum())
+
+
+def repetition(tile: np.ndarray) -> float:
+    """Share of a tile's pixels, uint8 [C, H, W], that have the colour of their left or upper neighbour."""
+    same = tile[0] != tile[0]  # nothing yet
+    same[:, 1:] = (tile[:, :, 1:] == tile[:, :, :-1]).all(0)
+    same[1:] |= (tile[:, 1:] == tile[:, :-1]).all(0)
+    return float(same.mean())

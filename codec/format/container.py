@@ -15,10 +15,10 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from codec import tiles as tiling
 from codec.errors import DamagedFile, ImageTooLarge, NotAnLmcFile, UnknownVersion
-from codec.method import MAX_EFFORT, METHODS, InOrder, Method
-from codec.tiles import Box
+from codec.format import tiles as tiling
+from codec.format.method import METHODS, InOrder, Method
+from codec.format.tiles import Box
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,12 +26,11 @@ if TYPE_CHECKING:
 MAGIC = b"\x89LM"
 VERSION = 0
 MAX_PIXELS = 2**28  # default bound on width x height
-EFFORT = 5  # what compress uses unless told otherwise
 MODEL_ID_BYTES = 6  # of the model's SHA-256: enough to tell models apart, and small files stay small
 TILES = tuple(tiling.TILE >> shift for shift in range(8))  # sides of a tile that a file can say
 
 _START = struct.Struct(f"<{len(MAGIC)}sB")  # magic, version
-_HEADER = struct.Struct(f"<BB{MODEL_ID_BYTES}s")  # mode + 4 variant + 32 shift, effort, model id; then two varints
+_HEADER = struct.Struct(f"<B{MODEL_ID_BYTES}s")  # mode + 4 variant + 32 shift, model id; then two varints
 _TILE = struct.Struct("<BI")  # method, CRC-32 of the pixels; then a varint
 _CRC = struct.Struct("<I")
 _SMALLEST = _START.size + _HEADER.size + 2 + _TILE.size + _CRC.size
@@ -64,8 +63,8 @@ class Header:
     """What a decoder must know before the first payload.
 
     mode: a key of MODES. model_id: `short_id` of the model's identity. variant: which of the 8 flips and
-    transpositions of the order every tile uses. tile: longest side of a tile, one of TILES. effort: 0..9. Raises
-    ValueError outside these ranges.
+    transpositions of the order every tile uses. tile: longest side of a tile, one of TILES. Raises ValueError outside
+    these ranges.
     """
 
     width: int
@@ -74,15 +73,9 @@ class Header:
     model_id: bytes
     variant: int = 0
     tile: int = tiling.TILE
-    effort: int = 1
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("width", 1, 2**32 - 1),
-            ("height", 1, 2**32 - 1),
-            ("variant", 0, 7),
-            ("effort", 0, MAX_EFFORT),
-        ):
+        for name, low, high in (("width", 1, 2**32 - 1), ("height", 1, 2**32 - 1), ("variant", 0, 7)):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ValueError(f"{name} is {value}, outside {low} to {high}")
@@ -150,7 +143,7 @@ def pack(header: Header, tiles: list[Tile] | tuple[Tile, ...], alpha: bytes | No
     if (alpha is not None) != MODES[header.mode].has_alpha:
         raise ValueError(f"alpha is {'missing' if alpha is None else 'given'} for an image of mode {header.mode}")
     kind = MODES[header.mode].code + 4 * header.variant + 32 * TILES.index(header.tile)
-    head = _START.pack(MAGIC, VERSION) + _HEADER.pack(kind, header.effort, header.model_id)
+    head = _START.pack(MAGIC, VERSION) + _HEADER.pack(kind, header.model_id)
     data = head + _varint(header.width) + _varint(header.height) + pack_tiles(tiles, alpha)
     return data + _CRC.pack(zlib.crc32(data))
 
@@ -264,7 +257,7 @@ def _check_sum(stream: BinaryIO, size: int) -> None:
 
 def _read_header(stream: BinaryIO, max_pixels: int | None) -> Header:
     """The header behind magic and version."""
-    kind, effort, model_id = _HEADER.unpack(_take(stream, _HEADER.size))
+    kind, model_id = _HEADER.unpack(_take(stream, _HEADER.size))
     width, height = _read_varint(stream), _read_varint(stream)
     if max_pixels is not None and width * height > max_pixels:
         raise ImageTooLarge(
@@ -273,7 +266,7 @@ def _read_header(stream: BinaryIO, max_pixels: int | None) -> Header:
         )
     mode, variant, tile = _MODE_OF_CODE.get(kind % 4, f"number {kind % 4}"), kind // 4 % 8, TILES[kind // 32]
     try:
-        return Header(width, height, mode, model_id, variant, tile, effort)
+        return Header(width, height, mode, model_id, variant, tile)
     except ValueError as error:
         raise DamagedFile(f"the header's {error}: get the file again") from error
 

@@ -10,7 +10,7 @@ import lzma
 
 import numpy as np
 
-from codec.container import Tile, pack_tiles, unpack_tiles
+from codec.format.container import Tile, pack_tiles, unpack_tiles
 from codec.errors import DamagedFile
 
 WORTH_TILES = 256  # bytes of LZMA from which on tiles are tried

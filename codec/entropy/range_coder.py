@@ -1,0 +1,193 @@
+"""The range coder: binary decisions with integer probabilities, 24 bits of precision, 64 bits of state, 32-bit words.
+
+A kernel asks `code` for one decision after another; the two directions differ nowhere else. Encoding, it records them,
+and constriction's RangeEncoder packs them at the end; decoding, it takes them from the words as constriction's
+RangeDecoder does. A probability is the frequency q of symbol 1 out of 2^24, 0 < q < 2^24. A payload is a number in
+base 256, most significant byte first: the shortest one within the coder's last interval; behind its last byte a
+decoder reads zeros.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import constriction
+import numpy as np
+
+from codec.errors import DamagedFile
+from runtime.kernels import inlined, kernel
+
+PRECISION = 24
+ONE = 1 << PRECISION
+_MODEL = constriction.stream.model.Bernoulli(perfect=False)
+_BATCH = 1 << 16  # decisions packed in one call
+TRACED, UNTRACED = 16, -32768  # inputs of a mixer that are kept, and what stands for none
+_COUNT, _OWNER, _RANGE, _POINT, _WORD, _FAILED = range(6)  # of `state`
+_ALL, _HALF = np.uint64(2**64 - 1), np.uint64(32)
+_LEAST = np.uint64(2**32)  # of the range
+
+
+class Coding(NamedTuple):
+    """What a kernel needs of a coder of either direction."""
+
+    encodes: bool
+    decisions: np.ndarray  # uint32 [N], when encoding: 2 (q - 1) + symbol, in order
+    owners: np.ndarray  # int32 [N], or [0] where nobody asks: what each decision was spent on
+    traces: np.ndarray  # int16 [N, TRACED], or [0, TRACED]: what a mixer saw of it
+    words: np.ndarray  # uint32, when decoding: the payload, and two words of zeros
+    state: np.ndarray  # uint64 [6]: decisions so far, their owner; range, point in it, next word; whether it failed
+
+
+@inlined
+def code(coding, frequency, symbol):
+    """Codes a decision with this frequency of 1: the symbol that was asked for, or when decoding the one found."""
+    if coding.encodes:
+        at = coding.state[_COUNT]
+        coding.decisions[at] = 2 * (frequency - 1) + symbol
+        if len(coding.owners):
+            coding.owners[at] = coding.state[_OWNER]
+        coding.state[_COUNT] = at + np.uint64(1)
+        return symbol
+    state = coding.state
+    step, zeros = state[_RANGE] >> np.uint64(PRECISION), np.uint64(ONE - frequency)
+    if state[_POINT] >= step << np.uint64(PRECISION):
+        state[_FAILED] = np.uint64(1)
+    found = state[_POINT] >= step * zeros
+    if found:
+        state[_POINT] -= step * zeros
+        state[_RANGE] = step * np.uint64(frequency)
+    else:
+        state[_RANGE] = step * zeros
+    if state[_RANGE] < _LEAST:
+        state[_RANGE] <<= _HALF
+        word = min(state[_WORD], np.uint64(len(coding.words) - 1))
+        state[_POINT] = state[_POINT] << _HALF | np.uint64(coding.words[word])
+        state[_WORD] = word + np.uint64(1)
+    return np.int64(found)
+
+
+@inlined
+def spend_on(coding, owner):
+    """Names what the next decisions are spent on, a number from 0."""
+    coding.state[_OWNER] = owner
+
+
+@inlined
+def trace(coding, inputs):
+    """Keeps what a mixer sees of the next decision, int16, where somebody asks."""
+    if len(coding.traces):
+        for i in range(TRACED):
+            coding.traces[coding.state[_COUNT], i] = inputs[i]
+
+
+class Encoder:
+    """Collects decisions; `finish` gives the payload. traced: keeps what each was spent on and what a mixer saw."""
+
+    def __init__(self, traced: bool = False) -> None:
+        self._traced = traced
+        self.coding = Coding(True, *self._room(_BATCH), np.zeros(2, np.uint32), np.zeros(6, np.uint64))
+
+    def _room(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        traced = count if self._traced else 0
+        return np.empty(count, np.uint32), np.empty(traced, np.int32), np.full((traced, TRACED), UNTRACED, np.int16)
+
+    def reserve(self, count: int) -> None:
+        """Makes room for so many decisions more; a kernel may code as many before the next call."""
+        used = self._count
+        if used + count > len(self.coding.decisions):
+            room = dict(zip(("decisions", "owners", "traces"), self._room(2 * (used + count)), strict=True))
+            for name, array in room.items():
+                array[:used] = getattr(self.coding, name)[:used]
+            self.coding = self.coding._replace(**room)
+
+    @property
+    def _count(self) -> int:
+        return int(self.coding.state[_COUNT])
+
+    def check(self) -> None:
+        """An encoder's decisions cannot be wrong."""
+
+    def costs(self) -> np.ndarray:
+        """-log2 of the probability of each decision so far, float64 [n]."""
+        costs = np.empty(self._count)
+        _costs(self.coding.decisions, costs)
+        return costs
+
+    def symbols(self) -> np.ndarray:
+        """Of the decisions so far, uint32 [n]."""
+        return self.coding.decisions[: self._count] & 1
+
+    def traces(self) -> np.ndarray:
+        """What a mixer saw of them, int16 [n, TRACED]; UNTRACED where there was none. Needs `traced`."""
+        return self.coding.traces[: self._count]
+
+    def owned(self, owners: int) -> np.ndarray:
+        """Bits spent on each of so many owners, float64 [owners]."""
+        return np.bincount(self.coding.owners[: self._count], self.costs(), owners)
+
+    def finish(self) -> bytes:
+        """The payload, at most ceil(b / 8) bytes for an interval of size 2^-b."""
+        packer = constriction.stream.queue.RangeEncoder()
+        for start in range(0, self._count, _BATCH):
+            decisions = self.coding.decisions[start : min(start + _BATCH, self._count)]
+            packer.encode((decisions & 1).astype(np.int32), _MODEL, as_float((decisions >> 1) + 1))
+        words = packer.get_compressed().astype(">u4").tobytes()
+        count, (low, size) = packer.pos()
+        return _shortest(words.ljust(4 * count + 8, b"\0"), low, size)
+
+
+class Decoder:
+    """Takes decisions from a payload. Raises DamagedFile for one that ends in a zero byte."""
+
+    def __init__(self, payload: bytes) -> None:
+        if payload.endswith(b"\0"):
+            raise DamagedFile(f"a payload of {len(payload)} bytes ends in a zero, as none does: get the file again")
+        words = np.frombuffer(payload + bytes(-len(payload) % 4 + 8), ">u4").astype(np.uint32)
+        state = np.zeros(6, np.uint64)
+        state[_RANGE], state[_POINT], state[_WORD] = _ALL, int(words[0]) << 32 | int(words[1]), 2
+        nothing = np.zeros(0, np.uint32), np.zeros(0, np.int32), np.zeros((0, TRACED), np.int16)
+        self.coding = Coding(False, *nothing, words, state)
+
+    def reserve(self, count: int) -> None:
+        """Decisions that are taken need no room."""
+
+    def check(self) -> None:
+        """Raises DamagedFile if no encoder can have written what was decoded so far."""
+        if self.coding.state[_FAILED]:
+            raise DamagedFile("a payload does not decode: get the file again")
+
+
+Coder = Encoder | Decoder
+
+
+def as_float(frequencies: np.ndarray) -> np.ndarray:
+    """constriction's p of symbol 1, float64, for integer frequencies q of symbol 1: symbol 0 gets exactly 2^24 - q.
+
+    p = 1 - (q0 - 0.5) / (2^24 - 2) with q0 = 2^24 - q, every operation correctly rounded. Raises ValueError for a
+    frequency outside 1 .. 2^24 - 1, which constriction would accept in silence.
+    """
+    zeros = ONE - frequencies.astype(np.int64)
+    if len(zeros) and not 0 < zeros.min() <= zeros.max() < ONE:
+        raise ValueError("a probability of 0 or 1 reached the range coder")
+    return 1.0 - (zeros - 0.5) / (ONE - 2.0)
+
+
+@kernel
+def _costs(decisions, out):
+    for i in range(len(out)):
+        frequency = np.int64(decisions[i] >> np.uint32(1)) + 1
+        out[i] = -np.log2((frequency if decisions[i] & np.uint32(1) else ONE - frequency) / ONE)
+
+
+def _shortest(inside: bytes, low: int, size: int) -> bytes:
+    """The shortest number, and the smallest of those, in an interval of that size, all at the precision of `inside`.
+
+    `inside` is some number of the interval; its start is known by the last 64 bits alone, `low`, and size < 2^64.
+    """
+    point = int.from_bytes(inside, "big")
+    start = point - (point - low) % 2**64
+    for bits in range(64, -1, -8):
+        number = -(-start >> bits) << bits
+        if number < start + size:
+            break
+    return number.to_bytes(len(inside), "big").rstrip(b"\0")

@@ -1,0 +1,48 @@
+"""How a tile is coded: which stages give its probabilities. One byte in the index of the file says it.
+
+The encoder may try several and keep the smallest; the decoder does what the byte says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+_NETWORK, _LEARNING, _COLOURS = 1, 2, 4  # bits of the byte
+_ORDERS, _MOST_ORDERS = 64, 64  # codes of InOrder
+
+
+@dataclass(frozen=True)
+class Method:
+    """network: the network gives the distribution, else the errors nearby do. learning: rivals of it that learn the
+    picture are mixed in. colours: exact colours are asked for first."""
+
+    network: bool = True
+    learning: bool = True
+    colours: bool = False
+
+    @property
+    def code(self) -> int:
+        return _NETWORK * self.network + _LEARNING * self.learning + _COLOURS * self.colours
+
+    def __str__(self) -> str:
+        parts = {"colours": self.colours, "network": self.network, "learning": self.learning}
+        return " + ".join(name for name, used in parts.items() if used) or "predictor"
+
+
+@dataclass(frozen=True)
+class InOrder:
+    """By one of the paper's networks alone, in the order of this number among its bundle's."""
+
+    order: int
+
+    @property
+    def code(self) -> int:
+        return _ORDERS + self.order
+
+    def __str__(self) -> str:
+        return f"order {self.order}"
+
+
+_ALL = [*(Method(*flags) for flags in product((False, True), repeat=3)), *map(InOrder, range(_MOST_ORDERS))]
+METHODS = {method.code: method for method in _ALL}

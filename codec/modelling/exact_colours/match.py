@@ -1,0 +1,45 @@
+"""The match model: the known place most like the position at hand, whose colour is the first candidate."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from codec.modelling.exact_colours.memory import NEAR, NOWHERE
+from runtime.kernels import inlined
+
+REACH = len(NEAR)  # the longest match
+
+
+class Match(NamedTuple):
+    """Where in the memory's pixels it is (0: none), how many of the neighbours are alike, how many positions in a row
+    it was right, and its colour."""
+
+    place: int
+    length: int
+    streak: int
+    colour: int
+
+
+@inlined
+def find_match(memory, row, c, here, longest):
+    """The longest of: right of the west's match, below the north's, the last place of the same longest context."""
+    best = Match(np.int64(0), np.int64(0), np.int64(0), np.int64(NOWHERE))
+    for source in range(3):
+        place, streak = np.int64(memory.places[longest]), np.int64(0)
+        if source == 0:
+            ring = (c - 1) & 3
+            place, streak = np.int64(memory.matches[row + 1, ring]) + 1, np.int64(memory.streaks[row + 1, ring])
+        elif source == 1:
+            ring = c & 3
+            place, streak = np.int64(memory.matches[row, ring]) + memory.stride, np.int64(memory.streaks[row, ring])
+        colour = np.int64(memory.pixels[place])
+        if colour == NOWHERE:
+            continue
+        length = np.int64(0)
+        while length < REACH and memory.pixels[place + memory.offsets[length]] == memory.pixels[here + memory.offsets[length]]:
+            length += 1
+        if length > best.length or (length == best.length and streak > best.streak):
+            best = Match(place, length, streak, colour)
+    return best

@@ -1,0 +1,209 @@
+"""What learns a photograph while it is coded: the network's distribution and its rivals, mixed decision by decision.
+
+Experts give the probability of a decision: the network's mixture, the ratio tables' three corrections of it, and
+a pair of logistics at each prediction of the blend, as wide as its errors were in such a place (the two-logistic shape
+is TMW's idea, Meyer and Tischer 1997). The mixer puts them together; its weight sets look at the kind of decision and
+at the errors nearby.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from codec.entropy.binarisation import CLASSES, HALVING, UNDECIDED, decision_for, moves_up, next_node
+from codec.entropy.range_coder import ONE, TRACED, code, trace
+from codec.errors import WrongModel
+from codec.modelling import ratio_tables as ratios
+from codec.modelling.blend import MEMBERS, Blend, combine, keep_error, nearby, settle
+from codec.modelling.blend import blend as new_blend
+from codec.modelling.logistic import ERROR_CLASS, ERROR_CLASSES
+from codec.modelling.mixer import Mixer, adjust, equal, mix, mixer, squash, stretch
+from codec.modelling.mixture import INVERSE, MEAN, WEIGHT, cdf
+from codec.modelling.ratio_tables import STAGES, UNIT_SHIFT, RatioTables, divided
+from runtime import rules
+from runtime.kernels import inlined
+from runtime.least_squares import FIRST_ERROR, RING, Canvas
+
+EXPERTS = 1 + STAGES + MEMBERS
+NAMES = ("network", "red table", "green table", "pair table", "blend", "own", "fast", "slow")
+INPUTS = TRACED  # of the mixer: the experts, a constant, zeros up to a whole vector
+_CONSTANT = 77  # 0.3
+_KINDS, _STEPS = 65, 12  # of decisions, finely and coarsely
+_CROSS = np.array([26, 64, 128, 256, 512, 896, 1600], np.int64)  # of eight classes of the other planes' errors
+_CROSSES = len(_CROSS) + 1
+_PLACES = 3 * CLASSES * _STEPS
+SETS = (3 * CLASSES * _KINDS, _PLACES * ERROR_CLASSES, 3 * _STEPS * _CROSSES * 4)  # vectors of each weight set
+_STARTS = tuple(sum(SETS[:s]) for s in range(len(SETS)))
+_RATES = np.maximum(262, 65536 // (np.arange(1024) + 50)).astype(np.int32)  # 0.02 / (1 + n / 50), 0.004 at least
+_NARROW, _WIDE = 30147, 2621  # 0.92 and 0.08: weights of a rival's two logistics, the second three times as wide
+_SHARPNESS = 863288426  # 1.608 * 2^29: inverse scale of the narrow one per mean absolute error
+_LEAST = 16  # what an absolute error counts at least, 1/64 grey level
+_MANY = 800  # errors after which a scale forgets half
+WEIGHTS, FINAL, SCALES = "mixing.weights", "mixing.final", "mixing.scales"  # tensors of a model
+START_SHIFT = 5  # its weights are int16 in steps of 2^-11
+_PLAIN = (39321, 6553, 6553, 13107)  # weights of a model that brings none, out of 2^16; the rivals' are 0
+
+
+class Experts(NamedTuple):
+    """State of a tile, and of the value at hand."""
+
+    blend: Blend
+    ratios: RatioTables
+    mixer: Mixer
+    scales: np.ndarray  # int64 [3, MEMBERS, 24, 8, 2]: absolute errors in 1/64 grey level by context, sum and number
+    ring: np.ndarray  # int32 [3, H + 2, RING]: errors of the network's mean
+    rivals: np.ndarray  # int64 [MEMBERS, 2, 3]: a mixture for each
+    contexts: np.ndarray  # int64 [MEMBERS, 2]: which scale each has
+    masses: np.ndarray  # int64 [3, EXPERTS]: F(low), F(split), F(high) out of about 2^22
+
+
+def experts(canvas: Canvas, tables: dict[str, np.ndarray]) -> Experts:
+    """What starts a tile. Raises WrongModel."""
+    weights, final = start(tables)
+    return Experts(
+        new_blend(canvas),
+        ratios.ratio_tables(),
+        mixer(weights, final, _RATES),
+        first_scales(tables),
+        np.full((3, canvas.size.height + 2, RING), FIRST_ERROR, np.int32),
+        np.zeros((MEMBERS, 2, 3), np.int64),
+        np.zeros((MEMBERS, 2), np.int64),
+        np.zeros((3, EXPERTS), np.int64),
+    )
+
+
+def start(tables: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The mixer's weights int32 [vectors, INPUTS] and final weights before anything is learned: the model's, or plain
+    ones if it brings none. Raises WrongModel."""
+    weights = np.zeros((sum(SETS), INPUTS), np.int32)
+    if WEIGHTS not in tables:
+        weights[:, : len(_PLAIN)] = _PLAIN
+        return weights, equal(_PLACES, len(SETS))
+    learned, final = tables[WEIGHTS], tables[FINAL]
+    if learned.shape != (len(weights), EXPERTS + 1) or final.shape != (_PLACES, len(SETS)):
+        raise WrongModel(f"the model's {WEIGHTS} have shape {learned.shape}: it belongs to another version")
+    weights[:, : EXPERTS + 1] = learned.astype(np.int32) << START_SHIFT
+    return weights, final.astype(np.int32) << START_SHIFT
+
+
+def first_scales(tables: dict[str, np.ndarray]) -> np.ndarray:
+    """Experts.scales as if four errors had been seen in every context.
+
+    Their means are the model's where it brings some, above 0. Raises WrongModel.
+    """
+    scales = np.full((3, MEMBERS, ERROR_CLASSES, _CROSSES, 2), 4, np.int64)
+    means = np.zeros(scales.shape[:-1], np.int64)
+    means[:] = np.array([max(_LEAST, (11 if u % 2 else 8) << (u // 2)) for u in range(ERROR_CLASSES)])[:, None]
+    learned = tables.get(SCALES)
+    if learned is not None:
+        if learned.shape != means.shape or learned.min() < 0:
+            raise WrongModel(f"the model's {SCALES} do not fit: it belongs to another version of this program")
+        means = np.where(learned > 0, np.maximum(learned, _LEAST), means)
+    scales[..., 0] *= means
+    return scales
+
+
+@inlined
+def expect(level, k, row, means, canvas, experts):
+    """Predicts plane k at a level's row by all members and sets their distributions; returns what contexts see.
+
+    means: the model's predictor's and the network's prediction, in 1/64 grey level. Returned are the classes of the
+    errors nearby: of the network's in this plane, and in the planes before.
+    """
+    combine(level, k, row, means, canvas, experts.blend)
+    c, ring = level - 2 * row, experts.ring
+    own = ERROR_CLASS[min(nearby(ring[k], row, c) >> 2, len(ERROR_CLASS) - 1)]
+    if k == 0:
+        others = abs(ring[1, row + 2, (c - 1) % RING]) + abs(ring[1, row + 1, c % RING])
+        others += abs(ring[2, row + 2, (c - 1) % RING]) + abs(ring[2, row + 1, c % RING])
+        others >>= 2
+    else:
+        others = abs(ring[k - 1, row + 2, c % RING])
+        if k == 2:
+            others += abs(ring[0, row + 2, c % RING]) >> 1
+    cross = 0
+    for limit in _CROSS:
+        cross += others > limit
+    for q in range(MEMBERS):
+        error = ERROR_CLASS[min(nearby(experts.blend.rings[k, q], row, c) >> 2, len(ERROR_CLASS) - 1)]
+        experts.contexts[q, 0], experts.contexts[q, 1] = error, cross
+        total, seen = experts.scales[k, q, error, cross, 0], experts.scales[k, q, error, cross, 1]
+        inverse, rival = _SHARPNESS * seen // total, experts.rivals[q]
+        rival[0, WEIGHT], rival[0, MEAN], rival[0, INVERSE] = _NARROW, experts.blend.members[q], inverse
+        rival[1, WEIGHT], rival[1, MEAN], rival[1, INVERSE] = _WIDE, experts.blend.members[q], inverse // 3
+    return own, cross
+
+
+@inlined
+def mixed_value(node, given, seen, value, walk):
+    """Codes a value whose first decision is `node`. given: channel, red, green; seen: what `expect` returned; walk: the
+    coding, the network's mixture, its logistic table and the experts. Returns the value."""
+    coding, mixture, logistic, experts = walk
+    masses, mixer = experts.masses, experts.mixer
+    ratios.open_window(experts.ratios, node, given, mixture, logistic)
+    for e in range(EXPERTS):
+        masses[0, e] = 0
+    _set_masses(256, mixture, logistic, experts, masses[2])
+    mixer.inputs[EXPERTS] = _CONSTANT
+    while node.high - node.low > 1:
+        _set_masses(node.split, mixture, logistic, experts, masses[1])
+        away = 2 if node.side != 0 else 0  # which part is that of decision 1
+        for e in range(EXPERTS):
+            part, whole = abs(masses[away, e] - masses[1, e]), max(masses[2, e] - masses[0, e], 1)
+            mixer.inputs[e] = stretch(min(max(divided(part << 16, whole), 16), 65520))
+        place = _select(node, given[0], seen, mixer)
+        probability = squash(mix(mixer, place))
+        trace(coding, mixer.inputs)
+        decision = code(coding, np.int64(probability) * (ONE >> 16), decision_for(node, value))
+        adjust(mixer, place, probability, decision)
+        side = 0 if moves_up(node, decision) else 2
+        for e in range(EXPERTS):
+            masses[side, e] = masses[1, e]
+        node = next_node(node, decision)
+    ratios.count(experts.ratios, given, node.low)
+    return node.low
+
+
+@inlined
+def _set_masses(value, mixture, logistic, experts, out):
+    """F(value) of every expert."""
+    ratios.masses(experts.ratios, value, mixture, logistic, out)
+    for q in range(MEMBERS):
+        out[1 + STAGES + q] = cdf(experts.rivals[q], value, logistic) >> UNIT_SHIFT
+
+
+@inlined
+def _select(node, channel, seen, mixer):
+    """Selects the weight vectors of a decision; returns its place in the second layer."""
+    own, cross = seen
+    kind, step, third = 0, 0, 0
+    if node.side != UNDECIDED:
+        width = node.high - node.low
+        if node.rung != HALVING:
+            kind, step = 1 + 16 * node.side + node.rung, 1 + min(node.rung, 7)
+        else:
+            kind, step = 33 + 16 * node.side + min(width, 15), 9 + (width > 2) + (width > 4)
+        third = 1 + node.side
+    where = channel * CLASSES + node.deviation
+    place = where * _STEPS + step
+    mixer.selected[0] = where * _KINDS + kind
+    mixer.selected[1] = _STARTS[1] + place * ERROR_CLASSES + own
+    mixer.selected[2] = _STARTS[2] + ((channel * _STEPS + step) * _CROSSES + cross) * 4 + third
+    return place
+
+
+@inlined
+def take_in(level, k, row, value, width, experts):
+    """Learns from the true value of what `expect` predicted last."""
+    c = level - 2 * row
+    for q in range(MEMBERS):
+        scale = experts.scales[k, q, experts.contexts[q, 0], experts.contexts[q, 1]]
+        scale[0] += max(abs(value * rules.MEAN_UNIT - experts.blend.members[q]), _LEAST)
+        scale[1] += 1
+        if scale[1] > _MANY:
+            scale[0] >>= 1
+            scale[1] >>= 1
+    keep_error(experts.ring[k], row, c, width, value * rules.MEAN_UNIT - experts.blend.members[4])
+    settle(level, k, row, value, width, experts.blend)

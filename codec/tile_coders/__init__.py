@@ -1,0 +1,50 @@
+"""Tile coders: how a picture's tiles go through a range coder, one class for each kind of model.
+
+A tile is coded by one loop in both directions: it is handed an Encoder or a Decoder, and nothing else differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from codec.entropy.range_coder import Coder
+from codec.format.method import InOrder, Method
+
+if TYPE_CHECKING:
+    from runtime import Model
+
+AUTO = "auto"  # of orders: the best
+Report = Callable[[float], None]  # told how many pixels more are done
+
+
+class TileCoder(Protocol):
+    """What compress and decompress ask of a kind of model. Planes are uint8 [C, H, W]."""
+
+    codes_alpha: bool  # whether grey planes can be coded as tiles beside the model's own
+
+    def check(self, planes: np.ndarray) -> None:
+        """Raises UnsupportedImage for a picture that the model is not for, before any work."""
+
+    def variant(self, planes: np.ndarray, effort: str, order: str) -> int:
+        """The way round in which a picture is coded. Raises UnknownOrder."""
+
+    def candidates(self, tile: np.ndarray, effort: str, order: str) -> list[Method | InOrder]:
+        """The methods worth trying on a tile. Raises UnknownOrder."""
+
+    def code(self, coder: Coder, pixels: np.ndarray, method: Method | InOrder, threads: int, report: Report) -> None:
+        """Runs a tile through a coder: an Encoder is told the pixels, a Decoder's decisions are written into them.
+
+        threads: how many may be used. Raises DamagedFile for what no encoder can have written, or a method that the
+        model has not.
+        """
+
+
+def tile_coder(model: Model) -> TileCoder:
+    """The coder for a loaded model."""
+    from codec.tile_coders.photo import PhotoCoder
+    from codec.tile_coders.squares import SquareCoder
+
+    return {"photo": PhotoCoder, "pixelcnn": SquareCoder}[model.layout.kind](model)

@@ -1,0 +1,225 @@
+"""Tiles through a photo network: level by level along the wavefront, three calls a level.
+
+`refit` fits every predictor but red's to the levels before, while the network takes its step on another thread;
+`code_level` then codes one position of the level after the other to its end, learns from it, and prepares what the next
+level's step reads. Grey tiles (C = 1) are colour tiles whose other planes are copies that need no decisions.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from typing import NamedTuple
+
+import numpy as np
+
+from codec.entropy import binarisation
+from codec.entropy.binarisation import decision_for, first_node, moves_up, next_node
+from codec.entropy.range_coder import Coder, code, spend_on
+from codec.errors import DamagedFile, UnknownOrder
+from codec.format.method import InOrder, Method
+from codec.modelling import mixture as mixtures
+from codec.modelling.exact_colours import question
+from codec.modelling.exact_colours.memory import colour_of
+from codec.modelling.blend import refit_blend
+from codec.modelling.exact_colours.question import ask, exact_colours, take_over
+from codec.modelling.experts import expect, experts, mixed_value, take_in
+from codec.modelling.logistic import LOG_SCALE
+from codec.modelling.mixture import PARAMETERS, Tables, cdf, explain, place, tables_of, weigh
+from codec.tile_coders import AUTO, Report
+from codec.tile_coders.orientation import REPEATING, best_variant, repetition, usual_variant
+from runtime import rules
+from runtime.kernels import inlined, kernel
+from runtime.least_squares import draw, error_nearby, foresee, learn, predict, rows_of
+from runtime.least_squares import refit as refit_plane
+from runtime.photo import PhotoModel, PhotoTile, prepare, record
+
+_MOST_DECISIONS = 3 * binarisation.MOST_DECISIONS + question.MOST_DECISIONS  # about one position
+_SMALL = 128 * 128  # pixels up to which learning may not pay, so that both ways are tried
+_FLAT = 0.6  # share of pixels like a neighbour from which on exact colours surely pay
+_LOG_SCALE = 4  # column of the first log-scale of one component: after a logit and three shifts
+
+
+class PhotoCoder:
+    """The TileCoder of photo networks."""
+
+    codes_alpha = True
+
+    def __init__(self, model: PhotoModel) -> None:
+        self._model = model
+
+    def check(self, planes: np.ndarray) -> None:
+        """Any picture will do."""
+
+    def variant(self, planes: np.ndarray, effort: str, order: str) -> int:
+        """The order's; with `auto` the one that takes fewest levels, at best effort the one that a probe finds best."""
+        if order != AUTO:
+            return variant_of(self._model, order)
+        return best_variant(planes, self._model.threads) if effort == "best" else usual_variant(planes)
+
+    def candidates(self, tile: np.ndarray, effort: str, order: str) -> list[Method]:
+        """One for a photograph, several where colours repeat."""
+        learning, found, repeated = effort != "fast", [], repetition(tile)
+        if repeated < _FLAT:
+            found.append(Method(learning=learning))
+        if repeated >= REPEATING:
+            found.append(Method(network=False, colours=True))
+            if learning:
+                found.append(Method(colours=True))
+        if learning and tile[0].size <= _SMALL:
+            found += [way for way in self.candidates(tile, "fast", order) if way not in found]
+        return found
+
+    def code(self, coder: Coder, pixels: np.ndarray, method: Method | InOrder, threads: int, report: Report) -> None:
+        if not isinstance(method, Method):
+            raise DamagedFile(f"a tile is coded by {method}, which a photo model has not: get the file again")
+        _, height, width = pixels.shape
+        schedule, tile = self._model.schedule(height, width), self._start(pixels, method.network)
+        learned = experts(tile.photo.canvas, self._model.tables) if method.learning else None
+        exact = exact_colours(*pixels.shape) if method.colours else None
+        network = self._model.network.start(schedule) if method.network else None
+        prepare(0, tile.photo)
+        with ThreadPoolExecutor(1) if threads > 1 and network else nullcontext() as helper:
+            for level in range(schedule.steps):
+                count = int(schedule.starts[level + 1] - schedule.starts[level])
+                if network is None:
+                    refit(level, tile, learned)
+                    parameters = np.zeros((count, PARAMETERS), np.int32)
+                else:
+                    fitting = helper.submit(refit, level, tile, learned) if helper else refit(level, tile, learned)
+                    parameters = network.step(level, tile.photo.inputs[:count])
+                    if helper:
+                        fitting.result()
+                coder.reserve(count * _MOST_DECISIONS)
+                code_level(level, parameters, tile, learned, exact, coder.coding)
+                coder.check()
+                report(count)
+
+    def _start(self, pixels: np.ndarray, network: bool) -> Tile:
+        _, height, width = pixels.shape
+        return Tile(
+            network,
+            pixels,
+            self._model.tile(height, width),
+            tables_of(self._model.tables),
+            np.zeros((self._model.components if network else 1, 3), np.int64),
+            np.zeros(3, np.int64),
+        )
+
+
+def variant_of(model: PhotoModel, order: str) -> int:
+    """The variant that an order's name asks for, a name alone for variant 0. Raises UnknownOrder."""
+    orders = model.layout.orders
+    name = order if ":" in order else f"{order}:0"
+    if name not in orders:
+        raise UnknownOrder(f"model {model.manifest.name} has no order {order!r}, but {', '.join(orders)}")
+    return orders.index(name)
+
+
+class Tile(NamedTuple):
+    """What a tile's kernels work on whatever the method. pixels: uint8 [C, H, W], the true ones when encoding, else to
+    be filled."""
+
+    network: bool
+    pixels: np.ndarray
+    photo: PhotoTile
+    tables: Tables
+    mixture: np.ndarray  # int64 [K, 3]: the network's at the position at hand
+    residuals: np.ndarray  # int64 [3]: value - base of its planes, in 1/64 grey level
+
+
+@kernel
+def refit(level, tile, learned):
+    """Fits every predictor but red's own to the levels before, and foresees what it can of their predictions."""
+    canvas, own = tile.photo.canvas, tile.photo.predictor
+    for k in range(1, 3):
+        refit_plane(level, canvas.size, k, own.fits)
+        foresee(level, k, canvas, own)
+    if learned is not None:
+        for k in range(len(tile.pixels)):
+            refit_blend(level, k, canvas, learned.blend)
+
+
+@kernel
+def code_level(level, parameters, tile, learned, exact, coding):
+    """Codes every position of a level, and prepares the next level's step.
+
+    parameters: int32 [n, 10 K], the network's. learned: Experts, or None for a method that does not learn; exact:
+    ExactColours, or None for one that does not ask for them.
+    """
+    canvas, own, channels = tile.photo.canvas, tile.photo.predictor, len(tile.pixels)
+    height, width = canvas.size
+    first, end = rows_of(level, canvas.size)
+    for row in range(first, end):
+        c, colour, value, here = level - 2 * row, np.int64(-1), np.int64(0), parameters[row - first]
+        position = row * width + c
+        if exact is not None:
+            spend_on(coding, channels * height * width + position)
+            colour = ask(row, c, colour_of(tile.pixels, row, c), exact, coding)
+        if not tile.network:
+            _set_scales(row, c, own.fits.errors, here)
+        weigh(here, tile.tables.exponential, tile.mixture)
+        for k in range(3):
+            base, origin = predict(level, k, row, canvas, own)
+            tile.photo.bases[k, row] = base
+            if k < channels:
+                known = np.int64(-1) if colour < 0 else colour >> (8 * (channels - 1 - k)) & 255
+                spend_on(coding, position * channels + k)
+                value = _code_value((level, row), k, (here, np.int64(base), known), tile, learned, coding)
+                tile.pixels[k, row, c] = value
+            draw(k, row, c, value, canvas)
+            learn(level, k, row, value, base, origin, own.fits)
+        record(row, c, tile.photo)
+        if exact is not None:
+            take_over(row, c, colour_of(tile.pixels, row, c), exact)
+    if level + 1 < width + 2 * (height - 1):
+        prepare(level + 1, tile.photo)
+
+
+@inlined
+def _set_scales(row, c, errors, parameters):
+    """Without a network: the parameters of one logistic at the prediction, as wide as the errors nearby."""
+    for k in range(3):
+        error = error_nearby(errors[k], row, c) >> 5
+        parameters[_LOG_SCALE + k] = LOG_SCALE[min(error, len(LOG_SCALE) - 1)]
+
+
+@inlined
+def _code_value(position, k, prediction, tile, learned, coding):
+    """Codes plane k of a position, (level, row), and learns its value. prediction: the network's parameters, the
+    predictor's base, and the value where an exact colour has said it, else -1."""
+    level, row = position
+    parameters, base, known = prediction
+    c, width, logistic = level - 2 * row, tile.photo.canvas.size.width, tile.tables.logistic
+    mean, spread = place(k, parameters, base, tile.residuals, tile.tables, tile.mixture)
+    node, value, wanted = first_node(mean, spread), known, np.int64(tile.pixels[k, row, c])
+    if learned is not None:
+        seen = expect(level, k, row, (base, mean), tile.photo.canvas, learned)
+        if known < 0:
+            red = np.int64(tile.pixels[0, row, c]) if k > 0 else np.int64(0)
+            green = np.int64(tile.pixels[1, row, c]) if k == 2 else np.int64(0)
+            walk = (coding, tile.mixture, logistic, learned)
+            value = mixed_value(node, (k, red, green), seen, wanted, walk)
+        take_in(level, k, row, value, width, learned)
+    elif known < 0:
+        value = code_plain(node, tile.mixture, logistic, wanted, coding)
+    if k < 2:
+        explain(value, logistic, tile.mixture)
+    tile.residuals[k] = value * rules.MEAN_UNIT - base
+    return value
+
+
+@inlined
+def code_plain(node, mixture, logistic, value, coding):
+    """Codes a value by a mixture alone; returns it. value: the true one, when encoding."""
+    low, high = cdf(mixture, node.low, logistic), cdf(mixture, node.high, logistic)
+    while node.high - node.low > 1:
+        middle = cdf(mixture, node.split, logistic)
+        part = high - middle if node.side != 0 else middle - low
+        decision = code(coding, mixtures.share(part, high - low), decision_for(node, value))
+        if moves_up(node, decision):
+            low = middle
+        else:
+            high = middle
+        node = next_node(node, decision)
+    return node.low

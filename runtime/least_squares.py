@@ -1,0 +1,348 @@
+"""Online least squares: predictors that learn the picture while it is coded, on both sides of the coder.
+
+Pixels are visited along the wavefront: level t holds the positions (r, c) with c + 2 r = t. For each plane a linear
+prediction from known neighbours is refitted at every pixel over an exponential window of the coded past; the windows
+of neighbouring rows are joined by a sum over the rows of a level, so rows never wait for each other's solution (after
+Ye and Hou's and Ulacha's blended least squares; this form is this project's).
+Only + - * / on float32 in a fixed order; a prediction leaves rounded to 1/64 grey level, so both sides, every machine
+and any number of threads get the same integers. Pixels are uint8 [3, H, W] in coding order (R, G, B).
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from .kernels import inlined, kernel
+from .lanes import LANES, accumulate, decay_add, eliminate, multiply_add, reciprocal, substitute
+
+UNIT = 64  # predictions are integers in 1/64 grey level
+TOP, LEFT, RIGHT = 4, 6, 8  # padding around the picture
+FILL = 128  # value of what lies above the first row
+RING = 8  # columns of a row whose errors are kept, a power of two
+FIRST_ERROR = 4 * UNIT  # absolute error assumed where none is known yet
+_ERROR_SCALE = np.float32(0.125 / UNIT)
+_WEIGHT_FLOOR = np.float32(0.3)  # sample weight = 1 / (mean absolute error nearby + floor)
+_ZERO, _HALF, _QUARTER, _ONE = np.float32(0), np.float32(0.5), np.float32(0.25), np.float32(1)
+_WHITE, _PER_LEVEL = np.float32(255), np.float32(UNIT)
+
+_OWN = (
+    ((0, -1), (-1, 0), (-1, 1), (0, -2), (-2, 0), (-1, -2), (-2, 1), (-2, -1))
+    + ((0, -3), (-2, 2), (-3, 0), (-2, -2), (-2, 3), (-3, 1), (-1, -3), (-3, -1))
+)  # fmt: skip
+_OTHER = ((0, -1), (-1, 0), (-1, 1), (0, -2), (-2, 0), (-1, -2), (-2, 1))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One least-squares predictor. `sizes[k]`: neighbours used of plane k itself, of the first and the second other."""
+
+    sizes: tuple[tuple[int, int, int], ...] = ((16, 2, 2), (10, 8, 2), (10, 8, 6))
+    decay: float = 0.92  # per pixel along the row
+    row_decay: float = 0.80  # per row above
+    ridge: tuple[float, float, float] = (16.0, 3.0, 3.0)
+
+    def taps(self, plane: int) -> np.ndarray:
+        """Features of one plane, int32 [n, 3]: (plane, row offset, column offset), most useful first, but that those
+        of the position itself, one for green, two for blue, come last."""
+
+        def on(source, offsets):
+            return [(source, *offset) for offset in offsets]
+
+        own, first, second = self.sizes[plane]
+        others = (
+            (on(1, _OTHER), on(2, _OTHER)),
+            ([(0, 0, 0)] + on(0, _OTHER), on(2, _OTHER)),
+            ([(1, 0, 0)] + on(1, _OTHER), [(0, 0, 0)] + on(0, _OTHER)),
+        )[plane]
+        found = on(plane, _OWN)[:own] + others[0][:first] + others[1][:second]
+        return np.array(sorted(found, key=lambda tap: tap[1:] == (0, 0)), np.int32)
+
+
+class Size(NamedTuple):
+    """Of a picture or tile, in pixels."""
+
+    height: int
+    width: int
+
+    @property
+    def levels(self) -> int:
+        return self.width + 2 * (self.height - 1)
+
+
+class Canvas(NamedTuple):
+    """The known pixels of a tile, uint8 [3, TOP + H, LEFT + W + RIGHT], padded, and for each row of the level at hand
+    what its features are relative to: the mean of four neighbours in each plane, float32 [3, H]."""
+
+    size: Size
+    pixels: np.ndarray
+    references: np.ndarray
+
+
+class Workspace(NamedTuple):
+    """What one block's solution takes, float32."""
+
+    matrix: np.ndarray  # [M, 16], packed, with the augmented column
+    carry: np.ndarray  # [M]: what the rows above add up to
+    scaled: np.ndarray  # [interval, N + 1, 16]: features times weights of the samples
+    lanes: np.ndarray  # [3, 1, 16]: reciprocal pivots, which rows count, a sum
+
+
+class Fits(NamedTuple):
+    """Least squares of three planes, in blocks of sixteen rows."""
+
+    counts: np.ndarray  # int64 [3]: features n of each plane
+    rates: np.ndarray  # float32 [3, 18]: ridge, decay, and powers 1 to 16 of the row decay
+    interval: int  # levels from one refit to the next
+    sums: np.ndarray  # float32 [3, B, M, 16]: packed, with the augmented column
+    features: np.ndarray  # float32 [3, B, interval, N + 1, 16]: of the levels since the last refit; [n] is the target
+    samples: np.ndarray  # float32 [3, 2, B, interval, 16]: decay and weight of these
+    weights: np.ndarray  # float32 [3, B, N, 16]
+    errors: np.ndarray  # int32 [3, H + 1, RING], [r + 1, c % RING]: absolute, of the last c, in 1/64 grey level
+    work: Workspace
+
+
+class Predictor(NamedTuple):
+    """Fits whose features are pixels: plane and offset into the canvas of each, int64 [3, N], and of each row of the
+    level at hand what the known ones add up to, float32 [3, H]."""
+
+    fits: Fits
+    sources: np.ndarray
+    offsets: np.ndarray
+    partial: np.ndarray
+
+
+def canvas(height: int, width: int) -> Canvas:
+    """An empty one."""
+    pixels = np.full((3, TOP + height, LEFT + width + RIGHT), FILL, np.uint8)
+    return Canvas(Size(height, width), pixels, np.zeros((3, height), np.float32))
+
+
+def fits(height: int, counts: list[int], decay: float, row_decay: float, ridge, interval: int = 1) -> Fits:
+    """Fits that have seen nothing. ridge: one for each plane."""
+    blocks, n = -(-height // LANES), max(counts)
+    packed = n * (n + 1) // 2 + n
+    powers = [float(row_decay) ** (k + 1) for k in range(LANES)]
+    rates = np.array([[ridge[k], decay, *powers] for k in range(3)], np.float32)
+    return Fits(
+        np.array(counts, np.int64),
+        rates,
+        interval,
+        np.zeros((3, blocks, packed, LANES), np.float32),
+        np.zeros((3, blocks, interval, n + 1, LANES), np.float32),
+        np.zeros((3, 2, blocks, interval, LANES), np.float32),
+        np.zeros((3, blocks, n, LANES), np.float32),
+        np.full((3, height + 1, RING), FIRST_ERROR, np.int32),
+        Workspace(
+            np.zeros((packed, LANES), np.float32),
+            np.zeros(packed, np.float32),
+            np.zeros((interval, n + 1, LANES), np.float32),
+            np.zeros((3, 1, LANES), np.float32),
+        ),
+    )
+
+
+def predictor(canvas: Canvas, settings: Settings, interval: int = 1) -> Predictor:
+    """A predictor of the canvas that has seen nothing. interval: levels from one refit to the next."""
+    height, stride, plane = canvas.size.height, canvas.pixels.shape[2], canvas.pixels[0].size
+    taps = [settings.taps(k) for k in range(3)]
+    counts = [len(found) for found in taps]
+    sources, offsets = np.zeros((2, 3, max(counts)), np.int64)
+    for k, found in enumerate(taps):
+        sources[k, : len(found)] = found[:, 0]
+        offsets[k, : len(found)] = found[:, 0] * plane + found[:, 1] * stride + found[:, 2]
+    state = fits(height, counts, settings.decay, settings.row_decay, settings.ridge, interval)
+    return Predictor(state, sources, offsets, np.zeros((3, height), np.float32))
+
+
+def predict_picture(pixels: np.ndarray, settings: Settings = Settings()) -> np.ndarray:
+    """All predictions for a known picture: uint8 [3, H, W] -> int16 [3, H, W] in 1/64 grey level.
+
+    The same kernels in the same order as the coder runs them; used to prepare training data.
+    """
+    bases = np.empty(pixels.shape, np.int16)
+    empty = canvas(*pixels.shape[1:])
+    _predict_picture(np.ascontiguousarray(pixels), empty, predictor(empty, settings), bases)
+    return bases
+
+
+@kernel
+def _predict_picture(pixels, canvas, predictor, bases):
+    size = canvas.size
+    for level in range(size.width + 2 * (size.height - 1)):
+        first, end = rows_of(level, size)
+        refer(level, canvas)
+        for k in range(3):
+            refit(level, size, k, predictor.fits)
+            foresee(level, k, canvas, predictor)
+        for row in range(first, end):
+            c = level - 2 * row
+            for k in range(3):
+                base, origin = predict(level, k, row, canvas, predictor)
+                bases[k, row, c] = base
+                value = pixels[k, row, c]
+                draw(k, row, c, value, canvas)
+                learn(level, k, row, value, base, origin, predictor.fits)
+
+
+@inlined
+def rows_of(level, size):
+    """First and last + 1 row of a wavefront level."""
+    return max(0, (level - size.width + 2) // 2), min(size.height - 1, level // 2) + 1
+
+
+@inlined
+def error_nearby(errors, row, c):
+    """Eight times the mean absolute error around a position, of a plane's errors as Fits keeps them."""
+    near = errors[row + 1, (c - 1) % RING] + errors[row + 1, (c - 2) % RING] + errors[row, (c - 1) % RING]
+    return 2 * near + errors[row, c % RING] + errors[row, (c - 2) % RING]
+
+
+@kernel
+def refit(level, size, k, fits):
+    """Takes the samples of the level before into the fits of plane k; at every interval-th level solves them anew."""
+    interval = fits.interval
+    first, last = max(0, (level - size.width + 2) // 2), min(size.height - 1, level // 2)
+    start = max(first - 1, 0)  # the last ended row still counts
+    slot = (level - 1) % interval
+    keep, weight = fits.samples[k, 0], fits.samples[k, 1]
+    for block in range(start // LANES, last // LANES + 1):
+        for lane in range(LANES):
+            row = block * LANES + lane
+            c = level - 2 * row
+            keep[block, slot, lane], weight[block, slot, lane] = _ONE, _ZERO
+            if first <= row <= last and c > 0:
+                error = np.float32(error_nearby(fits.errors[k], row, c))
+                keep[block, slot, lane] = fits.rates[k, 1]
+                weight[block, slot, lane] = _ONE / (error * _ERROR_SCALE + _WEIGHT_FLOOR)
+    if slot == interval - 1:
+        _solve(start, first, last, k, fits)
+    elif level % 2 == 0 and 0 < level // 2 < size.height:
+        row = level // 2  # a row that begins between two refits takes over its neighbour's weights
+        for i in range(fits.counts[k]):
+            above = fits.weights[k, (row - 1) // LANES, i, (row - 1) % LANES]
+            fits.weights[k, row // LANES, i, row % LANES] = above
+
+
+@kernel
+def _solve(start, first, last, k, fits):
+    """Rows start .. last: their samples since the last refit, then the weights of rows first .. last."""
+    one, zero, samples = np.uint64(1), np.uint64(0), np.uint64(fits.interval)
+    n = np.uint64(fits.counts[k])
+    m = n + one
+    size, stride = n * m // np.uint64(2) + n, np.uint64(fits.features.shape[3])
+    a, carry, scaled = fits.work.matrix, fits.work.carry, fits.work.scaled
+    inverse, visible = fits.work.lanes[0], fits.work.lanes[1]
+    powers, ridge = fits.rates[k, 2:], fits.rates[k, 0]
+    carry[:] = _ZERO
+    for block in range(start // LANES, last // LANES + 1):
+        features, sums = fits.features[k, block], fits.sums[k, block]
+        weight = fits.samples[k, 1, block]
+        for s in range(samples):
+            for i in range(m):
+                for lane in range(LANES):
+                    scaled[s, i, lane] = weight[s, lane] * features[s, i, lane]
+        at = zero
+        for i in range(n):
+            decay_add(sums, at, fits.samples[k, 0, block], scaled, features, i, m - i, samples, stride)
+            at += m - i
+        for lane in range(LANES):
+            visible[0, lane] = _ONE if block * LANES + lane >= start else _ZERO
+        accumulate(a, sums, visible, powers, carry, size)
+        if block * LANES + LANES <= first:
+            continue
+        at = zero
+        for i in range(n):
+            for lane in range(LANES):
+                a[at, lane] += ridge
+            at += m - i
+        pivot = zero
+        for j in range(n):
+            reciprocal(inverse, a, pivot)
+            at = pivot + (m - j)
+            for i in range(j + one, n):
+                eliminate(a, at, pivot + (i - j), inverse, m - i)
+                at += m - i
+            pivot += m - j
+        for j in range(n):
+            i = n - one - j
+            pivot -= m - i
+            substitute(fits.weights[k, block], i, a, pivot, n)
+
+
+@kernel
+def refer(level, canvas):
+    """Sets the references of every row of a level, which `foresee` and `predict` need."""
+    first, end = rows_of(level, canvas.size)
+    for p in range(3):
+        for row in range(first, end):
+            above, c = canvas.pixels[p, row + TOP - 1], level - 2 * row + LEFT
+            total = np.int32(canvas.pixels[p, row + TOP, c - 1]) + np.int32(above[c - 1])
+            total += np.int32(above[c]) + np.int32(above[c + 1])
+            canvas.references[p, row] = _QUARTER * np.float32(total)
+
+
+@kernel
+def foresee(level, k, canvas, predictor):
+    """Features of plane k for every row of a level but those of the position itself, and what they add up to."""
+    first, end = rows_of(level, canvas.size)
+    flat, stride = canvas.pixels.reshape(-1), canvas.pixels.shape[2]
+    fits, known = predictor.fits, predictor.fits.counts[k] - k
+    value, slot = fits.work.lanes[2], level % fits.interval
+    for block in range(first // LANES, (end - 1) // LANES + 1):
+        f = fits.features[k, block, slot]
+        low, high = max(first - block * LANES, 0), min(end - block * LANES, LANES)
+        here = (block * LANES + TOP) * stride + level - 2 * block * LANES + LEFT
+        for i in range(known):
+            at, references = here + predictor.offsets[k, i], canvas.references[predictor.sources[k, i]]
+            for lane in range(low, high):
+                f[i, lane] = np.float32(flat[at + lane * (stride - 2)]) - references[block * LANES + lane]
+        for lane in range(LANES):
+            value[0, lane] = canvas.references[k, block * LANES + lane] if low <= lane < high else _ZERO
+        multiply_add(value, fits.weights[k, block], f, np.uint64(known))
+        for lane in range(low, high):
+            predictor.partial[k, block * LANES + lane] = value[0, lane]
+
+
+@inlined
+def predict(level, k, row, canvas, predictor):
+    """The prediction of plane k at a level's row, in 1/64 grey level, once the planes before it are drawn there; and
+    what the target is relative to, float32."""
+    block, lane, fits = row // LANES, row % LANES, predictor.fits
+    value, origin = predictor.partial[k, row], canvas.references[k, row]
+    if k > 0:
+        f, n = fits.features[k, block, level % fits.interval], fits.counts[k]
+        y, x = row + TOP, level - 2 * row + LEFT
+        red = np.float32(canvas.pixels[0, y, x]) - canvas.references[0, row]
+        added = red
+        if k == 2:
+            green = np.float32(canvas.pixels[1, y, x]) - canvas.references[1, row]
+            added = _HALF * red + _HALF * green
+            f[n - 2, lane] = green
+            value += fits.weights[k, block, n - 2, lane] * green
+        f[n - 1, lane] = red
+        value += fits.weights[k, block, n - 1, lane] * red
+        value += added
+        origin += added
+    return np.int32(min(max(value, _ZERO), _WHITE) * _PER_LEVEL + _HALF), origin
+
+
+@inlined
+def draw(k, row, c, value, canvas):
+    """Enters a pixel's value of plane k into the canvas and, at the picture's edges, into its padding."""
+    plane, width = canvas.pixels[k], canvas.size.width
+    plane[row + TOP, c + LEFT] = value
+    if c == 0 and row + 1 < canvas.size.height:
+        for x in range(LEFT):
+            plane[row + 1 + TOP, x] = value
+    if c == width - 1:
+        for x in range(LEFT + width, LEFT + width + RIGHT):
+            plane[row + TOP, x] = value
+
+
+@inlined
+def learn(level, k, row, value, base, origin, fits):
+    """Enters the true value of a prediction into the fits: its error at once, the sample at the next refit."""
+    fits.errors[k, row + 1, (level - 2 * row) % RING] = abs(np.int32(value) * UNIT - base)
+    target = np.float32(value) - origin
+    fits.features[k, row // LANES, level % fits.interval, fits.counts[k], row % LANES] = target
