@@ -12,7 +12,6 @@ import hashlib
 import sys
 import zipfile
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -23,46 +22,43 @@ from safetensors.numpy import save as save_tensors  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 import runtime  # noqa: E402
-from codec import mixing  # noqa: E402
-from codec.codec import code_tile, distribution  # noqa: E402
-from codec.coder import Encoder  # noqa: E402
-from codec.method import Learning, Method  # noqa: E402
+from codec.entropy.range_coder import Encoder  # noqa: E402
+from codec.format.method import Method  # noqa: E402
+from codec.modelling import experts as learning  # noqa: E402
+from codec.modelling.experts import EXPERTS, FINAL, SCALES, START_SHIFT, WEIGHTS, Experts  # noqa: E402
+from codec.tile_coders.photo import PhotoCoder  # noqa: E402
 from lmconv.data import crops  # noqa: E402
 from runtime import bundle  # noqa: E402
 
 _DOUBT = 300  # visits at which a vector is believed as much as the mean of its kind
 
 
-def learn(model: runtime.Model, pictures: np.ndarray, learning: Learning) -> dict[str, np.ndarray]:
-    """The tensors of `mixing.start` learned from pictures, uint8 [N, 3, H, W]."""
-    experts = mixing.FULL if learning == Learning.FULL else mixing.LIGHT
-    weights, final = mixing.start(experts, {})
-    errors = mixing.first_scales({}) * 0
+def learn(model: runtime.Model, pictures: np.ndarray) -> dict[str, np.ndarray]:
+    """The tensors that `experts.start` and `first_scales` read, learned from pictures, uint8 [N, 3, H, W]."""
+    weights, final = learning.start({})
+    first, visits = learning.first_scales({}), np.zeros(len(weights), np.int32)
+    errors, made = first * 0, []
+
+    def carried(canvas) -> Experts:
+        new = learning.experts(canvas, {})
+        made.append(new._replace(mixer=new.mixer._replace(weights=weights, final=final, visits=visits)))
+        return made[-1]
+
+    coder = PhotoCoder(model, carried)
     for last in (False, True):
-        total, visits, finals = np.zeros(weights[:, :-1].shape), np.zeros(len(weights)), np.zeros(final.shape)
-        which = f"{learning.name.lower()}, {'second' if last else 'first'} time"
-        for picture in tqdm(pictures, which, disable=None):         # None: only on a terminal
-            before = weights[:, -1].copy()
-            mixtures = []
-            code_tile(model, Encoder(), picture, Method(learning), start=partial(_carried, weights, final, mixtures))
-            if mixtures[0].scales is not None:
-                errors += mixtures[0].scales - mixing.first_scales({})
-            used = weights[:, -1] - before
-            total += weights[:, :-1] * used[:, None]
-            visits += used
+        total, used, finals = np.zeros(weights.shape), np.zeros(len(weights)), np.zeros(final.shape)
+        for picture in tqdm(pictures, f"{'second' if last else 'first'} time", disable=None):   # None: on a terminal
+            before = visits.copy()
+            coder.code(Encoder(), picture.copy(), Method(), 1, lambda pixels: None)
+            errors += made.pop().scales - first
+            total += weights * (visits - before)[:, None]
+            used += visits - before
             finals += final
-    mean = mixing.kinds_mean(total, visits)
-    learned = {mixing.SCALES: _means(errors)} if learning == Learning.FULL else {}
-    weights = (total + _DOUBT * mean) / (visits + _DOUBT)[:, None]
-    return learned | mixing.as_start(weights, finals / len(pictures), experts)
-
-
-def _carried(weights: np.ndarray, final: np.ndarray, made: list, *arguments) -> mixing.Mixing:
-    """A tile's mixing that starts with these weights, and changes them."""
-    mixture = distribution(*arguments)
-    mixture.weights, mixture.final = weights, final
-    made.append(mixture)
-    return mixture
+    mean = learning.kinds_mean(total, used)
+    weights, unit = (total + _DOUBT * mean) / (used + _DOUBT)[:, None], 1 << START_SHIFT
+    learned = {WEIGHTS: weights[:, : EXPERTS + 1] / unit, FINAL: finals / len(pictures) / unit}
+    rounded = {name: np.clip(np.rint(array), -32767, 32767).astype(np.int16) for name, array in learned.items()}
+    return rounded | {SCALES: _means(errors)}
 
 
 def _means(errors: np.ndarray) -> np.ndarray:
@@ -82,9 +78,7 @@ def main() -> None:
     model = runtime.load(arguments.bundle, threads=1)
     model = replace(model, tables={k: v for k, v in model.tables.items() if not k.startswith("mixing.")})
     pictures = crops(arguments.pictures, arguments.crop)[-arguments.count :]
-    learned = {}
-    for learning in (Learning.LIGHT, Learning.FULL):
-        learned |= learn(model, pictures, learning)
+    learned = learn(model, pictures)
     with zipfile.ZipFile(arguments.bundle) as archive:
         members = {name: archive.read(name) for name in bundle.LIMITS if name != "manifest.json"}
     tables = {k: v for k, v in load_tensors(members["tables.safetensors"]).items() if not k.startswith("mixing.")}

@@ -34,7 +34,9 @@ _KINDS, _STEPS = 65, 12  # of decisions, finely and coarsely
 _CROSS = np.array([26, 64, 128, 256, 512, 896, 1600], np.int64)  # of eight classes of the other planes' errors
 _CROSSES = len(_CROSS) + 1
 _PLACES = 3 * CLASSES * _STEPS
-SETS = (3 * CLASSES * _KINDS, _PLACES * ERROR_CLASSES, 3 * _STEPS * _CROSSES * 4)  # vectors of each weight set
+_SIDES = 3  # of a decision: undecided, below, above
+SETS = (3 * CLASSES * _KINDS, _PLACES * ERROR_CLASSES, 3 * _STEPS * _SIDES * _CROSSES)  # vectors of each weight set
+_KINDS_OF_SETS = ((3 * CLASSES, _KINDS), (_PLACES,), (3 * _STEPS * _SIDES,))  # what vectors of a set have in common
 _STARTS = tuple(sum(SETS[:s]) for s in range(len(SETS)))
 _RATES = np.maximum(262, 65536 // (np.arange(1024) + 50)).astype(np.int32)  # 0.02 / (1 + n / 50), 0.004 at least
 _NARROW, _WIDE = 30147, 2621  # 0.92 and 0.08: weights of a rival's two logistics, the second three times as wide
@@ -103,6 +105,21 @@ def first_scales(tables: dict[str, np.ndarray]) -> np.ndarray:
         means = np.where(learned > 0, np.maximum(learned, _LEAST), means)
     scales[..., 0] *= means
     return scales
+
+
+def kinds_mean(total: np.ndarray, visits: np.ndarray) -> np.ndarray:
+    """For every weight vector the mean over those of its set and kind of decision.
+
+    total: float64 [vectors, N], vectors times visits [vectors]. Kinds never visited get the mean of all.
+    """
+    mean = np.empty_like(total)
+    for first, size, kinds in zip(_STARTS, SETS, _KINDS_OF_SETS, strict=True):
+        part = slice(first, first + size)
+        sums, counts = total[part].reshape(*kinds, -1, total.shape[1]), visits[part].reshape(*kinds, -1)
+        overall = total[part].sum(0) / max(counts.sum(), 1)
+        of_kind = (sums.sum(-2, keepdims=True) + overall) / (counts.sum(-1)[..., None, None] + 1)
+        mean[part] = np.broadcast_to(of_kind, sums.shape).reshape(size, -1)
+    return mean
 
 
 @inlined
@@ -178,19 +195,18 @@ def _set_masses(value, mixture, logistic, experts, out):
 def _select(node, channel, seen, mixer):
     """Selects the weight vectors of a decision; returns its place in the second layer."""
     own, cross = seen
-    kind, step, third = 0, 0, 0
+    kind, step, side = 0, 0, 1 + node.side
     if node.side != UNDECIDED:
         width = node.high - node.low
         if node.rung != HALVING:
             kind, step = 1 + 16 * node.side + node.rung, 1 + min(node.rung, 7)
         else:
             kind, step = 33 + 16 * node.side + min(width, 15), 9 + (width > 2) + (width > 4)
-        third = 1 + node.side
     where = channel * CLASSES + node.deviation
     place = where * _STEPS + step
     mixer.selected[0] = where * _KINDS + kind
     mixer.selected[1] = _STARTS[1] + place * ERROR_CLASSES + own
-    mixer.selected[2] = _STARTS[2] + ((channel * _STEPS + step) * _CROSSES + cross) * 4 + third
+    mixer.selected[2] = _STARTS[2] + ((channel * _STEPS + step) * _SIDES + side) * _CROSSES + cross
     return place
 
 

@@ -7,6 +7,7 @@ level's step reads. Grey tiles (C = 1) are colour tiles whose other planes are c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import NamedTuple
@@ -23,14 +24,14 @@ from codec.modelling.exact_colours import question
 from codec.modelling.exact_colours.memory import colour_of
 from codec.modelling.blend import refit_blend
 from codec.modelling.exact_colours.question import ask, exact_colours, take_over
-from codec.modelling.experts import expect, experts, mixed_value, take_in
+from codec.modelling.experts import Experts, expect, experts, mixed_value, take_in
 from codec.modelling.logistic import LOG_SCALE
 from codec.modelling.mixture import PARAMETERS, Tables, cdf, explain, place, tables_of, weigh
 from codec.tile_coders import AUTO, Report
 from codec.tile_coders.orientation import REPEATING, best_variant, repetition, usual_variant
 from runtime import rules
 from runtime.kernels import inlined, kernel
-from runtime.least_squares import draw, error_nearby, foresee, learn, predict, rows_of
+from runtime.least_squares import Canvas, draw, error_nearby, foresee, learn, predict, rows_of
 from runtime.least_squares import refit as refit_plane
 from runtime.photo import PhotoModel, PhotoTile, prepare, record
 
@@ -45,8 +46,10 @@ class PhotoCoder:
 
     codes_alpha = True
 
-    def __init__(self, model: PhotoModel) -> None:
+    def __init__(self, model: PhotoModel, start: Callable[[Canvas], Experts] | None = None) -> None:
+        """start: gives what a tile's learning starts with, in place of what the model says."""
         self._model = model
+        self._start_learning = start or (lambda canvas: experts(canvas, model.tables))
 
     def check(self, planes: np.ndarray) -> None:
         """Any picture will do."""
@@ -75,7 +78,7 @@ class PhotoCoder:
             raise DamagedFile(f"a tile is coded by {method}, which a photo model has not: get the file again")
         _, height, width = pixels.shape
         schedule, tile = self._model.schedule(height, width), self._start(pixels, method.network)
-        learned = experts(tile.photo.canvas, self._model.tables) if method.learning else None
+        learned = self._start_learning(tile.photo.canvas) if method.learning else None
         exact = exact_colours(*pixels.shape) if method.colours else None
         network = self._model.network.start(schedule) if method.network else None
         prepare(0, tile.photo)
