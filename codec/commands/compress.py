@@ -17,7 +17,7 @@ from codec.commands.running import compare, each, load, named, progress_bar, say
 class Compression:
     """A line of `compress`; bpsp is 8 x bytes / subpixels, seconds the time of the coding alone.
 
-    methods: tiles by method. stages: bits that each stage would have spent as the last one (codec.Compressed).
+    methods: tiles by method.
     """
 
     input: str
@@ -29,9 +29,8 @@ class Compression:
     seconds: float
     model: str
     order: str
-    effort: int
+    effort: str
     methods: dict[str, int]
-    stages: dict[str, float]
 
 
 @click.command()
@@ -48,7 +47,7 @@ def compress(
     force: bool,
     as_json: bool,
     quiet: bool,
-    effort: int,
+    effort: str,
     order: str,
     verify: bool,
 ) -> None:
@@ -58,7 +57,7 @@ def compress(
     from codec.codec import compress as encode
     from codec.codec import decompress as decode
 
-    network = load(models.resolve(model or models.DEFAULT), provider, threads, quiet)
+    network = load(models.resolve(model or models.DEFAULTS[effort]), provider, threads, quiet)
 
     def work(pair: tuple[Path, Path]) -> Compression:
         source, target = pair
@@ -88,7 +87,6 @@ def compress(
             order=network.manifest.order,
             effort=effort,
             methods=named(coded.methods, network.manifest),
-            stages=coded.stages,
         )
 
     def line(row: Compression, width: int) -> str:

@@ -14,7 +14,10 @@ from codec.commands.running import each, load, progress_bar, shown, targets_of
 
 @dataclass(frozen=True)
 class Heat:
-    """A line of `heatmap`; bits and bpsp are the model's, without alpha, in all and for each grey or colour channel."""
+    """A line of `heatmap`; bits and bpsp are the model's, without alpha, in all and for each grey or colour channel.
+
+    stages: see codec.Analysis.
+    """
 
     input: str
     output: str
@@ -25,6 +28,7 @@ class Heat:
     bpsp: float
     channel_bits: tuple[float, ...]
     channel_bpsp: tuple[float, ...]
+    stages: dict[str, float]
 
 
 @click.command()
@@ -40,15 +44,15 @@ def heatmap(
     force: bool,
     as_json: bool,
     quiet: bool,
-    effort: int,
+    effort: str,
     order: str,
 ) -> None:
     """Draw where the bits of pictures go: IN.png becomes IN.heat.png."""
     targets = targets_of(inputs, output, ".heat.png")
     from codec import heatmap, images
-    from codec.codec import cost_map
+    from codec.codec import analyse
 
-    network = load(models.resolve(model or models.DEFAULT), provider, threads, quiet)
+    network = load(models.resolve(model or models.DEFAULTS[effort]), provider, threads, quiet)
 
     def work(pair: tuple[Path, Path]) -> Heat:
         source, target = pair
@@ -56,7 +60,8 @@ def heatmap(
         images.format_of(target, "RGB")
         image = images.read(source, max_pixels)
         with progress_bar(source.name, quiet) as progress:
-            costs = cost_map(image, network, effort=effort, order=order, progress=progress)
+            found = analyse(image, network, effort=effort, order=order, progress=progress)
+        costs = found.costs
         images.write(target, images.Image(heatmap.draw(costs.sum(axis=2)), "RGB"), force=force)
         channels = costs.sum(axis=(0, 1), dtype=float)
         area = image.width * image.height
@@ -70,6 +75,7 @@ def heatmap(
             bpsp=float(channels.mean() / area),
             channel_bits=tuple(channels.tolist()),
             channel_bpsp=tuple((channels / area).tolist()),
+            stages=found.stages,
         )
 
     def line(row: Heat, width: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from codec.format import container
-from codec.format.method import MAX_EFFORT
+from codec.models import EFFORTS, NORMAL
 
 
 def options(*names: str) -> Callable[[Callable], Callable]:
@@ -17,7 +17,7 @@ def options(*names: str) -> Callable[[Callable], Callable]:
     every = {
         "inputs": click.argument("inputs", nargs=-1, required=True, type=path, metavar="FILE..."),
         "output": click.option("-o", "--output", metavar="OUT|DIR", help="Folder if it is one or ends with /."),
-        "model": click.option("--model", metavar="NAME|PATH", help="Shipped model or bundle file."),
+        "model": click.option("--model", metavar="NAME|PATH", help="Shipped model or bundle file; by default the effort's."),
         "threads": click.option("--threads", type=click.IntRange(min=0), default=0, help="0: all cores."),
         "provider": click.option(
             "--provider",
@@ -34,11 +34,12 @@ def options(*names: str) -> Callable[[Callable], Callable]:
             help="Refuse larger images.",
         ),
         "effort": click.option(
+            "-e",
             "--effort",
-            type=click.IntRange(1, MAX_EFFORT),
-            default=container.EFFORT,
+            type=click.Choice(EFFORTS),
+            default=NORMAL,
             show_default=True,
-            help="1: the network alone, fastest. 2 to 5: learn the picture at hand as well. 6 to 9: all there is.",
+            help="fast: the small network alone; normal: learns the picture as well; best: the large network, smallest.",
         ),
         "order": click.option(
             "--order",

@@ -63,14 +63,6 @@ class Decoder:
             image = decode(file.data, network, max_pixels=self.max_pixels, progress=progress)
         return image, time.perf_counter() - start
 
-    def stages(self, file: File) -> dict[str, float]:
-        """What the stages of a file would have spent, see codec.Compressed."""
-        from codec.codec import stages
-
-        network = self._model(file)
-        with progress_bar(file.path.name, self.quiet) as progress:
-            return stages(file.data, network, max_pixels=self.max_pixels, progress=progress)
-
     def _model(self, file: File) -> runtime.Model:
         bundle = models.find(file.header.model_id, self.extra)
         if bundle not in self.loaded:
