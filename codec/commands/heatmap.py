@@ -9,7 +9,7 @@ import click
 
 from codec import files, models
 from codec.commands.options import options
-from codec.commands.running import each, load, progress_bar, shown, targets_of
+from codec.commands.running import each, load, progress_bar, read_picture, shown, targets_of
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def heatmap(
         source, target = pair
         files.check_output(target, force=force)
         images.format_of(target, "RGB")
-        image = images.read(source, max_pixels)
+        image = read_picture(source, max_pixels)
         with progress_bar(source.name, quiet) as progress:
             costs = cost_map(image, network, effort=effort, order=order, progress=progress)
         images.write(target, images.Image(heatmap.draw(costs.sum(axis=2)), "RGB"), force=force)

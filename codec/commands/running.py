@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -83,6 +84,17 @@ def load(bundle: Path, provider: str, threads: int, quiet: bool) -> runtime.Mode
 
     _announce(quiet)
     return runtime.load(bundle, provider=provider, threads=threads)
+
+
+def read_picture(path: Path, max_pixels: int) -> Image:
+    """A picture, bounded by --max-pixels alone: the process is this program's, and so are Pillow's settings in it."""
+    from PIL import Image as Pillow
+
+    from codec import images
+
+    Pillow.MAX_IMAGE_PIXELS = None
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    return images.read(path, max_pixels)
 
 
 def targets_of(inputs: tuple[Path, ...], output: str | None, suffix: str) -> list[Path]:
