@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from . import rules
+from .arithmetic import check_arithmetic
 from .files import whole
 from .model import FORMAT, Layout, Manifest, Model
 from .network import PRODUCTS, BundleError, Network, Probe
@@ -56,6 +57,7 @@ def load(
 ) -> Model:
     """Reads, verifies and opens a bundle; threads 0: all cores. Raises BundleError (ProviderError for what this
     machine cannot run)."""
+    check_arithmetic()
     with _open(path) as archive:
         manifest = _manifest(archive, path)
         members = {name: _member(archive, name, path) for name in LIMITS if name != "manifest.json"}
