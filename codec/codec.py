@@ -185,7 +185,7 @@ def _decode_tiles(
 
 
 def _encode_alpha(image: Image, model: Model, coder: TileCoder, header: Header, effort: str) -> bytes:
-    """The alpha plane's payload: LZMA's or, where the model can and the effort allows, that of grey tiles if smaller."""
+    """The alpha plane's payload: LZMA's or, where model and effort allow it, that of grey tiles if it is smaller."""
     plane = image.pixels[..., -1]
     simple = alpha.encode(plane)
     if not coder.codes_alpha or effort == "fast" or len(simple) < alpha.WORTH_TILES:

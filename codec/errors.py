@@ -59,3 +59,7 @@ class UnknownOrder(CodecError):
 
 class PixelsDiffer(CodecError):
     """A decoded picture is not the one it is compared with."""
+
+
+class InexactCoder(CodecError):
+    """The range coder that is installed does not write the words that the format means."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from codec.errors import OutputExists, UnwritableOutput
@@ -13,7 +15,8 @@ def outputs(inputs: Sequence[Path], output: str | None, suffix: str) -> list[Pat
     """Where each input's result goes: beside it with this suffix, into the folder `output`, or to that file.
 
     `output` is a folder when there are several inputs, when it ends with a slash, or when it is one. Raises
-    ValueError when two inputs would share an output or an input would be overwritten.
+    ValueError when an input would be overwritten, by whatever name, or when two inputs would share an output: names
+    that differ in upper and lower case alone are one file on many disks.
     """
     if output is None:
         paths = [path.with_suffix(suffix) for path in inputs]
@@ -21,16 +24,33 @@ def outputs(inputs: Sequence[Path], output: str | None, suffix: str) -> list[Pat
         paths = [Path(output) / path.with_suffix(suffix).name for path in inputs]
     else:
         paths = [Path(output)]
-    source = {os.path.abspath(path): path for path in inputs}
-    made: dict[str, Path] = {}
+    sources = {identity: path for path in inputs for identity in _identities(path)}
+    made: dict[object, tuple[Path, Path]] = {}
     for path, target in zip(inputs, paths, strict=True):
-        key = os.path.abspath(target)
-        if key in source:
-            raise ValueError(f"the result of {path} would overwrite {source[key]}: choose another output")
-        if key in made:
-            raise ValueError(f"{made[key]} and {path} would both be written to {target}: use two folders")
-        made[key] = path
+        identities = _identities(target)
+        for identity in identities:
+            if identity in sources:
+                raise ValueError(f"the result of {path} would overwrite {sources[identity]}: choose another output")
+        for key in (*identities, _regardless_of_case(target)):
+            other, taken = made.setdefault(key, (path, target))
+            if taken is not target:
+                what = target if taken == target else f"{taken} and {target}, one file on many disks"
+                raise ValueError(f"{other} and {path} would both be written to {what}: use two folders")
     return paths
+
+
+def _identities(path: Path) -> list[object]:
+    """What a path has in common with all that lead to the same file: its real path and, if it is there, its number."""
+    found: list[object] = [os.path.realpath(path)]
+    with suppress(OSError):
+        status = os.stat(path)
+        found.append((status.st_dev, status.st_ino))
+    return found
+
+
+def _regardless_of_case(path: Path) -> object:
+    """The same for names that differ in upper and lower case, or in how accents are put together, alone."""
+    return _identities(path.parent)[-1], unicodedata.normalize("NFC", path.name).casefold()
 
 
 def make_folder(path: Path) -> None:
@@ -49,7 +69,7 @@ def check_output(path: Path, *, force: bool = False) -> None:
         if not os.path.isfile(path):
             raise UnwritableOutput(f"{path} is no regular file: choose another output")
         if not force:
-            raise OutputExists(f"{path} exists: overwrite it with --force or choose another output")
+            raise _exists(path)
     elif not os.path.isdir(path.parent):
         raise UnwritableOutput(f"{path.parent} is no folder that exists: make it or choose another output")
 
@@ -57,14 +77,21 @@ def check_output(path: Path, *, force: bool = False) -> None:
 def write_atomically(path: Path, data: bytes, *, force: bool = False) -> None:
     """Write data to path: all of it, on the disk, under its name, or nothing.
 
-    Raises OutputExists when path is there and force is not, UnwritableOutput when the system refuses.
+    Raises OutputExists when path is there and force is not, even if another process wrote it a moment ago;
+    UnwritableOutput when the system refuses.
     """
     from runtime.files import whole
 
     check_output(path, force=force)
     try:
-        with whole(path) as stream:
+        with whole(path, new=not force) as stream:
             stream.write(data)
+    except FileExistsError as error:
+        raise _exists(path) from error
     except OSError as error:
         reason = error.strerror or error
         raise UnwritableOutput(f"cannot write {path} ({reason}): choose another output") from error
+
+
+def _exists(path: Path) -> OutputExists:
+    return OutputExists(f"{path} exists: overwrite it with --force or choose another output")

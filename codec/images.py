@@ -9,9 +9,7 @@ never converted. Metadata is not kept yet: ICC profile, EXIF and with it the ori
 from __future__ import annotations
 
 import io
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +18,8 @@ from PIL import Image as Pillow
 from PIL import ImageFile, UnidentifiedImageError
 
 from codec import files
-from codec.format.container import MAX_PIXELS, MODES
 from codec.errors import ImageTooLarge, UnreadableImage, UnsupportedImage, UnsupportedOutput
+from codec.format.container import MAX_PIXELS, MODES
 
 # Formats whose loss of depth on opening `_lossy_decoding` knows; none of them runs another program.
 _INPUTS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM", "GIF", "TGA", "QOI")
@@ -94,10 +92,11 @@ def read(path: Path, max_pixels: int = MAX_PIXELS) -> Image:
     """Read a picture of mode L, RGB or RGBA with 8 bits per channel.
 
     Raises UnreadableImage, UnsupportedImage (the message names the mode) or ImageTooLarge, the last two
-    before any pixel is decoded.
+    before any pixel is decoded. Pillow's settings, which are the process's, stay as they are: a new Pillow refuses
+    more than twice its MAX_IMAGE_PIXELS of a TIFF or WebP.
     """
     try:
-        with open(path, "rb") as stream, _own_limit(), _opened(stream) as picture:
+        with open(path, "rb") as stream, _opened(stream) as picture:
             _check(picture, max_pixels)
             picture.load()
             dropped = [("ICC profile", "icc_profile"), ("EXIF", "exif")]
@@ -105,6 +104,8 @@ def read(path: Path, max_pixels: int = MAX_PIXELS) -> Image:
             return Image(pixels, picture.mode, tuple(name for name, key in dropped if picture.info.get(key)))
     except (UnsupportedImage, ImageTooLarge, MemoryError):
         raise
+    except Pillow.DecompressionBombError as error:
+        raise ImageTooLarge(f"more pixels than PIL.Image.MAX_IMAGE_PIXELS allows ({error})") from error
     except UnidentifiedImageError as error:
         raise UnreadableImage(f"no picture in a format that is read ({', '.join(_INPUTS)})") from error
     except OSError as error:
@@ -138,21 +139,21 @@ def write(path: Path, image: Image, *, force: bool = False) -> None:
     files.write_atomically(path, stream.getvalue(), force=force)
 
 
-@contextmanager
-def _own_limit() -> Iterator[None]:
-    """Pillow's own bound on pixels is lower than ours and its warnings are long: `_check` bounds instead."""
-    before = Pillow.MAX_IMAGE_PIXELS
-    Pillow.MAX_IMAGE_PIXELS = None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        Pillow.MAX_IMAGE_PIXELS = before
-
-
 def _opened(stream: io.BufferedReader) -> ImageFile.ImageFile:
-    return Pillow.open(stream, formats=_INPUTS)
+    """As Pillow.open does it, but for its bound on pixels: that is one for the whole process, and ours is `_check`."""
+    prefix = stream.read(16)
+    for name in _INPUTS:
+        if name not in Pillow.OPEN:
+            Pillow.init()
+        factory, accept = Pillow.OPEN[name]
+        try:
+            accepted = not accept or accept(prefix)
+            if accepted and not isinstance(accepted, str):  # a text: that format's library is missing
+                stream.seek(0)
+                return factory(stream, "")
+        except (SyntaxError, IndexError, TypeError, struct.error):  # how a plugin says that it is none of its
+            continue
+    raise UnidentifiedImageError
 
 
 def _check(picture: ImageFile.ImageFile, max_pixels: int) -> None:
@@ -176,7 +177,7 @@ def _check(picture: ImageFile.ImageFile, max_pixels: int) -> None:
 def _lossy_decoding(picture: ImageFile.ImageFile) -> str | None:
     """What Pillow would drop in silence: it opens deeper pictures, or more channels, as 8-bit RGB."""
     for tile in picture.tile:
-        args = tile.args if isinstance(tile.args, tuple) else (tile.args,)
+        args = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
         layout = args[0] if args and isinstance(args[0], str) else ""  # Pillow's name for what the file holds
         if ";16" in layout and not layout.startswith("BGR"):  # BGR;16 is 5 + 6 + 5 bits
             return f"16 bits per channel (mode {picture.mode}, stored as {layout})"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from codec.format import container
 from codec.errors import ModelNotFound, WrongModel
+from codec.format import container
 
 if TYPE_CHECKING:
     import runtime

@@ -16,26 +16,23 @@ from pathlib import Path
 import numpy as np
 
 from . import rules
+from .arithmetic import check_arithmetic
 from .files import whole
 from .model import FORMAT, Layout, Manifest, Model
 from .network import PRODUCTS, BundleError, Network, Probe
 from .photo import PhotoLayout
 from .pixelcnn import PixelCnnLayout
+from .tables import check_distribution, check_mixing
 
 _KINDS = {layout.kind: layout for layout in (PhotoLayout, PixelCnnLayout)}
 _EXTERNAL = b"\x0a\x08location"  # how protobuf writes the key of an external tensor's file name
+_FIELDS = {"name": str, "model_id": str, "parameters": int, "card": dict, "members": dict}  # what others rely on
 LIMITS = {
     "manifest.json": 1 << 20,
     "weights.safetensors": 1 << 28,
     "tables.safetensors": 1 << 26,
     "step_integer.onnx": 1 << 28,
     "step_float32.onnx": 1 << 28,
-}
-_TABLES = {
-    "exponential": (np.int64, 16 * rules.LOGIT_UNIT),
-    "inverse_scale": (np.int64, rules.SCALES),
-    "deviation": (np.int64, rules.SCALES),
-    "logistic": (np.int64, 2 * rules.LOGISTIC_RANGE * rules.LOGISTIC_UNIT + 1),
 }
 
 
@@ -60,6 +57,7 @@ def load(
 ) -> Model:
     """Reads, verifies and opens a bundle; threads 0: all cores. Raises BundleError (ProviderError for what this
     machine cannot run)."""
+    check_arithmetic()
     with _open(path) as archive:
         manifest = _manifest(archive, path)
         members = {name: _member(archive, name, path) for name in LIMITS if name != "manifest.json"}
@@ -69,7 +67,7 @@ def load(
     if identity(manifest, members["weights.safetensors"], members["tables.safetensors"]) != manifest.model_id:
         raise BundleError(f"{path}: the model's identity does not match its contents")
     tables = _tensors(members["tables.safetensors"])
-    probe = _probe(manifest.layout, tables, path)
+    probe = _checked(manifest.layout, tables, path)
     graphs = {kind: members[f"step_{kind}.onnx"] for kind in PRODUCTS}
     if any(_EXTERNAL in graph for graph in graphs.values()):
         raise BundleError(f"{path}: a graph refers to data outside the bundle")
@@ -77,21 +75,22 @@ def load(
     return manifest.layout.model(manifest, network, tables, threads or os.cpu_count() or 1)
 
 
-def _probe(layout: Layout, tables: dict[str, np.ndarray], path: Path | str) -> Probe:
-    """The probe, once tables and layout fit together: compiled code uses them without looking at bounds."""
+def _checked(layout: Layout, tables: dict[str, np.ndarray], path: Path | str) -> Probe:
+    """The probe, once every number is known to be sound and tables and layout to fit together (runtime/tables.py)."""
     try:
+        check_distribution(tables)
+        check_mixing(tables)
+        layout.check(tables)
         feed = {name.removeprefix("probe."): table for name, table in tables.items() if name.startswith("probe.")}
         probe = Probe(feed, feed.pop("parameters"))
-        fits = all(_is(tables[name], *kind) for name, kind in _TABLES.items()) and layout.fits(tables, probe)
+        fits = layout.fits(probe)
+    except BundleError as error:
+        raise BundleError(f"{path}: {error}") from error
     except (KeyError, IndexError, TypeError, ValueError, OverflowError):
         fits = False
     if not fits:
         raise BundleError(f"{path}: its tables, layout and probe do not fit together")
     return probe
-
-
-def _is(table: np.ndarray, kind: type, length: int) -> bool:
-    return table.dtype == kind and table.shape == (length,)
 
 
 def _open(path: Path | str) -> zipfile.ZipFile:
@@ -128,7 +127,11 @@ def _manifest(archive: zipfile.ZipFile, path: Path | str) -> Manifest:
                 f"this version reads {FORMAT} and {rules.VERSION}"
             )
         layout = _KINDS[fields.pop("kind")].read(fields.pop("layout"))
-        return Manifest(layout=layout, **fields)
+        manifest = Manifest(layout=layout, **fields)
+        for name, kind in _FIELDS.items():
+            if not isinstance(getattr(manifest, name), kind):
+                raise TypeError(f"{name} is {getattr(manifest, name)!r}")
+        return manifest
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BundleError(f"{path}: the manifest cannot be read: {error}") from error
 

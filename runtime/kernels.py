@@ -1,40 +1,202 @@
-"""Compiled kernels: one decorator for all of them, and where their machine code is kept.
+"""Compiled kernels: a decorator for what Python calls, one for their parts, and where their machine code is kept.
 
-numba notices a change of the file a kernel stands in, but not of what it calls from other files. So the cache folder is
-named by the contents of all sources that kernels are made of, the tables that numba writes into machine code among
-them: another version of the program never runs stale code.
+numba's own cache notices a change of the file a kernel stands in, but not of what it calls from other files. So kernels
+have a folder named by the contents of all sources that they are made of, the tables that numba writes into machine
+code among them: another version of the program never runs stale code. In it is one file for each kernel, signature,
+processor and version of the compiler, written whole: processes that start at once do not meet, and what cannot be read
+is compiled again. numba's settings are left alone.
 No fast-math, so floating point means what is written; division follows IEEE instead of raising; the GIL is dropped.
 """
 
 import hashlib
 import os
+import pickle
+import re
+import secrets
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
+import llvmlite
 import numba
-from numba import njit
+import numpy as np
+from numba.core.caching import NullCache
+from numba.core.compiler import CompileResult
+from numba.core.registry import cpu_target
+from numba.core.serialize import dumps
 
 _ROOMS = ("runtime", "codec")
 _SOURCES = ("*.py", "*.npz")
+_KEPT = 8  # folders: of as many versions of the sources, those used last
+_CHECKSUM = hashlib.sha256().digest_size  # bytes before the machine code
 
 
-def _folder() -> Path:
-    """A folder below the user's cache for exactly these sources; NUMBA_CACHE_DIR, if set, replaces the user's cache."""
+def _folder() -> Path | None:
+    """The folder for exactly these sources; None where no base is named and the user has no home.
+
+    LMCONV_CACHE names its parent; else it is in `lmconv` below NUMBA_CACHE_DIR, XDG_CACHE_HOME or the user's cache.
+    """
+    named = os.environ.get("LMCONV_CACHE")
+    base = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if not named and base.startswith("~"):
+        return None
+    return Path(named or Path(base, "lmconv"), _name())
+
+
+def _name() -> str:
     root = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
-    for source in sorted(path for room in _ROOMS for kind in _SOURCES for path in (root / room).glob(kind)):
+    for source in sorted(path for room in _ROOMS for kind in _SOURCES for path in (root / room).rglob(kind)):
         digest.update(source.read_bytes())
-    base = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "lmconv" / f"kernels-{digest.hexdigest()[:16]}"
+    return f"kernels-{digest.hexdigest()[:16]}"
 
 
 FOLDER = _folder()
-numba.config.CACHE_DIR = str(FOLDER)
 
+# No reference counts: kernels allocate nothing, and what they are given lives as long as the call.
 _OPTIONS = dict(nogil=True, error_model="numpy", _nrt=False, no_cfunc_wrapper=True)
-kernel = njit(cache=True, **_OPTIONS)
-inlined = njit(forceinline=True, no_cpython_wrapper=True, **_OPTIONS)
+
+
+def kernel(function: Callable) -> Callable:
+    """Compiles a function for each signature at its first call, once for all processes."""
+    compiled = numba.njit(**_OPTIONS)(function)
+    if function.__module__.split(".")[0] in _ROOMS:  # the sources that name FOLDER
+        compiled._cache = _Cache(function)
+    return compiled
+
+
+# A part of kernels, written out in each of them. Python cannot call it.
+inlined = numba.njit(forceinline=True, no_cpython_wrapper=True, **_OPTIONS)
 
 
 def compiled() -> bool:
     """Whether kernels have been compiled and kept before; if not, the first use takes some seconds."""
-    return any(FOLDER.rglob("*.nbc"))
+    ending = _ending()
+    return any(_read(path) is not None for folder in _folders() for path in folder.glob(f"*{ending}"))
+
+
+class _Cache(NullCache):
+    """What numba asks for a function's machine code before it compiles, and gives it to afterwards."""
+
+    def __init__(self, function: Callable):
+        self._name = f"{function.__module__}.{function.__qualname__}".replace("<", "").replace(">", "")
+
+    @property
+    def cache_path(self) -> str:
+        return str(FOLDER)
+
+    def load_overload(self, signature, target) -> CompileResult | None:
+        target.refresh()
+        name = self._file(signature)
+        for folder in _folders():
+            code = _read(folder / name)
+            if code is not None:
+                _mark_used(folder)
+                return CompileResult._rebuild(target, *pickle.loads(code))
+        return None
+
+    def save_overload(self, signature, result: CompileResult) -> None:
+        if result.library.has_dynamic_globals:  # addresses of this process
+            return
+        name, code = self._file(signature), dumps(result._reduce())
+        for folder in _folders(make=True):
+            try:
+                _write(folder / name, code)
+                return
+            except OSError as error:
+                _complain(folder, error.strerror or str(error))
+
+    def _file(self, signature) -> str:
+        return f"{self._name}-{hashlib.sha256(str(signature).encode()).hexdigest()[:16]}{_ending()}"
+
+
+@cache
+def _ending() -> str:
+    """Of the names of files that this interpreter, these libraries and this processor can use."""
+    versions = numba.__version__, llvmlite.__version__, np.__version__, sys.implementation.cache_tag, sys.abiflags
+    settings = cpu_target.target_context.codegen().magic_tuple(), numba.config.BOUNDSCHECK
+    return f"-{hashlib.sha256(repr((versions, settings)).encode()).hexdigest()[:16]}.kernel"
+
+
+def _folders(make: bool = False) -> Iterator[Path]:
+    """Where machine code may be: FOLDER, and the private one that stands in where that cannot be written."""
+    if FOLDER is not None:
+        yield FOLDER
+    private = _private(make)
+    if private is not None:
+        yield private / (FOLDER.name if FOLDER else _name())
+
+
+def _private(make: bool) -> Path | None:
+    """A folder of this user among the temporary files; None where there is none or others could write to it."""
+    with suppress(OSError, AttributeError):  # getuid is POSIX's
+        user = os.getuid()
+        folder = Path(tempfile.gettempdir(), f"lmconv-{user}")
+        if make:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == user and not found.st_mode & 0o077:
+            return folder
+    return None
+
+
+@cache
+def _complain(folder: Path, reason: str) -> None:
+    """One line, once."""
+    print(
+        f"lmconv: compiled kernels cannot be kept in {folder.parent} ({reason}): name another folder by LMCONV_CACHE",
+        file=sys.stderr,
+    )
+
+
+def _read(path: Path) -> bytes | None:
+    """What was written; None for a file that is not there or not whole."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    checksum, code = data[:_CHECKSUM], data[_CHECKSUM:]
+    return code if hashlib.sha256(code).digest() == checksum else None
+
+
+def _write(path: Path, code: bytes) -> None:
+    """Raises OSError. Not forced to the disk: the checksum finds what a crash leaves."""
+    new = not path.parent.exists()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{secrets.token_hex(8)}.part")
+    try:
+        part.write_bytes(hashlib.sha256(code).digest() + code)
+        os.replace(part, path)
+    finally:
+        with suppress(OSError):
+            part.unlink()
+    if new:
+        _prune(path.parent)
+
+
+@cache
+def _mark_used(folder: Path) -> None:
+    with suppress(OSError):  # a folder that is only read stays as it is
+        os.utime(folder)
+
+
+def _prune(current: Path) -> None:
+    """Removes the folders of other versions but for those used last; whoever still uses one compiles again."""
+
+    def used(folder: Path) -> float:
+        with suppress(OSError):
+            return folder.stat().st_mtime
+        return 0.0
+
+    others = [path for path in current.parent.glob("kernels-*") if path != current and _is_ours(path)]
+    for folder in sorted(others, key=used, reverse=True)[_KEPT - 1 :]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_ours(path: Path) -> bool:
+    return bool(re.fullmatch(r"kernels-[0-9a-f]{16}", path.name)) and path.is_dir() and not path.is_symlink()

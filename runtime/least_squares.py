@@ -324,7 +324,15 @@ def predict(level, k, row, canvas, predictor):
         value += fits.weights[k, block, n - 1, lane] * red
         value += added
         origin += added
-    return np.int32(min(max(value, _ZERO), _WHITE) * _PER_LEVEL + _HALF), origin
+    return in_units(value), origin
+
+
+@inlined
+def in_units(value):
+    """A float32 grey level, held within 0 to 255, in 1/64; 0 for what is no number."""
+    value = value if value > _ZERO else _ZERO
+    value = value if value < _WHITE else _WHITE
+    return np.int32(value * _PER_LEVEL + _HALF)
 
 
 @inlined

@@ -26,8 +26,11 @@ class Layout(Protocol):
     def read(cls, fields: dict) -> Layout:
         """Raises ValueError, TypeError, KeyError or AttributeError for what is no layout."""
 
-    def fits(self, tables: dict[str, np.ndarray], probe: Probe) -> bool:
-        """Whether tables and probe have the shapes that it takes; may raise as `read` does."""
+    def check(self, tables: dict[str, np.ndarray]) -> None:
+        """Raises BundleError for fields, and tables of this kind alone, that are not sound (runtime/tables.py)."""
+
+    def fits(self, probe: Probe) -> bool:
+        """Whether the probe has the shapes that it takes; may raise as `read` does."""
 
 
 @dataclass(frozen=True)

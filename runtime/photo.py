@@ -1,8 +1,8 @@
 """What a photo network reads: codes of the known past and of the current position, level by level along the wavefront.
 
 A PhotoTile is the state of one tile: the online predictor, and the known planes uint8 [H, W, 7] with a margin that
-stands for the outside (zero codes, inside mark 0). Both sides of the coder fill it with the same pixels alike: per level
-`prepare`, then for each position and plane `least_squares.predict`, `draw`, `learn`, and `record` at its end.
+stands for the outside (zero codes, inside mark 0). Both sides of the coder fill it with the same pixels alike: `prepare`
+a level, then for each position and plane least_squares' `predict`, `draw` and `learn`, and `record` at its end.
 """
 
 from __future__ import annotations
@@ -33,10 +33,12 @@ from .least_squares import (
     rows_of,
 )
 from .model import Model
-from .network import Probe
+from .network import BundleError, Probe
 from .schedule import Kernel, Schedule, all_at_once, by_rank, open_taps
+from .tables import CODES, check_number, check_predictor
 
 _RED = np.int64(0)
+_MOST_COMPONENTS, _LARGEST_WINDOW = 256, 31
 _NEIGHBOURS = np.array(rules.NEIGHBOURS, np.int64)
 _CODE_BITS, _CODE_RANGE, _UNIT, _INSIDE, _KNOWN = (
     rules.CODE_BITS,
@@ -81,8 +83,8 @@ class PhotoModel(Model):
         inputs = np.empty((height, width, tile.inputs.shape[1]), np.uint8)
         _read(np.ascontiguousarray(picture), tile, inputs)
         whole = all_at_once(wavefront(height, width), (Kernel(kernel),), _taps(kernel))
-        parameters = self.network.start(whole).step(0, inputs.reshape(height * width, -1)[whole.positions])
-        return parameters[np.argsort(whole.positions)].T.reshape(-1, height, width)
+        parameters = self.network.start(whole).step(0, inputs.reshape(height * width, -1))
+        return parameters.T.reshape(-1, height, width)
 
 
 @dataclass(frozen=True)
@@ -115,15 +117,26 @@ class PhotoLayout:
         offsets = tuple((int(dr), int(dc)) for dr, dc in fields.pop("first_offsets"))
         return cls(first_offsets=offsets, predictor=settings, **fields)
 
-    def fits(self, tables: dict[str, np.ndarray], probe: Probe) -> bool:
-        """Whether tables and probe have the shapes that it takes; may raise as `read` does."""
-        window, codes, feed = range(1, 32, 2), tables["codes"], probe.feed
+    def check(self, tables: dict[str, np.ndarray]) -> None:
+        """Raises BundleError for fields, and tables of this kind alone, that are not sound (runtime/tables.py)."""
+        if self.order != "wavefront":
+            raise BundleError(f"order is {self.order!r}, not 'wavefront'")
+        check_number("components", self.components, 1, _MOST_COMPONENTS)
+        check_number("kernel", self.kernel, 1, _LARGEST_WINDOW)
+        if self.kernel % 2 == 0:
+            raise BundleError(f"kernel is {self.kernel}, not an odd number")
+        if not self.first_offsets:
+            raise BundleError("first_offsets are none")
+        for number in (number for offset in self.first_offsets for number in offset):
+            check_number("a number of first_offsets", number, -(_LARGEST_WINDOW // 2), _LARGEST_WINDOW // 2)
+        check_predictor(self.predictor)
+        CODES.check("codes", tables.get("codes"))
+
+    def fits(self, probe: Probe) -> bool:
+        """Whether the probe has the shapes that it takes; may raise as `read` does."""
+        feed = probe.feed
         return (
-            self.order == "wavefront"
-            and self.kernel in window
-            and _side(self.first_offsets) in window
-            and (codes.dtype, codes.shape) == (np.uint8, (2 * _CODE_RANGE,))
-            and feed["inputs"].shape[1] == len(self.first_offsets) * _KNOWN + len(_NEIGHBOURS) + 1
+            feed["inputs"].shape[1] == len(self.first_offsets) * _KNOWN + len(_NEIGHBOURS) + 1
             and feed["taps"].shape[1] == len(_taps(self.kernel))
             and {"cache", "slots"} < feed.keys()
             and probe.parameters.shape[1] == 10 * self.components
@@ -138,11 +151,6 @@ def _schedule(height: int, width: int, kernel: int) -> Schedule:
 def _taps(kernel: int) -> tuple[tuple[int, int], ...]:
     """The taps of a block's window that the wavefront opens where all of the window is inside."""
     return open_taps(wavefront(kernel, kernel), Kernel(kernel))[0]
-
-
-def _side(offsets: tuple[tuple[int, int], ...]) -> int:
-    """Side of the smallest odd window that holds the offsets."""
-    return 2 * max(max(abs(dr), abs(dc)) for dr, dc in offsets) + 1
 
 
 class PhotoTile(NamedTuple):

@@ -14,11 +14,28 @@ from typing import ClassVar
 import numpy as np
 
 from .model import Model
-from .network import Probe, StepPass
+from .network import BundleError, Probe, StepPass
 from .schedule import Kernel, Schedule, all_at_once, schedule
+from .tables import check_number, rank
 
 INSIDE = 128
 NORMS = ("pono", "order_rescale", "weight_norm", "none")
+_RANGES = {
+    "height": (1, 1 << 12),
+    "width": (1, 1 << 12),
+    "channels": (1, 3),
+    "components": (1, 256),
+    "kernel": (3, 5),
+    "dilation": (1, 16),
+    "resnets": (1, 64),
+}
+_CHOICES = {
+    "channels": (1, 3),
+    "kernel": (3, 5),
+    "norm": NORMS,
+    "binary": (False, True),
+    "mask_weight": (False, True),
+}
 _POSITIONS = 1 << 13  # in one step of the full pass: every layer keeps the features of all of them
 
 
@@ -93,25 +110,27 @@ class PixelCnnLayout:
         """Raises ValueError, TypeError, KeyError or AttributeError for what is no layout."""
         return cls(orders=tuple(map(str, fields.pop("orders"))), **fields)
 
-    def fits(self, tables: dict[str, np.ndarray], probe: Probe) -> bool:
-        """Whether tables and probe have the shapes that it takes; may raise as `read` does."""
+    def check(self, tables: dict[str, np.ndarray]) -> None:
+        """Raises BundleError for fields, and tables of this kind alone, that are not sound (runtime/tables.py)."""
+        for name, (low, high) in _RANGES.items():
+            check_number(name, getattr(self, name), low, high)
+        check_number("the number of orders", len(self.orders), 1, 64)
+        for name, choice in _CHOICES.items():
+            if getattr(self, name) not in choice:
+                raise BundleError(f"{name} is {getattr(self, name)!r}, not one of {', '.join(map(str, choice))}")
+        if self.binary and self.channels == 3:
+            raise BundleError("3 channels are binary, where only 1 can be")
+        for number in range(len(self.orders)):
+            rank(self.height, self.width).check(f"rank.{number}", tables.get(f"rank.{number}"))
+
+    def fits(self, probe: Probe) -> bool:
+        """Whether the probe has the shapes that it takes; may raise as `read` does."""
         taps, feed = self.kernel**2, probe.feed
-        ranks = [tables[f"rank.{i}"] for i in range(len(self.orders))]
-        outputs = 1 if self.binary else 10 * self.components
         return (
-            1 <= len(ranks) <= 64
-            and all((rank.dtype, rank.shape) == (np.int32, (self.height, self.width)) for rank in ranks)
-            and all(rank.min() >= 0 for rank in ranks)
-            and (self.channels, self.binary) in {(1, True), (1, False), (3, False)}
-            and self.kernel in (3, 5)
-            and self.dilation in range(1, 17)
-            and self.resnets in range(1, 65)
-            and self.norm in NORMS
-            and self.mask_weight in (False, True)
-            and feed["inputs"].shape[1] == (taps - 1) * (self.channels + 1)
+            feed["inputs"].shape[1] == (taps - 1) * (self.channels + 1)
             and feed["taps"].shape[1] == feed["dilated_taps"].shape[1] == taps
             and "slots" in feed
-            and probe.parameters.shape[1] == outputs
+            and probe.parameters.shape[1] == (1 if self.binary else 10 * self.components)
         )
 
     @property

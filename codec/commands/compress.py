@@ -10,7 +10,7 @@ import click
 
 from codec import files, models
 from codec.commands.options import options
-from codec.commands.running import compare, each, load, named, progress_bar, say, shown, targets_of
+from codec.commands.running import compare, each, load, named, progress_bar, read_picture, say, shown, targets_of
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,6 @@ def compress(
 ) -> None:
     """Compress pictures: IN.png becomes IN.lmc."""
     targets = targets_of(inputs, output, ".lmc")
-    from codec import images
     from codec.codec import compress as encode
     from codec.codec import decompress as decode
 
@@ -62,7 +61,7 @@ def compress(
     def work(pair: tuple[Path, Path]) -> Compression:
         source, target = pair
         files.check_output(target, force=force)
-        image = images.read(source, max_pixels)
+        image = read_picture(source, max_pixels)
         if image.dropped and not quiet:
             say(f"{source}: warning: {' and '.join(image.dropped)} of this picture will not be kept")
         start = time.perf_counter()

@@ -9,7 +9,7 @@ import click
 
 from codec import files, models
 from codec.commands.options import options
-from codec.commands.running import each, load, progress_bar, shown, targets_of
+from codec.commands.running import each, load, progress_bar, read_picture, shown, targets_of
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def heatmap(
         source, target = pair
         files.check_output(target, force=force)
         images.format_of(target, "RGB")
-        image = images.read(source, max_pixels)
+        image = read_picture(source, max_pixels)
         with progress_bar(source.name, quiet) as progress:
             found = analyse(image, network, effort=effort, order=order, progress=progress)
         costs = found.costs

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from codec import models
-from codec.format import container
 from codec.commands.options import options
 from codec.commands.running import each, named, shown
+from codec.format import container
 
 
 @dataclass(frozen=True)

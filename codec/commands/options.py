@@ -17,7 +17,7 @@ def options(*names: str) -> Callable[[Callable], Callable]:
     every = {
         "inputs": click.argument("inputs", nargs=-1, required=True, type=path, metavar="FILE..."),
         "output": click.option("-o", "--output", metavar="OUT|DIR", help="Folder if it is one or ends with /."),
-        "model": click.option("--model", metavar="NAME|PATH", help="Shipped model or bundle file; by default the effort's."),
+        "model": click.option("--model", metavar="NAME|PATH", help="Shipped model or bundle file; default: the effort's."),
         "threads": click.option("--threads", type=click.IntRange(min=0), default=0, help="0: all cores."),
         "provider": click.option(
             "--provider",
@@ -39,7 +39,7 @@ def options(*names: str) -> Callable[[Callable], Callable]:
             type=click.Choice(EFFORTS),
             default=NORMAL,
             show_default=True,
-            help="fast: the small network alone; normal: learns the picture as well; best: the large network, smallest.",
+            help="fast: the small network alone; normal: learns the picture, too; best: the large network, smallest.",
         ),
         "order": click.option(
             "--order",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from codec import files, models
-from codec.format import container
 from codec.errors import CodecError, PixelsDiffer
+from codec.format import container
 from codec.format.method import InOrder, Method
 
 if TYPE_CHECKING:
@@ -76,6 +77,17 @@ def load(bundle: Path, provider: str, threads: int, quiet: bool) -> runtime.Mode
 
     _announce(quiet)
     return runtime.load(bundle, provider=provider, threads=threads)
+
+
+def read_picture(path: Path, max_pixels: int) -> Image:
+    """A picture, bounded by --max-pixels alone: the process is this program's, and so are Pillow's settings in it."""
+    from PIL import Image as Pillow
+
+    from codec import images
+
+    Pillow.MAX_IMAGE_PIXELS = None
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    return images.read(path, max_pixels)
 
 
 def targets_of(inputs: tuple[Path, ...], output: str | None, suffix: str) -> list[Path]:

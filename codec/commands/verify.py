@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from codec.commands.options import options
-from codec.commands.running import Decoder, compare, each, shown
+from codec.commands.running import Decoder, compare, each, read_picture, shown
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,13 @@ def verify(
     """Decode compressed files fully and check them, writing nothing."""
     if against is not None and len(inputs) > 1:
         raise click.UsageError("--against compares one file with one picture: give one FILE")
-    from codec import images
 
     decoder = Decoder(model, threads, provider, max_pixels, quiet)
 
     def work(path: Path) -> Verification:
         image, _ = decoder.decode(decoder.read(path))
         if against is not None:
-            compare(images.read(against, max_pixels), image, str(against))
+            compare(read_picture(against, max_pixels), image, str(against))
         return Verification(str(path), image.description)
 
     def line(row: Verification, width: int) -> str:

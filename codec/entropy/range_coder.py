@@ -14,6 +14,7 @@ from typing import NamedTuple
 import constriction
 import numpy as np
 
+from codec.entropy.probe import check_range_coder
 from codec.errors import DamagedFile
 from runtime.kernels import inlined, kernel
 
@@ -84,6 +85,7 @@ class Encoder:
     """Collects decisions; `finish` gives the payload. traced: keeps what each was spent on and what a mixer saw."""
 
     def __init__(self, traced: bool = False) -> None:
+        check_range_coder()
         self._traced = traced
         self.coding = Coding(True, *self._room(_BATCH), np.zeros(2, np.uint32), np.zeros(6, np.uint64))
 

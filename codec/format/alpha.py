@@ -10,8 +10,8 @@ import lzma
 
 import numpy as np
 
-from codec.format.container import Tile, pack_tiles, unpack_tiles
 from codec.errors import DamagedFile
+from codec.format.container import Tile, pack_tiles, unpack_tiles
 
 WORTH_TILES = 256  # bytes of LZMA from which on tiles are tried
 _LZMA, _TILES = b"\x00", b"\x01"

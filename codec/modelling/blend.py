@@ -29,6 +29,7 @@ from runtime.least_squares import (
     Settings,
     fits,
     foresee,
+    in_units,
     learn,
     predict,
     predictor,
@@ -45,7 +46,7 @@ _FEATURES = _PREDICTIONS + 6
 _DECAY, _ROW_DECAY, _RIDGE = 0.96, 0.9, 8.0
 _FLOOR = np.float32(0.05)  # of a squared error in a prediction's weight
 _SCALE = np.float32(1 / UNIT)
-_ZERO, _HALF, _ONE, _WHITE = np.float32(0), np.float32(0.5), np.float32(1), np.float32(255)
+_ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
 
 
 class Blend(NamedTuple):
@@ -77,9 +78,9 @@ def blend(canvas: Canvas) -> Blend:
 @inlined
 def refit_blend(level, k, canvas, blend):
     """Fits all of plane k to the levels before, and foresees what it can of the predictions at this one."""
-    for predictor in (blend.fast, blend.slow):
-        refit(level, canvas.size, k, predictor.fits)
-        foresee(level, k, canvas, predictor)
+    for member in (blend.fast, blend.slow):
+        refit(level, canvas.size, k, member.fits)
+        foresee(level, k, canvas, member)
     refit(level, canvas.size, k, blend.fits)
 
 
@@ -131,7 +132,7 @@ def combine(level, k, row, means, canvas, blend):
     blend.origins[0], blend.origins[1] = origin, value
     for i in range(_FEATURES):
         value += blend.fits.weights[k, row // LANES, i, row % LANES] * f[i]
-    members[0] = np.int32(min(max(value, _ZERO), _WHITE) * np.float32(UNIT) + _HALF)
+    members[0] = in_units(value)
 
 
 @inlined

@@ -26,7 +26,6 @@ _RATES = (2 << _COUNT_BITS, 2 << _COUNT_BITS, 31)  # 2, 2, 0.03: how soon a stag
 _SHIFT = rules.CDF_BITS - _COUNT_BITS
 _SPLIT = 20  # bits of E in an entry
 _MOST = (1 << _SPLIT) - 1
-_ONE = np.uint64(1)
 
 
 class RatioTables(NamedTuple):
@@ -134,10 +133,9 @@ def count(tables, given, value):
 @inlined
 def _expect(entries, window):
     for i in range(len(entries)):
-        came, expected = entries[i] >> np.uint32(_SPLIT), np.int64(entries[i] & np.uint32(_MOST)) + (window[i] >> _SHIFT)
-        if expected > _MOST:
-            came, expected = came >> _ONE, expected >> 1
-        entries[i] = np.uint32(came) << np.uint32(_SPLIT) | np.uint32(expected)
+        came, expected = np.int64(entries[i]) >> _SPLIT, (np.int64(entries[i]) & _MOST) + (window[i] >> _SHIFT)
+        full = np.int64(expected > _MOST)
+        entries[i] = np.uint32(((came >> full) << _SPLIT) + (expected >> full))
 
 
 @inlined

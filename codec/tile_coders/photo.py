@@ -20,9 +20,9 @@ from codec.entropy.range_coder import Coder, code, spend_on
 from codec.errors import DamagedFile, UnknownOrder
 from codec.format.method import InOrder, Method
 from codec.modelling import mixture as mixtures
+from codec.modelling.blend import refit_blend
 from codec.modelling.exact_colours import question
 from codec.modelling.exact_colours.memory import colour_of
-from codec.modelling.blend import refit_blend
 from codec.modelling.exact_colours.question import ask, exact_colours, take_over
 from codec.modelling.experts import Experts, expect, experts, mixed_value, take_in
 from codec.modelling.logistic import LOG_SCALE

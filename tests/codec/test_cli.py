@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image as Pillow
 
+import runtime.files  # noqa: F401  what the made-up runtime does not stand for
 from codec import container, models
 from codec.cli import cli
 from codec.commands.running import progress_bar
@@ -332,6 +333,15 @@ def test_nothing_is_overwritten_without_force(folder):
     assert "a.png exists" in run("decompress", "a.lmc", code=1).stderr
     assert Path("a.png").read_bytes() == before
     run("decompress", "a.lmc", "--force")
+
+
+def test_an_input_is_never_overwritten_though_forced(folder):
+    Path("out.lmc").symlink_to("a.png")
+    before = Path("a.png").read_bytes()
+    for command in ("compress", "heatmap"):
+        result = run(command, "a.png", "-o", "out.lmc", "--force", code=2)
+        assert "the result of a.png would overwrite a.png: choose another output" in result.stderr
+    assert Path("a.png").read_bytes() == before
 
 
 def test_an_existing_output_is_noticed_before_the_work(folder, fakes):

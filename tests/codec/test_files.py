@@ -45,6 +45,51 @@ def test_an_input_is_never_an_output():
         files.outputs([Path("a.png"), Path("x/../a.lmc")], None, ".lmc")
 
 
+@pytest.mark.parametrize("how", ["symbolic", "hard", "folder"])
+def test_an_input_is_never_an_output_by_another_name(tmp_path, how):
+    picture, other = tmp_path / "a.png", tmp_path / "out.lmc"
+    picture.write_bytes(b"picture")
+    (tmp_path / "b.png").write_bytes(b"another")
+    if how == "symbolic":
+        other.symlink_to("a.png")
+    elif how == "hard":
+        other.hardlink_to(picture)
+    else:
+        (tmp_path / "link").symlink_to(tmp_path)
+        other = tmp_path / "link" / "a.png"
+    with pytest.raises(ValueError, match="the result of .* would overwrite .*a.png"):
+        files.outputs([picture], str(other), ".lmc")
+    other.rename(tmp_path / "b.lmc") if how != "folder" else (tmp_path / "b.lmc").symlink_to(other)
+    with pytest.raises(ValueError, match="the result of .*b.png would overwrite .*a.png"):
+        files.outputs([picture, tmp_path / "b.png"], None, ".lmc")
+
+
+def test_an_input_that_is_a_link_is_no_output_either(tmp_path):
+    (tmp_path / "a.lmc").write_bytes(b"picture")
+    (tmp_path / "a.png").symlink_to("a.lmc")
+    with pytest.raises(ValueError, match="overwrite"):
+        files.outputs([tmp_path / "a.png"], None, ".lmc")
+
+
+@pytest.mark.parametrize(("one", "other"), [("A.png", "a.png"), ("x.PNG", "X.jpg"), ("\xe4.png", "a\u0308.png")])
+def test_outputs_that_are_one_file_on_other_disks(tmp_path, one, other):
+    for output in (None, str(tmp_path), str(tmp_path / "new")):
+        with pytest.raises(ValueError, match="would both be written to .* and .*, one file on many disks"):
+            files.outputs([Path(one), Path(other)], output, ".lmc")
+    (tmp_path / "X").mkdir()
+    (tmp_path / "x").mkdir(exist_ok=True)
+    if not os.path.samefile(tmp_path / "X", tmp_path / "x"):
+        assert files.outputs([tmp_path / "X" / "a.png", tmp_path / "x" / "a.png"], None, ".lmc")
+
+
+def test_two_outputs_are_never_one_file(tmp_path):
+    (tmp_path / "old").write_bytes(b"")
+    for name in ("a.lmc", "b.lmc"):
+        (tmp_path / name).symlink_to("old")
+    with pytest.raises(ValueError, match="both"):
+        files.outputs([tmp_path / "a.png", tmp_path / "b.png"], None, ".lmc")
+
+
 def test_a_file_is_written_whole(tmp_path):
     files.write_atomically(tmp_path / "a", b"whole")
     assert (tmp_path / "a").read_bytes() == b"whole"
@@ -111,11 +156,20 @@ class Failing:
         self.stream.close()
 
 
+def test_what_another_process_writes_meanwhile_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "check_output", lambda path, force: path.write_bytes(b"the other's"))
+    with pytest.raises(OutputExists, match="a exists: overwrite it with --force"):
+        files.write_atomically(tmp_path / "a", b"ours")
+    assert (tmp_path / "a").read_bytes() == b"the other's"
+    files.write_atomically(tmp_path / "a", b"ours", force=True)
+    assert (tmp_path / "a").read_bytes() == b"ours" and names(tmp_path) == ["a"]
+
+
 def test_a_full_disk_is_a_clear_error(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "replace", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UnwritableOutput, match=r"a \(No space left on device\): choose another output"):
         files.write_atomically(tmp_path / "a", b"new")
     assert names(tmp_path) == []

@@ -267,6 +267,6 @@ def test_nothing_is_half_written(run, folder, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "replace", full)
+    monkeypatch.setattr(os, "fsync", full)
     assert "No space left on device" in run("a.png", "-o", "heat.png", code=1).stderr
     assert names(folder) == ["a.png", "grey.png"]

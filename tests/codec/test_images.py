@@ -2,14 +2,16 @@
 
 import io
 import struct
+import warnings
 import zlib
 
 import numpy as np
 import pytest
 from PIL import Image as Pillow
-from PIL import PngImagePlugin
+from PIL import PngImagePlugin, TiffImagePlugin
 
 from codec import images
+from codec.commands.running import read_picture
 from codec.errors import (
     ImageTooLarge,
     OutputExists,
@@ -163,11 +165,37 @@ def test_size_is_checked_before_pixels_are_decoded(tmp_path):
         images.read(tmp_path / "a.png", max_pixels=34)
 
 
-def test_pillow_s_own_bound_is_left_as_it_was(tmp_path, monkeypatch):
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "ppm", "tga"])
+def test_the_process_s_settings_are_left_alone(tmp_path, monkeypatch, suffix):
+    """While a picture is read, too: other threads may be reading, and setting them."""
+    path, seen = tmp_path / f"a.{suffix}", []
+    Pillow.fromarray(noise("RGB")).save(path)
+    check = images._check
+
+    def looking(*arguments):
+        seen.append((Pillow.MAX_IMAGE_PIXELS, list(warnings.filters)))
+        check(*arguments)
+
+    monkeypatch.setattr(images, "_check", looking)
     monkeypatch.setattr(Pillow, "MAX_IMAGE_PIXELS", 10)
-    images.write(tmp_path / "a.png", Image(noise("L", 5, 7), "L"))
-    assert images.read(tmp_path / "a.png").height == 5
-    assert Pillow.MAX_IMAGE_PIXELS == 10
+    before = list(warnings.filters)
+    assert images.read(path).height == 5
+    assert [*seen, (Pillow.MAX_IMAGE_PIXELS, warnings.filters)] == [(10, before)] * 2
+
+
+def test_the_program_lifts_pillow_s_own_bound(tmp_path, monkeypatch):
+    """Pillow looks at it once more when it decodes a TIFF: a library leaves that to its host, the program does not."""
+    path, refuse = tmp_path / "a.tif", Pillow._decompression_bomb_check
+    images.write(path, Image(noise("RGB"), "RGB"))
+    monkeypatch.setattr(Pillow, "MAX_IMAGE_PIXELS", 10)
+    monkeypatch.setattr(TiffImagePlugin.TiffImageFile, "load_prepare", lambda picture: refuse(picture.size))
+    with pytest.raises(ImageTooLarge, match="more pixels than PIL.Image.MAX_IMAGE_PIXELS allows.*35 pixels"):
+        images.read(path)
+    monkeypatch.undo()
+    monkeypatch.setattr(Pillow, "MAX_IMAGE_PIXELS", 10)
+    assert read_picture(path, max_pixels=35).height == 5
+    with pytest.raises(ImageTooLarge, match="--max-pixels"):
+        read_picture(path, max_pixels=34)
 
 
 def test_metadata_that_is_not_kept_is_named(tmp_path):
@@ -198,6 +226,7 @@ def test_files_that_are_no_pictures(tmp_path):
             images.read(tmp_path / name)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM", "GIF"])
 def test_damaged_pictures_raise_nothing_but_codec_errors(tmp_path, name):
     stream = io.BytesIO()

@@ -144,14 +144,29 @@ def test_what_cannot_be_exported_leaves_no_file(tmp_path, change, error, match):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("change", [
-    dict(orders=squares.ORDERS + ("s_curve:7",)), dict(orders=()), dict(height=9), dict(width=7), dict(channels=1),
-    dict(channels=2), dict(binary=True), dict(components=3), dict(kernel=5), dict(dilation=0), dict(dilation="2"),
-    dict(resnets=0), dict(norm="batch"), dict(mask_weight=2)],
-    ids=str)
-def test_layouts_that_do_not_fit_the_tables_are_refused(square_bundles, tmp_path, change):
+@pytest.mark.parametrize(("change", "words"), [
+    (dict(orders=squares.ORDERS + ("s_curve:7",)), "table rank.3 is missing"),
+    (dict(orders=()), "the number of orders is 0"), (dict(height=8.0), "height is 8.0, not an integer"),
+    (dict(height=9), r"table rank.0 is int32 \[8, 8\], not int32 \[9, 8\]"), (dict(width=7), "table rank.0 is int32"),
+    (dict(height=0), "height is 0"), (dict(width=True), "width is True"),
+    (dict(channels=1), "do not fit together"), (dict(channels=2), "channels is 2, not one of 1, 3"),
+    (dict(binary=True), "3 channels are binary"), (dict(binary=None), "binary is None"),
+    (dict(components=3), "do not fit together"), (dict(components=-1), "components is -1"),
+    (dict(kernel=5), "do not fit together"), (dict(kernel=4), "kernel is 4, not one of 3, 5"),
+    (dict(kernel=3.0), "kernel is 3.0"), (dict(dilation=0), "dilation is 0, not an integer within 1 to 16"),
+    (dict(dilation="2"), "dilation is '2'"), (dict(resnets=0), "resnets is 0"), (dict(norm="batch"), "norm is 'batch'"),
+    (dict(mask_weight=2), "mask_weight is 2, not one of False, True")], ids=str)
+def test_layouts_that_do_not_fit_the_tables_are_refused(square_bundles, tmp_path, change, words):
     path = bundles.forge(tmp_path / "x.lmconv", square_bundles["colour"], {}, **change)
-    with pytest.raises(runtime.BundleError, match="do not fit together"):
+    with pytest.raises(runtime.BundleError, match=words):
+        runtime.load(path)
+
+
+def test_ranks_out_of_range_are_refused(square_bundles, tmp_path):
+    tables = bundles.tensors(bundles.members(square_bundles["colour"])[bundles.TABLES])
+    tables["rank.1"][3, 4] = -7
+    path = bundles.forge(tmp_path / "x.lmconv", square_bundles["colour"], {bundles.TABLES: bundles.packed(tables)})
+    with pytest.raises(runtime.BundleError, match="table rank.1 holds -7, which is not within 0 to 1073741824"):
         runtime.load(path)
 
 

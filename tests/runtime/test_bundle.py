@@ -10,8 +10,11 @@ import onnx
 import pytest
 
 import runtime
+from export.tables import distribution_tables
 from runtime import bundle
 from runtime.bundle import LIMITS, BundleError
+from runtime.predictor import Settings
+from runtime.tables import _MOST_NEIGHBOURS, check_distribution
 from tests import bundles
 
 MEMBERS = list(LIMITS)
@@ -123,15 +126,96 @@ def test_tables_that_do_not_fit_are_refused(tiny_bundle, original, tmp_path, tab
     tables[table] = TABLE_CHANGES[change](tables[table])
     tables = {name: array for name, array in tables.items() if array is not None}
     path = bundles.forge(tmp_path / "x.lmconv", tiny_bundle, {bundles.TABLES: bundles.packed(tables)})
-    refused(path, "do not fit|does not reproduce")
+    refused(path, "do not fit|does not reproduce" if table.startswith("probe.") else f"x.lmconv: table {table} is ")
 
 
-@pytest.mark.parametrize("change", [
-    {"order": "raster"}, {"components": 4}, {"components": 0}, {"components": "3"}, {"kernel": 5}, {"kernel": 0},
-    {"kernel": 10**6}, {"kernel": None}, {"first_offsets": ()}, {"first_offsets": ((0, -1),)},
-    {"first_offsets": ((0, -1),) * 22 + ((0, -(10**7)),)}], ids=str)
-def test_a_layout_that_does_not_fit_is_refused(tiny_bundle, tmp_path, change):
-    refused(bundles.forge(tmp_path / "x.lmconv", tiny_bundle, {}, **change), "do not fit")
+WRONG_VALUES = [
+    ("exponential", 0, 0, "goes from 0 to 0, not from 4194304 to 0"),
+    ("exponential", 0, -1, "holds -1, which is not within 0 to 4194304"),
+    ("exponential", 5, 1 << 40, "holds 1099511627776, "),
+    ("exponential", 1023, 1, "goes from 4194304 to 1, not"),
+    ("exponential", 9, 1, "goes from 1 to 3587578 on its way from 4194304 to 0"),
+    ("inverse_scale", 320, 0, "holds 0, which is not within 1 to 536870912"),
+    ("inverse_scale", 7, -5, "holds -5, "),
+    ("inverse_scale", 0, 1 << 50, "holds 1125899906842624, "),
+    ("deviation", 3, -1, "holds -1, which is not within 0 to 65536"),
+    ("deviation", 3, np.iinfo(np.int64).max, "holds 9223372036854775807, "),
+    ("logistic", 0, -(1 << 30), "holds -1073741824, which is not within 0 to 4194304"),
+    ("logistic", 4096, 1 << 23, "holds 8388608, "),
+    ("logistic", 4096, 1 << 22, None),
+    ("logistic", 4095, (1 << 22) + 1, "holds 4194305, "),
+    ("logistic", 2048, 0, "goes from 2088960 to 0 on its way from 0 to 4194304"),
+    ("mixing.full.scales", 0, -1, "holds -1, which is not within 0 to 32767"),
+    ("mixing.full.scales", 0, 0, None)]
+
+
+@pytest.mark.parametrize(("table", "at", "value", "words"), WRONG_VALUES, ids=str)
+def test_values_that_compiled_code_could_not_take_are_refused(tiny_bundle, original, tmp_path, table, at, value, words):
+    tables = bundles.tensors(original[1][bundles.TABLES]) | {"mixing.full.scales": np.zeros(4, np.int16)}
+    tables[table][at] = value
+    path = bundles.forge(tmp_path / "x.lmconv", tiny_bundle, {bundles.TABLES: bundles.packed(tables)})
+    if words:
+        refused(path, f"x.lmconv: table {table} {words}")
+    else:
+        runtime.load(path)
+
+
+@pytest.mark.parametrize(("dtypes", "words"), [
+    ({"": np.int64, ".final": np.int16}, "light is int64"), ({"": np.int16, ".final": np.float32}, "final is float32"),
+    ({"": np.int16}, "light.final is missing")], ids=["type", "type of final", "no final"])
+def test_start_weights_that_mixing_could_not_take(tiny_bundle, original, tmp_path, dtypes, words):
+    added = {f"mixing.light{name}": np.zeros((2, 2), dtype) for name, dtype in dtypes.items()}
+    tables = bundles.tensors(original[1][bundles.TABLES]) | added
+    path = bundles.forge(tmp_path / "x.lmconv", tiny_bundle, {bundles.TABLES: bundles.packed(tables)})
+    refused(path, f"table mixing.*{words}")
+
+
+def test_every_shipped_and_made_table_passes(original):
+    made = distribution_tables()
+    check_distribution(made)
+    for name, table in made.items():
+        with pytest.raises(BundleError, match=f"table {name} holds"):
+            check_distribution(made | {name: table * 4})
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"components": 4}, "do not fit"), ({"kernel": 5}, "do not fit"), ({"first_offsets": ((0, -1),)}, "do not fit"),
+    ({"order": "raster"}, "order is 'raster'"), ({"components": 0}, "components is 0, not an integer within 1 to 256"),
+    ({"components": "3"}, "components is '3'"), ({"components": 3.0}, "components is 3.0"),
+    ({"components": True}, "components is True"), ({"kernel": 4}, "kernel is 4, not an odd number"),
+    ({"kernel": 0}, "kernel is 0"), ({"kernel": 10**6}, "kernel is 1000000"), ({"kernel": None}, "kernel is None"),
+    ({"kernel": 3.0}, "kernel is 3.0"), ({"first_offsets": ()}, "first_offsets are none"),
+    ({"first_offsets": ((0, -1),) * 22 + ((0, -(10**7)),)}, "of first_offsets is -10000000, not an integer")],
+    ids=str)
+def test_a_layout_that_does_not_fit_is_refused(tiny_bundle, tmp_path, change, words):
+    refused(bundles.forge(tmp_path / "x.lmconv", tiny_bundle, {}, **change), words)
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"ridge": (16.0, 0.0, 3.0)}, "ridge of the predictor is 0.0, not a number within 0.1 to 1000000.0"),
+    ({"ridge": (16.0, 3.0, float("nan"))}, "ridge of the predictor is nan"),
+    ({"ridge": (-1.0, 3.0, 3.0)}, "ridge of the predictor is -1.0"), ({"ridge": (16.0, 3.0)}, "not three for each"),
+    ({"ridge": ("a", 3.0, 3.0)}, "ridge of the predictor is 'a'"), ({"decay": 1.5}, "decay of the predictor is 1.5"),
+    ({"decay": float("nan")}, "decay of the predictor is nan"), ({"decay": -0.1}, "decay of the predictor is -0.1"),
+    ({"decay": None}, "decay of the predictor is None"), ({"row_decay": float("inf")}, "row_decay .* is inf"),
+    ({"sizes": ((16, 2, 2),)}, "not three for each"), ({"sizes": ((16, 2),) * 3}, "not three for each"),
+    ({"sizes": ((0, 2, 2), (10, 8, 2), (10, 8, 6))}, "a size of the predictor is 0, not an integer within 1 to 16"),
+    ({"sizes": ((16, 8, 2), (10, 8, 2), (10, 8, 6))}, "a size of the predictor is 8, not an integer within 0 to 7"),
+    ({"sizes": ((16, 2, -2), (10, 8, 2), (10, 8, 6))}, "a size of the predictor is -2"),
+    ({"sizes": ((16, 2, 2.0), (10, 8, 2), (10, 8, 6))}, "a size of the predictor is 2.0")], ids=str)
+def test_a_predictor_that_could_not_run_is_refused(tiny_bundle, original, tmp_path, change, words):
+    predictor = replace(original[0].layout.predictor, **change)
+    refused(bundles.forge(tmp_path / "x.lmconv", tiny_bundle, {}, predictor=predictor), words)
+
+
+def test_the_predictor_s_sizes_are_those_it_has_neighbours_for():
+    for plane, most in enumerate(_MOST_NEIGHBOURS):
+        sizes = [(1, 0, 0)] * 3
+        sizes[plane] = most
+        assert len(Settings(tuple(sizes)).taps(plane)) == sum(most)
+        for number in range(3):
+            sizes[plane] = tuple(size + (i == number) for i, size in enumerate(most))
+            assert len(Settings(tuple(sizes)).taps(plane)) == sum(most)
 
 
 FIELDS = [("order", "raster"), ("components", 4), ("kernel", 5), ("rules", 2.0), ("model_id", "0" * 64),
@@ -172,7 +256,8 @@ def test_manifests_that_are_none(original, tmp_path, text):
 
 @pytest.mark.parametrize("change", [{"first_offsets": [[0]]}, {"first_offsets": 3}, {"first_offsets": [["a", "b"]]},
                                     {"predictor": None}, {"predictor": {"decay": 1}}, {"something": 1}, {"name": ...},
-                                    {"layout": ...}, {"kind": None}],
+                                    {"layout": ...}, {"kind": None}, {"name": [3]}, {"model_id": 7}, {"members": 3},
+                                    {"members": None}, {"card": "text"}, {"parameters": "many"}],
                          ids=str)
 def test_manifests_with_wrong_fields(original, tmp_path, change):
     fields = json.loads(original[0].to_json())

@@ -15,7 +15,7 @@ from tests.runtime import reference_predictor
 
 SIZES = [(1, 1), (1, 2), (2, 1), (1, 9), (9, 1), (2, 2), (3, 5), (7, 13), (17, 3), (20, 9), (31, 26)]
 FUSED = re.compile(r"\bv?fn?m(?:add|sub|addsub|subadd)\d*[ps][dsh]\b"       # x86: vfmadd231pd, vfnmsub132sd, ...
-                   r"|\bfn?m(?:add|sub)\b|\bfml[as]\b")                     # ARM: fmadd, fnmsub, fmla, fmls
+                   r"|\bfn?m(?:add|sub|ad|sb|la|ls)\b")                     # ARM: fmadd, fnmsub, fmla; SVE: fmad, fnmls
 
 
 def noise(height, width, seed=0):

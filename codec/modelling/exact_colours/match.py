@@ -38,7 +38,9 @@ def find_match(memory, row, c, here, longest):
         if colour == NOWHERE:
             continue
         length = np.int64(0)
-        while length < REACH and memory.pixels[place + memory.offsets[length]] == memory.pixels[here + memory.offsets[length]]:
+        for offset in memory.offsets:
+            if memory.pixels[place + offset] != memory.pixels[here + offset]:
+                break
             length += 1
         if length > best.length or (length == best.length and streak > best.streak):
             best = Match(place, length, streak, colour)
