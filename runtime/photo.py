@@ -1,8 +1,8 @@
 """What a photo network reads: codes of the known past and of the current position, level by level along the wavefront.
 
 A PhotoTile is the state of one tile: the online predictor, and the known planes uint8 [H, W, 7] with a margin that
-stands for the outside (zero codes, inside mark 0). Both sides of the coder fill it with the same pixels alike: `prepare`
-a level, then for each position and plane least_squares' `predict`, `draw` and `learn`, and `record` at its end.
+stands for the outside (zero codes, inside mark 0). Both sides of the coder fill it with the same pixels alike:
+`prepare` a level, then for each position and plane least_squares' `predict`, `draw`, `learn`, and `record` at its end.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ def options(*names: str) -> Callable[[Callable], Callable]:
     every = {
         "inputs": click.argument("inputs", nargs=-1, required=True, type=path, metavar="FILE..."),
         "output": click.option("-o", "--output", metavar="OUT|DIR", help="Folder if it is one or ends with /."),
-        "model": click.option("--model", metavar="NAME|PATH", help="Shipped model or bundle file; default: the effort's."),
+        "model": click.option("--model", metavar="NAME|PATH", help="Shipped model or bundle file; default: by effort."),
         "threads": click.option("--threads", type=click.IntRange(min=0), default=0, help="0: all cores."),
         "provider": click.option(
             "--provider",

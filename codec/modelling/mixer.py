@@ -17,7 +17,7 @@ from runtime.kernels import inlined
 
 UNIT_BITS = 16  # a weight of 2^16 counts an input once
 WEIGHT_LIMIT = 1 << 20  # weights stay within +-16
-_FINAL_RATE = 131  # 0.002 / 256 in 2^-24
+_FINAL_RATE = 20  # 0.0003 / 256 in 2^-24
 _ROUND, _SHIFT = 1 << 23, 24
 _HALF = 1 << (UNIT_BITS - 1)
 
