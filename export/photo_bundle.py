@@ -11,9 +11,9 @@ from export.reports import ExportError, LayerReport
 from lmconv import likelihood
 from lmconv.checkpoint import Checkpoint
 from lmconv.photo import PhotoNet
+from runtime.least_squares import Settings, predict_picture
 from runtime.model import Model
 from runtime.photo import PhotoLayout
-from runtime.least_squares import Settings, predict_picture
 
 
 def exact_photo(checkpoint: Checkpoint, pictures: np.ndarray) -> Exact:

@@ -5,8 +5,8 @@ import constriction
 import numpy as np
 import pytest
 
-from codec.entropy import probe
 from codec.coder import as_float
+from codec.entropy import probe
 from codec.errors import CodecError, InexactCoder
 from tests.codec import reference_coder
 

@@ -9,8 +9,8 @@ import pytest
 
 import runtime
 from runtime import network
-from runtime.network import ProviderError
 from runtime.least_squares import predict_picture
+from runtime.network import ProviderError
 from tests import bundles
 from tests.pictures import noise, photograph
 from tests.runtime import reference_network
