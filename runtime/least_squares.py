@@ -122,7 +122,7 @@ def fits(height: int, counts: list[int], decay: float, row_decay: float, ridge, 
     """Fits that have seen nothing. ridge: one for each plane."""
     blocks, n = -(-height // LANES), max(counts)
     packed = n * (n + 1) // 2 + n
-    powers = [float(row_decay) ** (k + 1) for k in range(LANES)]
+    powers = np.multiply.accumulate(np.full(LANES, row_decay, np.float64))  # no library's power function
     rates = np.array([[ridge[k], decay, *powers] for k in range(3)], np.float32)
     return Fits(
         np.array(counts, np.int64),
