@@ -89,7 +89,10 @@ def check_number(name: str, value: object, low: float, high: float, kind: type =
         raise BundleError(f"{name} is {value!r}, not {wanted} within {low} to {high}")
 
 
-_MOST_NEIGHBOURS = ((16, 7, 7), (16, 8, 7), (16, 8, 8))  # of each plane that predictor.Settings.taps has
+# Of each plane: what the position itself has of the planes before is always among the features, and what
+# least_squares.Settings.taps has.
+_FEWEST_NEIGHBOURS = ((1, 0, 0), (1, 1, 0), (1, 1, 1))
+_MOST_NEIGHBOURS = ((16, 7, 7), (16, 8, 7), (16, 8, 8))
 
 
 def check_predictor(settings: Settings) -> None:
@@ -98,8 +101,8 @@ def check_predictor(settings: Settings) -> None:
     sizes, ridge = settings.sizes, settings.ridge
     if len(sizes) != 3 or any(len(size) != 3 for size in sizes) or len(ridge) != 3:
         raise BundleError(f"the predictor has sizes {sizes!r} and ridge {ridge!r}, not three for each of three planes")
-    for size, most in zip(sizes, _MOST_NEIGHBOURS):
-        for count, least, limit in zip(size, (1, 0, 0), most):
+    for size, fewest, most in zip(sizes, _FEWEST_NEIGHBOURS, _MOST_NEIGHBOURS):
+        for count, least, limit in zip(size, fewest, most):
             check_number("a size of the predictor", count, least, limit)
     check_number("decay of the predictor", settings.decay, 0, 0.998, float)
     check_number("row_decay of the predictor", settings.row_decay, 0, 0.99, float)

@@ -28,6 +28,8 @@ from runtime.least_squares import (
     refit,
     rows_of,
 )
+from runtime.network import BundleError
+from runtime.tables import check_predictor
 from tests.pictures import KINDS, constant, noise, photograph, two_values
 from tests.runtime import reference_least_squares as reference
 
@@ -163,6 +165,18 @@ def test_features_are_the_references():
     for settings, _ in WAYS.values():
         for k in range(3):
             assert settings.taps(k).tolist() == [list(tap) for tap in reference.taps(settings.sizes, k)]
+
+
+def test_the_fewest_and_the_most_features():
+    """The planes before, at the position itself, are always among them: sizes without them are no predictor's."""
+    for sizes, beyond in ((((1, 0, 0), (1, 1, 0), (1, 1, 1)), -1), (((16, 7, 7), (16, 8, 7), (16, 8, 8)), 1)):
+        check_predictor(Settings(sizes))
+        agree(photograph(6, 7), Settings(sizes))
+        for k, i in np.ndindex(3, 3):
+            other = np.array(sizes)
+            other[k, i] += beyond
+            with pytest.raises(BundleError, match="a size of the predictor"):
+                check_predictor(Settings(tuple(map(tuple, other.tolist()))))
 
 
 def integer_made(height, width):
