@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .kernels import inlined, kernel
-from .lanes import LANES, accumulate, decay_add, eliminate, multiply_add, reciprocal, substitute
+from .lanes import LANES, accumulate, decay_add, eliminate, eliminate_two, multiply_add, reciprocal, substitute
 
 UNIT = 64  # predictions are integers in 1/64 grey level
 TOP, LEFT, RIGHT = 4, 6, 8  # padding around the picture
@@ -82,22 +82,22 @@ class Canvas(NamedTuple):
 class Workspace(NamedTuple):
     """What one block's solution takes, float32."""
 
-    matrix: np.ndarray  # [M, 16], packed, with the augmented column
+    matrix: np.ndarray  # [M, 8], packed, with the augmented column
     carry: np.ndarray  # [M]: what the rows above add up to
-    scaled: np.ndarray  # [interval, N + 1, 16]: features times weights of the samples
-    lanes: np.ndarray  # [3, 1, 16]: reciprocal pivots, which rows count, a sum
+    scaled: np.ndarray  # [interval, N + 1, 8]: features times weights of the samples
+    lanes: np.ndarray  # [3, 1, 8]: reciprocal pivots, which rows count, a sum
 
 
 class Fits(NamedTuple):
-    """Least squares of three planes, in blocks of sixteen rows."""
+    """Least squares of three planes, in blocks of eight rows."""
 
     counts: np.ndarray  # int64 [3]: features n of each plane
-    rates: np.ndarray  # float32 [3, 18]: ridge, decay, and powers 1 to 16 of the row decay
+    rates: np.ndarray  # float32 [3, 10]: ridge, decay, and powers 1 to 8 of the row decay
     interval: int  # levels from one refit to the next
-    sums: np.ndarray  # float32 [3, B, M, 16]: packed, with the augmented column
-    features: np.ndarray  # float32 [3, B, interval, N + 1, 16]: of the levels since the last refit; [n] is the target
-    samples: np.ndarray  # float32 [3, 2, B, interval, 16]: decay and weight of these
-    weights: np.ndarray  # float32 [3, B, N, 16]
+    sums: np.ndarray  # float32 [3, B, M, 8]: packed, with the augmented column
+    features: np.ndarray  # float32 [3, B, interval, N + 1, 8]: of the levels since the last refit; [n] is the target
+    samples: np.ndarray  # float32 [3, 2, B, interval, 8]: decay and weight of these
+    weights: np.ndarray  # float32 [3, B, N, 8]
     errors: np.ndarray  # int32 [3, H + 1, RING], [r + 1, c % RING]: absolute, of the last c, in 1/64 grey level
     work: Workspace
 
@@ -137,7 +137,7 @@ def fits(height: int, counts: list[int], decay: float, row_decay: float, ridge, 
             np.zeros((packed, LANES), np.float32),
             np.zeros(packed, np.float32),
             np.zeros((interval, n + 1, LANES), np.float32),
-            np.zeros((3, 1, LANES), np.float32),
+            np.zeros((2, 2, LANES), np.float32),
         ),
     )
 
@@ -232,7 +232,7 @@ def _solve(start, first, last, k, fits):
     m = n + one
     size, stride = n * m // np.uint64(2) + n, np.uint64(fits.features.shape[3])
     a, carry, scaled = fits.work.matrix, fits.work.carry, fits.work.scaled
-    inverse, visible = fits.work.lanes[0], fits.work.lanes[1]
+    inverses, visible = fits.work.lanes[0], fits.work.lanes[1]
     powers, ridge = fits.rates[k, 2:], fits.rates[k, 0]
     carry[:] = _ZERO
     for block in range(start // LANES, last // LANES + 1):
@@ -256,18 +256,30 @@ def _solve(start, first, last, k, fits):
             for lane in range(LANES):
                 a[at, lane] += ridge
             at += m - i
-        pivot = zero
-        for j in range(n):
-            reciprocal(inverse, a, pivot)
-            at = pivot + (m - j)
-            for i in range(j + one, n):
-                eliminate(a, at, pivot + (i - j), inverse, m - i)
-                at += m - i
-            pivot += m - j
+        _triangulate(a, n, inverses)
+        pivot = size
         for j in range(n):
             i = n - one - j
             pivot -= m - i
             substitute(fits.weights[k, block], i, a, pivot, n)
+
+
+@inlined
+def _triangulate(a, n, inverses):
+    """Gaussian elimination of n packed rows with their augmented column, two pivots at a time."""
+    one, two = np.uint64(1), np.uint64(2)
+    m, pivot, j = n + one, np.uint64(0), np.uint64(0)
+    while j + one < n:
+        following = pivot + (m - j)
+        reciprocal(inverses, a, pivot)
+        eliminate(a, following, pivot + one, inverses, m - j - one)
+        reciprocal(inverses[1:], a, following)
+        at = following + (m - j - one)
+        for i in range(j + two, n):
+            eliminate_two(a, at, pivot + (i - j), following + (i - j - one), inverses, m - i)
+            at += m - i
+        pivot = following + (m - j - one)
+        j += two
 
 
 @kernel
@@ -288,7 +300,7 @@ def foresee(level, k, canvas, predictor):
     first, end = rows_of(level, canvas.size)
     flat, stride = canvas.pixels.reshape(-1), canvas.pixels.shape[2]
     fits, known = predictor.fits, predictor.fits.counts[k] - k
-    value, slot = fits.work.lanes[2], level % fits.interval
+    value, slot = fits.work.lanes[1, 1:], level % fits.interval
     for block in range(first // LANES, (end - 1) // LANES + 1):
         f = fits.features[k, block, slot]
         low, high = max(first - block * LANES, 0), min(end - block * LANES, LANES)
