@@ -20,6 +20,7 @@ UNIT = 64  # predictions are integers in 1/64 grey level
 TOP, LEFT, RIGHT = 4, 6, 8  # padding around the picture
 FILL = 128  # value of what lies above the first row
 RING = 8  # columns of a row whose errors are kept, a power of two
+LAST = RING - 1  # a column & LAST is its place among them
 FIRST_ERROR = 4 * UNIT  # absolute error assumed where none is known yet
 _ERROR_SCALE = np.float32(0.125 / UNIT)
 _WEIGHT_FLOOR = np.float32(0.3)  # sample weight = 1 / (mean absolute error nearby + floor)
@@ -98,7 +99,7 @@ class Fits(NamedTuple):
     features: np.ndarray  # float32 [3, B, interval, N + 1, 8]: of the levels since the last refit; [n] is the target
     samples: np.ndarray  # float32 [3, 2, B, interval, 8]: decay and weight of these
     weights: np.ndarray  # float32 [3, B, N, 8]
-    errors: np.ndarray  # int32 [3, H + 1, RING], [r + 1, c % RING]: absolute, of the last c, in 1/64 grey level
+    errors: np.ndarray  # int32 [3, H + 1, RING], [r + 1, c & LAST]: absolute, of the last c, in 1/64 grey level
     work: Workspace
 
 
@@ -194,8 +195,8 @@ def rows_of(level, size):
 @inlined
 def error_nearby(errors, row, c):
     """Eight times the mean absolute error around a position, of a plane's errors as Fits keeps them."""
-    near = errors[row + 1, (c - 1) % RING] + errors[row + 1, (c - 2) % RING] + errors[row, (c - 1) % RING]
-    return 2 * near + errors[row, c % RING] + errors[row, (c - 2) % RING]
+    near = errors[row + 1, (c - 1) & LAST] + errors[row + 1, (c - 2) & LAST] + errors[row, (c - 1) & LAST]
+    return 2 * near + errors[row, c & LAST] + errors[row, (c - 2) & LAST]
 
 
 @kernel
@@ -363,6 +364,6 @@ def draw(k, row, c, value, canvas):
 @inlined
 def learn(level, k, row, value, base, origin, fits):
     """Enters the true value of a prediction into the fits: its error at once, the sample at the next refit."""
-    fits.errors[k, row + 1, (level - 2 * row) % RING] = abs(np.int32(value) * UNIT - base)
+    fits.errors[k, row + 1, (level - 2 * row) & LAST] = abs(np.int32(value) * UNIT - base)
     target = np.float32(value) - origin
     fits.features[k, row // LANES, level % fits.interval, fits.counts[k], row % LANES] = target

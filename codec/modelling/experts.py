@@ -24,7 +24,7 @@ from codec.modelling.mixture import END, TO_POSITION, ZERO, between, divided
 from codec.modelling.ratio_tables import STAGES, RatioTables
 from runtime import rules
 from runtime.kernels import inlined
-from runtime.least_squares import FIRST_ERROR, RING, Canvas
+from runtime.least_squares import FIRST_ERROR, LAST, RING, Canvas
 
 EXPERTS = 1 + STAGES + MEMBERS
 NAMES = ("network", "red table", "green table", "pair table", "blend", "own", "fast", "slow")
@@ -134,18 +134,18 @@ def expect(level, k, row, means, canvas, experts):
     c, ring = level - 2 * row, experts.ring
     own = ERROR_CLASS[min(nearby(ring[k], row, c) >> 2, len(ERROR_CLASS) - 1)]
     if k == 0:
-        others = abs(ring[1, row + 2, (c - 1) % RING]) + abs(ring[1, row + 1, c % RING])
-        others += abs(ring[2, row + 2, (c - 1) % RING]) + abs(ring[2, row + 1, c % RING])
+        others = abs(ring[1, row + 2, (c - 1) & LAST]) + abs(ring[1, row + 1, c & LAST])
+        others += abs(ring[2, row + 2, (c - 1) & LAST]) + abs(ring[2, row + 1, c & LAST])
         others >>= 2
     else:
-        others = abs(ring[k - 1, row + 2, c % RING])
+        others = abs(ring[k - 1, row + 2, c & LAST])
         if k == 2:
-            others += abs(ring[0, row + 2, c % RING]) >> 1
+            others += abs(ring[0, row + 2, c & LAST]) >> 1
     cross = 0
     for limit in _CROSS:
         cross += others > limit
     for q in range(MEMBERS):
-        error = ERROR_CLASS[min(nearby(experts.blend.rings[k, q], row, c) >> 2, len(ERROR_CLASS) - 1)]
+        error = ERROR_CLASS[min(experts.blend.near[q] >> 2, len(ERROR_CLASS) - 1)]
         experts.contexts[q, 0], experts.contexts[q, 1] = error, cross
         total, seen = experts.scales[k, q, error, cross, 0], experts.scales[k, q, error, cross, 1]
         inverse, rival = divided(_SHARPNESS * seen, total), experts.rivals[q]
