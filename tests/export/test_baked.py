@@ -13,7 +13,6 @@ from lmconv.config import NORMS
 from lmconv.layers import LocallyMaskedConv2d, mask_from_rank
 from tests.export.checkpoints import BINARY, COLOUR, GREY, PHOTO, TWO_STREAM, checkpoint_of, difference
 
-torch.set_num_threads(1)
 ORDERS = ("raster:2", "s_curve:5", "gilbert", "multiscale=2:1", "random=3", "wavefront:7")
 SORTS = {"colour": COLOUR, "grey": GREY, "binary": BINARY, "kernel 5": replace(COLOUR, kernel=5),
          "mask weight": replace(COLOUR, mask_weight=True), "no bias": replace(GREY, bias=False),

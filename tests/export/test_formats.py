@@ -22,7 +22,6 @@ from lmconv.orders import OrderError
 from tests.export.checkpoints import BINARY, COLOUR, GREY, PHOTO, TRAINING, TWO_STREAM, checkpoint_of, difference
 from tests.pictures import photographs
 
-torch.set_num_threads(1)
 ROOT = Path(__file__).parents[2]
 SIZE = TRAINING["height"], TRAINING["width"]
 CARD = {"licence": "CC0-1.0", "bits_per_dim": 3.25, "data": "made up"}

@@ -19,7 +19,6 @@ from tests import bundles
 from tests.export import squares
 from tests.export.checkpoints import TWO_STREAM, checkpoint_of
 
-torch.set_num_threads(1)
 SIZES = [(8, 8), (1, 1), (3, 8), (8, 5)]
 
 

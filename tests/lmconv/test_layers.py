@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 from lmconv import layers, masks, orders
 from lmconv.layers import LocallyMaskedConv2d, mask_from_rank, single_pattern
 
-torch.set_num_threads(1)
-
 
 def make_layer(kernel: int, dilation: int = 1, mask_weight: bool = False, channels: tuple[int, int] = (2, 3)):
     torch.manual_seed(kernel)
