@@ -6,8 +6,9 @@ from elsewhere. After `depth` operations in a row each of two results is off by 
 depth units apart. Roundings go up as often as down, and what is seen is nearer to sqrt(depth). So the bound is `depth`
 units, and 10 sqrt(depth) where that is more: ten times what is to be expected, at least.
 
-A unit is one of the LARGEST value: what is left of large values that cancel has the errors of the large ones. A wrong
-tap, weight or sign changes a value by a good part of itself, and so exceeds these bounds a thousand times.
+A unit is one of the LARGEST value: what is left of large values that cancel has the errors of the large ones, and so
+has a probability those of its logarithm. A wrong tap, weight or sign changes a value by a good part of itself, and so
+exceeds these bounds a thousand times.
 """
 import numpy as np
 
@@ -29,22 +30,21 @@ def depth(net) -> int:
     return sum(weight[0].numel() for weight in net.parameters() if weight.ndim > 1)
 
 
-def allowed(found, expected, depth: float, number: str | None = None) -> float:
-    """The bound for two arrays, in the coarser one of their types unless `number` says in which they were computed."""
-    return bound(depth, number or max(map(_number, (found, expected)), key=UNITS.__getitem__))
-
-
-def distance(found, expected) -> float:
-    """The largest difference, as a part of the largest of the expected values."""
+def distance(found, expected, largest: float = 0) -> float:
+    """The largest difference, as a part of the largest of the expected values, or of `largest` where that is more."""
     found, expected = _array(found), _array(expected)
     assert found.shape == expected.shape and np.isfinite(found).all() and np.isfinite(expected).all()
-    return float(np.abs(found - expected).max() / np.abs(expected).max())
+    return float(np.abs(found - expected).max() / max(np.abs(expected).max(), largest))
 
 
-def assert_close(found, expected, depth: float, number: str | None = None) -> None:
-    """Fails where arrays, tensors or numbers are further apart than `depth` roundings can bring them."""
-    most = allowed(found, expected, depth, number)
-    assert distance(found, expected) <= most
+def assert_close(found, expected, depth: float, largest: float = 0, number: str | None = None) -> None:
+    """Fails where arrays, tensors or numbers are further apart than `depth` roundings can bring them.
+
+    largest: of the values on the way, where they are larger than the expected results. The roundings are those of the
+    coarser one of the two types, unless `number` says in which they were computed.
+    """
+    most = bound(depth, number or max(map(_number, (found, expected)), key=UNITS.__getitem__))
+    assert distance(found, expected, largest) <= most
 
 
 def _number(array) -> str:
