@@ -1,4 +1,5 @@
 """The probe of the range coder: the plain reference decodes its words to its decisions, and other words are refused."""
+
 from types import SimpleNamespace
 
 import constriction
@@ -58,11 +59,14 @@ class Deaf:
         return np.zeros(len(probabilities), np.int32)
 
 
-@pytest.mark.parametrize(("name", "other", "words"), [("RangeEncoder", Downwards, "codes otherwise"),
-                                                      ("RangeDecoder", Deaf, "does not decode what it coded")])
+@pytest.mark.parametrize(
+    ("name", "other", "words"),
+    [("RangeEncoder", Downwards, "codes otherwise"), ("RangeDecoder", Deaf, "does not decode what it coded")],
+)
 def test_another_coder_is_refused(unchecked, name, other, words):
-    queue = SimpleNamespace(RangeEncoder=constriction.stream.queue.RangeEncoder,
-                            RangeDecoder=constriction.stream.queue.RangeDecoder)
+    queue = SimpleNamespace(
+        RangeEncoder=constriction.stream.queue.RangeEncoder, RangeDecoder=constriction.stream.queue.RangeDecoder
+    )
     setattr(queue, name, other)
     stream = SimpleNamespace(queue=queue, model=constriction.stream.model)
     unchecked.setattr(probe, "constriction", SimpleNamespace(stream=stream))

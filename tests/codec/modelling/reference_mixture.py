@@ -52,11 +52,14 @@ class Position:
         parameters = [int(p) for p in parameters]
         n = len(parameters) // 10
         self.logits, self.shifts, self.scales, self.couplings = (
-            parameters[:n], [parameters[n * (1 + k):n * (2 + k)] for k in range(3)],
-            [parameters[n * (4 + k):n * (5 + k)] for k in range(3)],
-            [parameters[n * (7 + i):n * (8 + i)] for i in range(3)])
-        self.tables = {name: [int(x) for x in tables[name]] for name in
-                       ("exponential", "inverse_scale", "deviation", "logistic")}
+            parameters[:n],
+            [parameters[n * (1 + k) : n * (2 + k)] for k in range(3)],
+            [parameters[n * (4 + k) : n * (5 + k)] for k in range(3)],
+            [parameters[n * (7 + i) : n * (8 + i)] for i in range(3)],
+        )
+        self.tables = {
+            name: [int(x) for x in tables[name]] for name in ("exponential", "inverse_scale", "deviation", "logistic")
+        }
         best = max(self.logits)
         self.weights = self.normalised([self.tables["exponential"][min(best - logit, 1023)] for logit in self.logits])
         self.residuals = []
@@ -102,5 +105,6 @@ class Position:
         """Ends the plane: weights times how well each component explained the value."""
         self.residuals.append(64 * value - base)
         if len(self.residuals) < 3:
-            self.weights = self.normalised([w * (self.component(j, value + 1) - self.component(j, value) + 1)
-                                            for j, w in enumerate(self.weights)])
+            self.weights = self.normalised(
+                [w * (self.component(j, value + 1) - self.component(j, value) + 1) for j, w in enumerate(self.weights)]
+            )
