@@ -1,4 +1,4 @@
-"""Mixture and binarisation again, slowly: docs/format.md, sections Mixture and Decisions, one position at a time.
+"""Mixture and decisions again, slowly: codec/modelling/mixture.py and codec/entropy/binarisation.py.
 
 Python's integers of any length, so nothing can overflow; `//` and `>>` round down, as the format says.
 """
@@ -108,3 +108,11 @@ class Position:
             self.weights = self.normalised(
                 [w * (self.component(j, value + 1) - self.component(j, value) + 1) for j, w in enumerate(self.weights)]
             )
+
+
+def odds(log_odds: int, logistic: list[int]) -> int:
+    """The frequency of a binary pixel's 255, out of 2^24."""
+    x = limited(log_odds, -16383, 16383)
+    entry, part = divmod((x + 16384) * 32, 256)
+    low, high = 4 * logistic[entry], 4 * logistic[entry + 1]
+    return limited(low + (high - low) * part // 256, 16, 2**24 - 16)
