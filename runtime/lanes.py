@@ -1,6 +1,6 @@
-"""Sixteen float32 systems side by side: the vector operations of the least-squares solver.
+"""Eight float32 systems side by side: the vector operations of the least-squares solver.
 
-A *lane array* is float32 [M, 16], C-contiguous: element m of sixteen independent systems. Each operation below is
+A *lane array* is float32 [M, 8], C-contiguous: element m of eight independent systems. Each operation below is
 emitted as LLVM vector instructions without fast-math flags: every lane computes exactly the IEEE operations written
 here, in this order, whatever the processor's vector width (no reassociation, no fused multiply-add).
 Symmetric matrices of size n with one augmented column are packed by rows: row i holds columns i..n.
@@ -11,7 +11,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-LANES = 16
+LANES = 8
 _SCALAR = ir.FloatType()
 _VECTOR = ir.VectorType(_SCALAR, LANES)
 _ALIGN = 4  # bytes: arrays of NumPy promise no more
@@ -68,6 +68,30 @@ def eliminate(typing, a, row, pivot, inverse, count):
         return context.get_dummy_value()
 
     return types.void(a, _index, _index, inverse, _index), emit
+
+
+@intrinsic
+def eliminate_two(typing, a, row, first, second, inverses, count):
+    """l = a[first] * inverses[0], m = a[second] * inverses[1]; then for k < count, in this order of the subtractions,
+    a[row + k] = (a[row + k] - l * a[first + k]) - m * a[second + k]."""
+
+    def emit(context, builder, signature, args):
+        zero, one = (ir.Constant(args[1].type, value) for value in (0, 1))
+        target = _at(context, builder, signature.args[0], args[0], args[1])
+        scales = _at(context, builder, signature.args[4], args[4], zero)
+        sources = [_at(context, builder, signature.args[0], args[0], args[j]) for j in (2, 3)]
+        inverses = [_load(builder, builder.gep(scales, [index])) for index in (zero, one)]
+        factors = [builder.fmul(_load(builder, source), inverse) for source, inverse in zip(sources, inverses)]
+        with cgutils.for_range(builder, args[5]) as loop:
+            here = builder.gep(target, [loop.index])
+            value = _load(builder, here)
+            for source, factor in zip(sources, factors):
+                product = builder.fmul(factor, _load(builder, builder.gep(source, [loop.index])))
+                value = builder.fsub(value, product)
+            _store(builder, value, here)
+        return context.get_dummy_value()
+
+    return types.void(a, _index, _index, _index, inverses, _index), emit
 
 
 @intrinsic
@@ -143,9 +167,9 @@ def multiply_add(typing, out, a, f, count):
 def accumulate(typing, out, sums, open_, powers, carry, count):
     """Sums over the lanes so far, each lane's past decayed once a lane, for every element i < count of `sums`:
 
-    x = sums[i] where open_[0] > 0, else 0; then for d = 1, 2, 4, 8: x = x + powers[d - 1] * (x moved up by d lanes, 0
+    x = sums[i] where open_[0] > 0, else 0; then for d = 1, 2, 4: x = x + powers[d - 1] * (x moved up by d lanes, 0
     moved in); out[i] = x + powers * carry[i] (the last lane of the block before); carry[i] = the last lane of out[i].
-    powers: float32 [16], r, r^2, ... r^16. carry: float32 [count].
+    powers: float32 [8], r, r^2, ... r^8. carry: float32 [count].
     """
 
     def emit(context, builder, signature, args):
@@ -162,7 +186,7 @@ def accumulate(typing, out, sums, open_, powers, carry, count):
         lane = ir.IntType(32)
         first = ir.Constant(lane, 0)
         steps = []
-        for distance in (1, 2, 4, 8):
+        for distance in (1, 2, 4):
             power = builder.extract_element(decays, ir.Constant(lane, distance - 1))
             wide = builder.insert_element(nothing, power, first)
             moved = [LANES + k if k < distance else k - distance for k in range(LANES)]

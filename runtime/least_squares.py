@@ -14,12 +14,13 @@ from typing import NamedTuple
 import numpy as np
 
 from .kernels import inlined, kernel
-from .lanes import LANES, accumulate, decay_add, eliminate, multiply_add, reciprocal, substitute
+from .lanes import LANES, accumulate, decay_add, eliminate, eliminate_two, multiply_add, reciprocal, substitute
 
 UNIT = 64  # predictions are integers in 1/64 grey level
 TOP, LEFT, RIGHT = 4, 6, 8  # padding around the picture
 FILL = 128  # value of what lies above the first row
 RING = 8  # columns of a row whose errors are kept, a power of two
+LAST = RING - 1  # a column & LAST is its place among them
 FIRST_ERROR = 4 * UNIT  # absolute error assumed where none is known yet
 _ERROR_SCALE = np.float32(0.125 / UNIT)
 _WEIGHT_FLOOR = np.float32(0.3)  # sample weight = 1 / (mean absolute error nearby + floor)
@@ -82,23 +83,23 @@ class Canvas(NamedTuple):
 class Workspace(NamedTuple):
     """What one block's solution takes, float32."""
 
-    matrix: np.ndarray  # [M, 16], packed, with the augmented column
+    matrix: np.ndarray  # [M, 8], packed, with the augmented column
     carry: np.ndarray  # [M]: what the rows above add up to
-    scaled: np.ndarray  # [interval, N + 1, 16]: features times weights of the samples
-    lanes: np.ndarray  # [3, 1, 16]: reciprocal pivots, which rows count, a sum
+    scaled: np.ndarray  # [interval, N + 1, 8]: features times weights of the samples
+    lanes: np.ndarray  # [3, 1, 8]: reciprocal pivots, which rows count, a sum
 
 
 class Fits(NamedTuple):
-    """Least squares of three planes, in blocks of sixteen rows."""
+    """Least squares of three planes, in blocks of eight rows."""
 
     counts: np.ndarray  # int64 [3]: features n of each plane
-    rates: np.ndarray  # float32 [3, 18]: ridge, decay, and powers 1 to 16 of the row decay
+    rates: np.ndarray  # float32 [3, 10]: ridge, decay, and powers 1 to 8 of the row decay
     interval: int  # levels from one refit to the next
-    sums: np.ndarray  # float32 [3, B, M, 16]: packed, with the augmented column
-    features: np.ndarray  # float32 [3, B, interval, N + 1, 16]: of the levels since the last refit; [n] is the target
-    samples: np.ndarray  # float32 [3, 2, B, interval, 16]: decay and weight of these
-    weights: np.ndarray  # float32 [3, B, N, 16]
-    errors: np.ndarray  # int32 [3, H + 1, RING], [r + 1, c % RING]: absolute, of the last c, in 1/64 grey level
+    sums: np.ndarray  # float32 [3, B, M, 8]: packed, with the augmented column
+    features: np.ndarray  # float32 [3, B, interval, N + 1, 8]: of the levels since the last refit; [n] is the target
+    samples: np.ndarray  # float32 [3, 2, B, interval, 8]: decay and weight of these
+    weights: np.ndarray  # float32 [3, B, N, 8]
+    errors: np.ndarray  # int32 [3, H + 1, RING], [r + 1, c & LAST]: absolute, of the last c, in 1/64 grey level
     work: Workspace
 
 
@@ -137,7 +138,7 @@ def fits(height: int, counts: list[int], decay: float, row_decay: float, ridge, 
             np.zeros((packed, LANES), np.float32),
             np.zeros(packed, np.float32),
             np.zeros((interval, n + 1, LANES), np.float32),
-            np.zeros((3, 1, LANES), np.float32),
+            np.zeros((2, 2, LANES), np.float32),
         ),
     )
 
@@ -194,8 +195,8 @@ def rows_of(level, size):
 @inlined
 def error_nearby(errors, row, c):
     """Eight times the mean absolute error around a position, of a plane's errors as Fits keeps them."""
-    near = errors[row + 1, (c - 1) % RING] + errors[row + 1, (c - 2) % RING] + errors[row, (c - 1) % RING]
-    return 2 * near + errors[row, c % RING] + errors[row, (c - 2) % RING]
+    near = errors[row + 1, (c - 1) & LAST] + errors[row + 1, (c - 2) & LAST] + errors[row, (c - 1) & LAST]
+    return 2 * near + errors[row, c & LAST] + errors[row, (c - 2) & LAST]
 
 
 @kernel
@@ -232,7 +233,7 @@ def _solve(start, first, last, k, fits):
     m = n + one
     size, stride = n * m // np.uint64(2) + n, np.uint64(fits.features.shape[3])
     a, carry, scaled = fits.work.matrix, fits.work.carry, fits.work.scaled
-    inverse, visible = fits.work.lanes[0], fits.work.lanes[1]
+    inverses, visible = fits.work.lanes[0], fits.work.lanes[1]
     powers, ridge = fits.rates[k, 2:], fits.rates[k, 0]
     carry[:] = _ZERO
     for block in range(start // LANES, last // LANES + 1):
@@ -256,18 +257,30 @@ def _solve(start, first, last, k, fits):
             for lane in range(LANES):
                 a[at, lane] += ridge
             at += m - i
-        pivot = zero
-        for j in range(n):
-            reciprocal(inverse, a, pivot)
-            at = pivot + (m - j)
-            for i in range(j + one, n):
-                eliminate(a, at, pivot + (i - j), inverse, m - i)
-                at += m - i
-            pivot += m - j
+        _triangulate(a, n, inverses)
+        pivot = size
         for j in range(n):
             i = n - one - j
             pivot -= m - i
             substitute(fits.weights[k, block], i, a, pivot, n)
+
+
+@inlined
+def _triangulate(a, n, inverses):
+    """Gaussian elimination of n packed rows with their augmented column, two pivots at a time."""
+    one, two = np.uint64(1), np.uint64(2)
+    m, pivot, j = n + one, np.uint64(0), np.uint64(0)
+    while j + one < n:
+        following = pivot + (m - j)
+        reciprocal(inverses, a, pivot)
+        eliminate(a, following, pivot + one, inverses, m - j - one)
+        reciprocal(inverses[1:], a, following)
+        at = following + (m - j - one)
+        for i in range(j + two, n):
+            eliminate_two(a, at, pivot + (i - j), following + (i - j - one), inverses, m - i)
+            at += m - i
+        pivot = following + (m - j - one)
+        j += two
 
 
 @kernel
@@ -288,7 +301,7 @@ def foresee(level, k, canvas, predictor):
     first, end = rows_of(level, canvas.size)
     flat, stride = canvas.pixels.reshape(-1), canvas.pixels.shape[2]
     fits, known = predictor.fits, predictor.fits.counts[k] - k
-    value, slot = fits.work.lanes[2], level % fits.interval
+    value, slot = fits.work.lanes[1, 1:], level % fits.interval
     for block in range(first // LANES, (end - 1) // LANES + 1):
         f = fits.features[k, block, slot]
         low, high = max(first - block * LANES, 0), min(end - block * LANES, LANES)
@@ -351,6 +364,6 @@ def draw(k, row, c, value, canvas):
 @inlined
 def learn(level, k, row, value, base, origin, fits):
     """Enters the true value of a prediction into the fits: its error at once, the sample at the next refit."""
-    fits.errors[k, row + 1, (level - 2 * row) % RING] = abs(np.int32(value) * UNIT - base)
+    fits.errors[k, row + 1, (level - 2 * row) & LAST] = abs(np.int32(value) * UNIT - base)
     target = np.float32(value) - origin
     fits.features[k, row // LANES, level % fits.interval, fits.counts[k], row % LANES] = target

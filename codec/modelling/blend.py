@@ -6,7 +6,7 @@ errors around (after Ye and Hou, and Ulacha; runtime/least_squares.py). float32 
 to 1/64 grey level.
 
 A *ring* is int32 [H + 2, RING]: signed errors, value - prediction in 1/64 grey level; the one at row r and column c
-stands in [r + 2, c % RING]. What lies left of a row or above the picture keeps its first value; right of a row stands
+stands in [r + 2, c & LAST]. What lies left of a row or above the picture keeps its first value; right of a row stands
 its last. Along the wavefront row r - 1 is two columns ahead, r - 2 four, so nothing needed has been overwritten.
 """
 
@@ -21,6 +21,7 @@ from runtime.kernels import inlined
 from runtime.lanes import LANES
 from runtime.least_squares import (
     FIRST_ERROR,
+    LAST,
     RING,
     UNIT,
     Canvas,
@@ -58,6 +59,7 @@ class Blend(NamedTuple):
     rings: np.ndarray  # int32 [3, 1 + 4, H + 2, RING]: of the blend corrected by the fit, then of the four
     blended: np.ndarray  # int32 [3, H + 2, RING]: ring of the blend alone
     members: np.ndarray  # int32 [1 + 4]: predictions in the order of the rings
+    near: np.ndarray  # int64 [1 + 4]: their errors nearby
     origins: np.ndarray  # float32 [2]: what targets are relative to, of the pixels' predictors and of the fit
 
 
@@ -71,6 +73,7 @@ def blend(canvas: Canvas) -> Blend:
         np.full((3, 1 + _PREDICTIONS, height + 2, RING), FIRST_ERROR, np.int32),
         np.zeros((3, height + 2, RING), np.int32),
         np.zeros(1 + _PREDICTIONS, np.int32),
+        np.zeros(1 + _PREDICTIONS, np.int64),
         np.zeros(2, np.float32),
     )
 
@@ -88,31 +91,35 @@ def refit_blend(level, k, canvas, blend):
 def nearby(ring, row, c):
     """(2 W + 2 N + NE + NW + WW + NN) // 8 of the absolute errors around a position."""
     own, above = ring[row + 2], ring[row + 1]
-    total = 2 * abs(own[(c - 1) % RING]) + 2 * abs(above[c % RING])
-    total += abs(above[(c + 1) % RING]) + abs(above[(c - 1) % RING])
-    return (total + abs(own[(c - 2) % RING]) + abs(ring[row, c % RING])) >> 3
+    total = 2 * abs(own[(c - 1) & LAST]) + 2 * abs(above[c & LAST])
+    total += abs(above[(c + 1) & LAST]) + abs(above[(c - 1) & LAST])
+    return (total + abs(own[(c - 2) & LAST]) + abs(ring[row, c & LAST])) >> 3
 
 
 @inlined
 def keep_error(ring, row, c, width, error):
     """Enters an error; a row's last one also stands for what lies right of it."""
-    ring[row + 2, c % RING] = error
+    ring[row + 2, c & LAST] = error
     if c == width - 1:
-        ring[row + 2, (c + 1) % RING] = error
+        ring[row + 2, (c + 1) & LAST] = error
 
 
 @inlined
 def combine(level, k, row, means, canvas, blend):
-    """Predicts plane k at a level's row: sets members and origins. means: the model's predictor's and the network's
-    prediction, in 1/64 grey level."""
+    """Predicts plane k at a level's row: sets members, near and origins.
+
+    means: the model's predictor's and the network's prediction, in 1/64 grey level.
+    """
     c, members, slot = level - 2 * row, blend.members, level % blend.fits.interval
     f = blend.fits.features[k, row // LANES, slot, :, row % LANES]
     members[1], members[4] = means
     members[2], origin = predict(level, k, row, canvas, blend.fast)
     members[3], origin = predict(level, k, row, canvas, blend.slow)
     total, mean = _ZERO, _ZERO
+    for i in range(1 + _PREDICTIONS):
+        blend.near[i] = nearby(blend.rings[k, i], row, c)
     for i in range(1, 1 + _PREDICTIONS):
-        error = np.float32(nearby(blend.rings[k, i], row, c)) * _SCALE
+        error = np.float32(blend.near[i]) * _SCALE
         g = error * error + _FLOOR
         g = _ONE / (g * g)
         total += g
@@ -122,12 +129,12 @@ def combine(level, k, row, means, canvas, blend):
         f[i] = (np.float32(members[1 + i]) - mean) * _SCALE
     own, above = blend.blended[k, row + 2], blend.blended[k, row + 1]
     one, two = (k + 1) % 3, (k + 2) % 3
-    f[_PREDICTIONS] = np.float32(own[(c - 1) % RING]) * _SCALE
-    f[_PREDICTIONS + 1] = np.float32(above[c % RING]) * _SCALE
-    f[_PREDICTIONS + 2] = np.float32(above[(c + 1) % RING]) * _SCALE
-    f[_PREDICTIONS + 3] = np.float32(above[(c - 1) % RING]) * _SCALE
-    f[_PREDICTIONS + 4] = np.float32(blend.blended[one, row + 2, (c if one < k else c - 1) % RING]) * _SCALE
-    f[_PREDICTIONS + 5] = np.float32(blend.blended[two, row + 2, (c if two < k else c - 1) % RING]) * _SCALE
+    f[_PREDICTIONS] = np.float32(own[(c - 1) & LAST]) * _SCALE
+    f[_PREDICTIONS + 1] = np.float32(above[c & LAST]) * _SCALE
+    f[_PREDICTIONS + 2] = np.float32(above[(c + 1) & LAST]) * _SCALE
+    f[_PREDICTIONS + 3] = np.float32(above[(c - 1) & LAST]) * _SCALE
+    f[_PREDICTIONS + 4] = np.float32(blend.blended[one, row + 2, (c if one < k else c - 1) & LAST]) * _SCALE
+    f[_PREDICTIONS + 5] = np.float32(blend.blended[two, row + 2, (c if two < k else c - 1) & LAST]) * _SCALE
     value = mean * _SCALE
     blend.origins[0], blend.origins[1] = origin, value
     for i in range(_FEATURES):

@@ -20,11 +20,11 @@ from codec.modelling.blend import MEMBERS, Blend, combine, keep_error, nearby, s
 from codec.modelling.blend import blend as new_blend
 from codec.modelling.logistic import ERROR_CLASS, ERROR_CLASSES
 from codec.modelling.mixer import Mixer, adjust, equal, mix, mixer, squash, stretch
-from codec.modelling.mixture import INVERSE, MEAN, WEIGHT, cdf
-from codec.modelling.ratio_tables import STAGES, UNIT_SHIFT, RatioTables, divided
+from codec.modelling.mixture import END, TO_POSITION, ZERO, between, divided
+from codec.modelling.ratio_tables import STAGES, RatioTables
 from runtime import rules
 from runtime.kernels import inlined
-from runtime.least_squares import FIRST_ERROR, RING, Canvas
+from runtime.least_squares import FIRST_ERROR, LAST, RING, Canvas
 
 EXPERTS = 1 + STAGES + MEMBERS
 NAMES = ("network", "red table", "green table", "pair table", "blend", "own", "fast", "slow")
@@ -41,6 +41,7 @@ _STARTS = tuple(sum(SETS[:s]) for s in range(len(SETS)))
 _RATES = np.maximum(262, 65536 // (np.arange(1024) + 50)).astype(np.int32)  # 0.02 / (1 + n / 50), 0.004 at least
 _NARROW, _WIDE = 30147, 2621  # 0.92 and 0.08: weights of a rival's two logistics, the second three times as wide
 _SHARPNESS = 863288426  # 1.608 * 2^29: inverse scale of the narrow one per mean absolute error
+_ONE = np.float32(1 << 16)
 _LEAST = 16  # what an absolute error counts at least, 1/64 grey level
 _MANY = 800  # errors after which a scale forgets half
 WEIGHTS, FINAL, SCALES = "mixing.weights", "mixing.final", "mixing.scales"  # tensors of a model
@@ -56,9 +57,9 @@ class Experts(NamedTuple):
     mixer: Mixer
     scales: np.ndarray  # int64 [3, MEMBERS, 24, 8, 2]: absolute errors in 1/64 grey level by context, sum and number
     ring: np.ndarray  # int32 [3, H + 2, RING]: errors of the network's mean
-    rivals: np.ndarray  # int64 [MEMBERS, 2, 3]: a mixture for each
+    rivals: np.ndarray  # int64 [MEMBERS, 3]: mean and inverse scales of the two logistics of each
     contexts: np.ndarray  # int64 [MEMBERS, 2]: which scale each has
-    masses: np.ndarray  # int64 [3, EXPERTS]: F(low), F(split), F(high) out of about 2^22
+    masses: np.ndarray  # int32 [3, EXPERTS]: F(low), F(split), F(high) out of about 2^22
 
 
 def experts(canvas: Canvas, tables: dict[str, np.ndarray]) -> Experts:
@@ -70,9 +71,9 @@ def experts(canvas: Canvas, tables: dict[str, np.ndarray]) -> Experts:
         mixer(weights, final, _RATES),
         first_scales(tables),
         np.full((3, canvas.size.height + 2, RING), FIRST_ERROR, np.int32),
-        np.zeros((MEMBERS, 2, 3), np.int64),
+        np.zeros((MEMBERS, 3), np.int64),
         np.zeros((MEMBERS, 2), np.int64),
-        np.zeros((3, EXPERTS), np.int64),
+        np.zeros((3, EXPERTS), np.int32),
     )
 
 
@@ -133,23 +134,22 @@ def expect(level, k, row, means, canvas, experts):
     c, ring = level - 2 * row, experts.ring
     own = ERROR_CLASS[min(nearby(ring[k], row, c) >> 2, len(ERROR_CLASS) - 1)]
     if k == 0:
-        others = abs(ring[1, row + 2, (c - 1) % RING]) + abs(ring[1, row + 1, c % RING])
-        others += abs(ring[2, row + 2, (c - 1) % RING]) + abs(ring[2, row + 1, c % RING])
+        others = abs(ring[1, row + 2, (c - 1) & LAST]) + abs(ring[1, row + 1, c & LAST])
+        others += abs(ring[2, row + 2, (c - 1) & LAST]) + abs(ring[2, row + 1, c & LAST])
         others >>= 2
     else:
-        others = abs(ring[k - 1, row + 2, c % RING])
+        others = abs(ring[k - 1, row + 2, c & LAST])
         if k == 2:
-            others += abs(ring[0, row + 2, c % RING]) >> 1
+            others += abs(ring[0, row + 2, c & LAST]) >> 1
     cross = 0
     for limit in _CROSS:
         cross += others > limit
     for q in range(MEMBERS):
-        error = ERROR_CLASS[min(nearby(experts.blend.rings[k, q], row, c) >> 2, len(ERROR_CLASS) - 1)]
+        error = ERROR_CLASS[min(experts.blend.near[q] >> 2, len(ERROR_CLASS) - 1)]
         experts.contexts[q, 0], experts.contexts[q, 1] = error, cross
         total, seen = experts.scales[k, q, error, cross, 0], experts.scales[k, q, error, cross, 1]
-        inverse, rival = _SHARPNESS * seen // total, experts.rivals[q]
-        rival[0, WEIGHT], rival[0, MEAN], rival[0, INVERSE] = _NARROW, experts.blend.members[q], inverse
-        rival[1, WEIGHT], rival[1, MEAN], rival[1, INVERSE] = _WIDE, experts.blend.members[q], inverse // 3
+        inverse, rival = divided(_SHARPNESS * seen, total), experts.rivals[q]
+        rival[0], rival[1], rival[2] = experts.blend.members[q], inverse, inverse // 3
     return own, cross
 
 
@@ -169,7 +169,8 @@ def mixed_value(node, given, seen, value, walk):
         away = 2 if node.side != 0 else 0  # which part is that of decision 1
         for e in range(EXPERTS):
             part, whole = abs(masses[away, e] - masses[1, e]), max(masses[2, e] - masses[0, e], 1)
-            mixer.inputs[e] = stretch(min(max(divided(part << 16, whole), 16), 65520))
+            share = np.int32(np.float32(part) * _ONE / np.float32(whole))
+            mixer.inputs[e] = stretch(min(max(share, 16), 65520))
         place = _select(node, given[0], seen, mixer)
         probability = squash(mix(mixer, place))
         trace(coding, mixer.inputs)
@@ -187,8 +188,18 @@ def mixed_value(node, given, seen, value, walk):
 def _set_masses(value, mixture, logistic, experts, out):
     """F(value) of every expert."""
     ratios.masses(experts.ratios, value, mixture, logistic, out)
+    if value == 256:
+        for q in range(MEMBERS):
+            out[1 + STAGES + q] = 1 << rules.CDF_BITS
+        return
+    at = value * rules.MEAN_UNIT - rules.MEAN_UNIT // 2
     for q in range(MEMBERS):
-        out[1 + STAGES + q] = cdf(experts.rivals[q], value, logistic) >> UNIT_SHIFT
+        distance = at - experts.rivals[q, 0]
+        narrow = ((distance * experts.rivals[q, 1]) >> TO_POSITION) + ZERO
+        wide = ((distance * experts.rivals[q, 2]) >> TO_POSITION) + ZERO
+        mass = _NARROW * between(min(max(narrow, 0), END - 1), logistic)
+        mass += _WIDE * between(min(max(wide, 0), END - 1), logistic)
+        out[1 + STAGES + q] = (mass >> rules.WEIGHT_BITS) + 4 * value
 
 
 @inlined

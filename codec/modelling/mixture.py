@@ -18,12 +18,13 @@ from runtime.kernels import inlined
 
 _LOGITS = 16 * rules.LOGIT_UNIT - 1  # largest logit difference in the table
 _UNIFORM = rules.CDF_BITS - 20  # log2 of a value's uniform mass per unit of weight: 2^-20 of the whole
-_POSITION = rules.INVERSE_BITS - rules.POSITION_BITS + 6  # 1/64 grey level * inverse scale -> table positions
+TO_POSITION = rules.INVERSE_BITS - rules.POSITION_BITS + 6  # 1/64 grey level * inverse scale -> table positions
 _FRACTION = (1 << rules.POSITION_BITS) - 1
-_END = 2 * rules.LOGISTIC_RANGE * rules.LOGISTIC_UNIT << rules.POSITION_BITS
-_ZERO = (rules.LOGISTIC_RANGE * rules.LOGISTIC_UNIT) << rules.POSITION_BITS
+END = 2 * rules.LOGISTIC_RANGE * rules.LOGISTIC_UNIT << rules.POSITION_BITS
+ZERO = (rules.LOGISTIC_RANGE * rules.LOGISTIC_UNIT) << rules.POSITION_BITS
 _SMALLEST = 16  # of 2^24; F's uniform part keeps probabilities above it
 _LOWEST = rules.LOWEST_LOG_SCALE * rules.SCALE_UNIT
+_COUPLING_BITS = rules.COUPLING_UNIT.bit_length() - 1
 _MEANS = (1 << 15) - 1  # limit of a mean's shift, 1/64 grey level
 _LOG_ODDS = (rules.LOGISTIC_UNIT << rules.POSITION_BITS) // rules.LOG_ODDS_UNIT  # of a position in the logistic table
 _ODDS_RANGE = rules.LOGISTIC_RANGE * rules.LOG_ODDS_UNIT - 1
@@ -46,6 +47,12 @@ def tables_of(tables: dict[str, np.ndarray]) -> Tables:
 
 
 @inlined
+def divided(a, b):
+    """a / b rounded towards zero, for |a| and b below 2^53: one division of float64, faster than one of integers."""
+    return np.int64(np.float64(a) / np.float64(b))
+
+
+@inlined
 def weigh(parameters, exponential, mixture):
     """Sets the weights of a position's mixture from its parameters, int32 [10 K]."""
     count, total = len(mixture), 0
@@ -57,7 +64,7 @@ def weigh(parameters, exponential, mixture):
         mixture[j, WEIGHT] = weight
         total += weight
     for j in range(count):
-        mixture[j, WEIGHT] = (mixture[j, WEIGHT] << rules.WEIGHT_BITS) // total
+        mixture[j, WEIGHT] = divided(mixture[j, WEIGHT] << rules.WEIGHT_BITS, total)
 
 
 @inlined
@@ -81,13 +88,13 @@ def place(channel, parameters, base, residuals, tables, mixture):
         mean += weight * centre
         spread += weight * tables.deviation[scale]
         weights += weight
-    return mean // weights, spread // weights
+    return divided(mean, weights), divided(spread, weights)
 
 
 @inlined
 def _coupled(coefficient, residual):
     limit = 2 * rules.COUPLING_UNIT
-    return (min(max(np.int64(coefficient), -limit), limit) * residual) // rules.COUPLING_UNIT
+    return (min(max(np.int64(coefficient), -limit), limit) * residual) >> _COUPLING_BITS
 
 
 @inlined
@@ -100,12 +107,12 @@ def explain(value, logistic, mixture):
         mixture[j, WEIGHT] *= above - below + 1
         total += mixture[j, WEIGHT]
     for j in range(len(mixture)):
-        mixture[j, WEIGHT] = (mixture[j, WEIGHT] << rules.WEIGHT_BITS) // total
+        mixture[j, WEIGHT] = divided(mixture[j, WEIGHT] << rules.WEIGHT_BITS, total)
 
 
 @inlined
-def _between(position, logistic):
-    """The table at a position inside it."""
+def between(position, logistic):
+    """The logistic table at a position inside it, 0 .. 2^22."""
     entry = position >> rules.POSITION_BITS
     low = logistic[entry]
     return low + (((logistic[entry + 1] - low) * (position & _FRACTION)) >> rules.POSITION_BITS)
@@ -115,10 +122,10 @@ def _between(position, logistic):
 def _component_cdf(mixture, j, value, logistic):
     """Distribution function of a component below `value` - 1/2, 0 .. 2^22."""
     distance = value * rules.MEAN_UNIT - rules.MEAN_UNIT // 2 - mixture[j, MEAN]
-    position = ((distance * mixture[j, INVERSE]) >> _POSITION) + _ZERO
+    position = ((distance * mixture[j, INVERSE]) >> TO_POSITION) + ZERO
     if position < 0:
         return 0
-    return _between(position, logistic) if position < _END else 1 << rules.CDF_BITS
+    return between(position, logistic) if position < END else 1 << rules.CDF_BITS
 
 
 @inlined
@@ -146,11 +153,11 @@ def curve(mixture, low, size, logistic, out):
         weights += weight
         distance = low * rules.MEAN_UNIT - rules.MEAN_UNIT // 2 - mixture[j, MEAN]
         product, i = distance * mixture[j, INVERSE], 0
-        while i <= size and (product >> _POSITION) + _ZERO < 0:
+        while i <= size and (product >> TO_POSITION) + ZERO < 0:
             product += step
             i += 1
-        while i <= size and (product >> _POSITION) + _ZERO < _END:
-            out[i] += weight * _between((product >> _POSITION) + _ZERO, logistic)
+        while i <= size and (product >> TO_POSITION) + ZERO < END:
+            out[i] += weight * between((product >> TO_POSITION) + ZERO, logistic)
             product += step
             i += 1
         while i <= size:

@@ -19,10 +19,11 @@ from runtime.kernels import inlined
 
 STAGES = 3
 UNIT_SHIFT = 15  # of a mixture's masses, 2^37 in all, to those of this stage, 2^22
-_REACH = np.array([6, 10, 12, 14, 14], np.int64)  # of the window to either side, by class of the ladder
-WINDOW = 28
+_REACH = np.array([8, 12, 12, 16, 16], np.int64)  # of the window to either side, by class of the ladder
+WINDOW = 32
 _COUNT_BITS = 10
-_RATES = (2 << _COUNT_BITS, 2 << _COUNT_BITS, 31)  # 2, 2, 0.03: how soon a stage believes its counts
+_RATES = (np.float32(2 << _COUNT_BITS), np.float32(2 << _COUNT_BITS), np.float32(31))  # 2, 2, 0.03
+_MOST_RATIO = np.float32(500)  # keeps the sum of a window's q' below 2^31
 _SHIFT = rules.CDF_BITS - _COUNT_BITS
 _SPLIT = 20  # bits of E in an entry
 _MOST = (1 << _SPLIT) - 1
@@ -34,8 +35,9 @@ class RatioTables(NamedTuple):
     single: np.ndarray  # uint32 [2, 3, 256, 256]: given nothing (red) or red; given green
     pairs: np.ndarray  # uint32 [65536, 256]: blue, given both
     bounds: np.ndarray  # int64 [2]: the values low .. high - 1 of the window at hand
-    window: np.ndarray  # int64 [1 + STAGES, WINDOW]: q of each of them, the network's and after each stage
-    sums: np.ndarray  # int64 [1 + STAGES, WINDOW + 1]: q of all values below; of the network from 0, else from low
+    window: np.ndarray  # int32 [1 + STAGES, WINDOW]: q of each of them, the network's and after each stage
+    sums: np.ndarray  # int32 [1 + STAGES, WINDOW + 1]: F(low + i) by the network and by each stage
+    curve: np.ndarray  # int64 [WINDOW + 1]: the network's as it comes, out of 2^37
 
 
 def ratio_tables() -> RatioTables:
@@ -44,15 +46,10 @@ def ratio_tables() -> RatioTables:
         np.zeros((2, 3, 256, 256), np.uint32),
         np.zeros((65536, 256), np.uint32),
         np.zeros(2, np.int64),
-        np.zeros((1 + STAGES, WINDOW), np.int64),
-        np.zeros((1 + STAGES, WINDOW + 1), np.int64),
+        np.zeros((1 + STAGES, WINDOW), np.int32),
+        np.zeros((1 + STAGES, WINDOW + 1), np.int32),
+        np.zeros(WINDOW + 1, np.int64),
     )
-
-
-@inlined
-def divided(a, b):
-    """a // b for 0 <= a < 2^53 and 0 < b < 2^53: one correctly rounded division, which many processors do faster."""
-    return np.int64(np.float64(a) / np.float64(b))
 
 
 @inlined
@@ -60,56 +57,53 @@ def open_window(tables, node, given, mixture, logistic):
     """Fills the window round a value's first split. given: the channel, the red and the green value, 0 if unknown."""
     channel, red, green = given
     reach = _REACH[node.deviation]
-    low, high = max(0, node.split - reach), min(256, node.split + reach)
+    low = min(max(node.split - reach, 0), 256 - 2 * reach)
+    high = low + 2 * reach
     tables.bounds[0], tables.bounds[1] = low, high
     window, sums, count = tables.window, tables.sums, high - low
-    curve(mixture, low, count, logistic, sums[0])
-    sums[0, 0] >>= UNIT_SHIFT
+    curve(mixture, low, count, logistic, tables.curve)
+    for i in range(count + 1):
+        sums[0, i] = tables.curve[i] >> UNIT_SHIFT
     for i in range(count):
-        sums[0, i + 1] >>= UNIT_SHIFT
         window[0, i] = sums[0, i + 1] - sums[0, i]
-    mass = sums[0, count] - sums[0, 0]
-    _correct(tables, 1, mass, tables.single[0, channel, red, low:high], _RATES[0])
-    _correct(tables, 2, mass, tables.single[1, channel, green, low:high], _RATES[1])
+    _correct(tables, 1, tables.single[0, channel, red, low:high], _RATES[0])
+    _correct(tables, 2, tables.single[1, channel, green, low:high], _RATES[1])
     if channel == 2:
-        _correct(tables, 3, mass, tables.pairs[red * 256 + green, low:high], _RATES[2])
+        _correct(tables, 3, tables.pairs[red * 256 + green, low:high], _RATES[2])
     else:
         for i in range(count):
-            window[3, i], sums[3, i + 1] = window[2, i], sums[2, i + 1]
-        sums[3, 0] = 0
+            window[3, i], sums[3, i] = window[2, i], sums[2, i]
 
 
 @inlined
-def _correct(tables, stage, mass, entries, rate):
-    """One stage: its q from those of the stage before, scaled to their mass again, and their sums."""
+def _correct(tables, stage, entries, rate):
+    """One stage: its q from those of the stage before, scaled to their mass again, and their sums. In float32, each
+    operation rounded; q' leaves rounded down."""
     before, after, sums, total = tables.window[stage - 1], tables.window[stage], tables.sums[stage], 0
     count = len(entries)
     for i in range(count):
-        came, expected = np.int64(entries[i] >> np.uint32(_SPLIT)) << _COUNT_BITS, np.int64(entries[i]) & _MOST
-        # at most 2^10 q, which is below 2^22; the product stays below 2^45
-        q = divided(before[i] * min(came + rate, (expected + rate) << 10), expected + rate)
-        after[i] = q
-        total += q
-    scale, below = divided(mass << 20, max(total, 1)), 0
-    sums[0] = 0
+        came = np.float32((entries[i] >> np.uint32(_SPLIT)) << np.uint32(_COUNT_BITS)) + rate
+        expected = np.float32(entries[i] & np.uint32(_MOST)) + rate
+        after[i] = np.int32(np.float32(before[i]) * min(came / expected, _MOST_RATIO))
     for i in range(count):
-        q = ((after[i] * scale) >> 20) + 1
-        after[i] = q
-        below += q
-        sums[i + 1] = below
+        total += after[i]
+    mass, below = tables.sums[0, count] - tables.sums[0, 0], np.int64(tables.sums[0, 0])
+    scale = np.float32(mass) / np.float32(max(total, 1))
+    for i in range(count):
+        after[i] = np.int32(np.float32(after[i]) * scale)
+    for i in range(count):
+        sums[i] = below
+        below += after[i]
 
 
 @inlined
 def masses(tables, value, mixture, logistic, out):
     """F(value) out of about 2^22 by the network and by each stage, to out[0] .. out[STAGES]; outside the window the
     stages follow the network."""
-    low, sums = tables.bounds[0], tables.sums
-    count, i = tables.bounds[1] - low, value - low
-    if 0 < i < count:
-        out[0] = sums[0, i]
-        whole = sums[0, count] - sums[0, 0]
-        for stage in range(1, STAGES + 1):
-            out[stage] = sums[0, 0] + divided(whole * sums[stage, i], sums[stage, count])
+    i = value - tables.bounds[0]
+    if 0 < i < tables.bounds[1] - tables.bounds[0]:
+        for stage in range(STAGES + 1):
+            out[stage] = tables.sums[stage, i]
     else:
         network = cdf(mixture, value, logistic) >> UNIT_SHIFT
         for stage in range(STAGES + 1):
@@ -133,8 +127,9 @@ def count(tables, given, value):
 @inlined
 def _expect(entries, window):
     for i in range(len(entries)):
-        came, expected = np.int64(entries[i]) >> _SPLIT, (np.int64(entries[i]) & _MOST) + (window[i] >> _SHIFT)
-        full = np.int64(expected > _MOST)
+        expected = np.int32(entries[i] & np.uint32(_MOST)) + (window[i] >> _SHIFT)
+        full = np.int32(expected > _MOST)
+        came = np.int32(entries[i] >> np.uint32(_SPLIT))
         entries[i] = np.uint32(((came >> full) << _SPLIT) + (expected >> full))
 
 

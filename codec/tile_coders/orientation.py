@@ -1,8 +1,8 @@
 """Which way round a picture is coded: the variant of the order in which it is likely to be smallest.
 
 What is known of a position lies to its left and above, so a picture, its mirror images and its transpose take different
-numbers of bits. The online predictor alone foretells which takes fewest, if it sees the picture in all eight variants
-(docs/compression.md). The encoder's choice: a decoder reads it from the file, and takes no longer.
+numbers of bits. The fast online predictor alone foretells which takes fewest, if it sees squares of the picture in all
+eight variants (docs/compression.md). The encoder's choice: a decoder reads it from the file, and takes no longer.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from codec.modelling.blend import FAST
 from runtime.least_squares import UNIT, predict_picture
 from runtime.variants import TRANSPOSED, orient
 
 REPEATING = 0.4  # share of pixels like a neighbour from which on exact colours may pay
-WHOLE = 640 * 1024  # pixels up to which a picture is probed whole
-SIDE = 256  # of the squares, nine at most, that are probed of a larger one
+SIDE, SQUARES = 192, 2  # of the squares, two in a row and in a column, that are probed of a picture
+WHOLE = (SQUARES * SIDE) ** 2  # pixels up to which it is probed whole
 _FLOOR = 0.3  # grey levels, of the errors expected anywhere
 
 
@@ -41,7 +42,7 @@ def best_variant(planes: np.ndarray, threads: int = 1) -> int:
 
 
 def squares(planes: np.ndarray) -> list[np.ndarray]:
-    """What is probed of planes [C, H, W]: all, or squares evenly apart, three in a row and in a column if they fit."""
+    """What is probed of planes [C, H, W]: all, or squares evenly apart, SQUARES a row and a column if they fit."""
     _, height, width = planes.shape
     if height * width <= WHOLE:
         return [planes]
@@ -50,14 +51,14 @@ def squares(planes: np.ndarray) -> list[np.ndarray]:
 
 
 def _starts(length: int) -> list[int]:
-    count = min(max(length // SIDE, 1), 3)
+    count = min(max(length // SIDE, 1), SQUARES)
     return [max(0, (2 * i + 1) * length // (2 * count) - SIDE // 2) for i in range(count)]
 
 
 def _bits(square: np.ndarray) -> float:
     """About what a square takes: exponential errors, as wide as they are nearby."""
     colours = np.ascontiguousarray(np.broadcast_to(square, (3, *square.shape[1:])))
-    errors = np.abs(colours.astype(np.int32) * UNIT - predict_picture(colours))[: len(square)] / UNIT
+    errors = np.abs(colours.astype(np.int32) * UNIT - predict_picture(colours, FAST))[: len(square)] / UNIT
     around = np.pad(errors, ((0, 0), (1, 1), (1, 1)), mode="edge")
     rows = around[:, :-2] + around[:, 1:-1] + around[:, 2:]
     spread = (rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]) / 9 + _FLOOR

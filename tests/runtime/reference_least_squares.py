@@ -15,7 +15,7 @@ OWN = [(0, -1), (-1, 0), (-1, 1), (0, -2), (-2, 0), (-1, -2), (-2, 1), (-2, -1),
 OWN += [(-2, 3), (-3, 1), (-1, -3), (-3, -1)]
 OTHER = [(0, -1), (-1, 0), (-1, 1), (0, -2), (-2, 0), (-1, -2), (-2, 1)]
 OTHERS = ((1, 2), (0, 2), (1, 0))  # the first and the second other plane of each
-BLOCK = 16  # rows whose sums are joined at once
+BLOCK = 8  # rows whose sums are joined at once
 UNKNOWN = 256  # error of what is not known, 1/64 grey level
 
 
@@ -82,7 +82,7 @@ class Fit:
         carry = np.zeros_like(self.sums[0])
         for first in range(start // BLOCK * BLOCK, last + 1, BLOCK):
             x = [self.sums[r] if r >= start else 0 * carry for r in range(first, first + BLOCK)]
-            for d in (1, 2, 4, 8):
+            for d in (1, 2, 4):
                 x = [x[i] + self.powers[d - 1] * (x[i - d] if i >= d else 0 * carry) for i in range(BLOCK)]
             x = [x[i] + self.powers[i] * carry for i in range(BLOCK)]
             carry = x[-1]
