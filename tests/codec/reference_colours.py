@@ -4,7 +4,7 @@ Python's integers of any length, so nothing can overflow; `//` and `>>` round do
 in dictionaries, and not where the compiled code keeps it; only what the format says to hash is hashed.
 """
 from codec import tables
-from tests.codec.modelling.reference_mixture import limited
+from tests.codec.reference_mixture import limited
 
 SQUASH, STRETCH = tables.SQUASH.tolist(), tables.STRETCH.tolist()
 ONE = 1 << 24
