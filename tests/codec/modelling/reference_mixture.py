@@ -1,6 +1,6 @@
 """Mixture and decisions again, slowly: codec/modelling/mixture.py and codec/entropy/binarisation.py.
 
-Python's integers of any length, so nothing can overflow; `//` and `>>` round down, as the format says.
+Python's integers of any length, so nothing can overflow; `//` and `>>` round down.
 """
 
 GROWTH = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
@@ -9,6 +9,11 @@ STEPS = (1, 1, 2, 4, 8)
 
 def limited(value, low, high):
     return min(max(value, low), high)
+
+
+def quotient(a: int, b: int) -> int:
+    """a / b, towards zero; b > 0."""
+    return a // b if a >= 0 else -(-a // b)
 
 
 def splits(value: int, mean: int, deviation: int):
@@ -81,7 +86,7 @@ class Position:
             self.inverses.append(self.tables["inverse_scale"][scale])
             deviations.append(self.tables["deviation"][scale])
         total = sum(self.weights)
-        self.mean = sum(w * m for w, m in zip(self.weights, self.means)) // total
+        self.mean = quotient(sum(w * m for w, m in zip(self.weights, self.means)), total)
         self.deviation = sum(w * d for w, d in zip(self.weights, deviations)) // total
 
     def component(self, j: int, v: int) -> int:

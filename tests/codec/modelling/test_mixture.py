@@ -5,7 +5,7 @@ from math import prod
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from codec.entropy.binarisation import MOST_DECISIONS, first_node
@@ -145,6 +145,27 @@ def test_equals_the_reference_for_hostile_parameters(parameters, bases, values):
         distances = [64 * v - 32 - mean for v in (0, 256) for mean in position.means]
         assert all(abs(distance * max(position.inverses)) < 1 << 62 for distance in distances)
         position.learn(values[k], bases[k])
+
+
+@kernel
+def divided(a, b):
+    return mixtures.divided(a, b)
+
+
+below_2_53 = st.one_of(st.integers(0, 2**53 - 1), st.integers(0, 2**20), st.integers(2**53 - 100, 2**53 - 1))
+
+
+@given(
+    st.one_of(below_2_53, st.tuples(st.integers(1, 2**26), st.integers(1, 2**26)).map(lambda t: t[0] * t[1] - 1)),
+    below_2_53.filter(bool),
+)
+@example(2**53 - 1, 2**53 - 2)
+@example(2**53 - 1, 1)
+@example(94906265**2 - 1, 94906265)
+def test_divisions_by_floats_are_exact(a, b):
+    for whole in (a, a // b * b, a // b * b - 1, (a // b + 1) * b - 1):  # where rounding would show first
+        if 0 <= whole < 2**53:
+            assert divided(whole, b) == whole // b and divided(-whole, b) == -(whole // b)
 
 
 @kernel
