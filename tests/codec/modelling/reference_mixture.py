@@ -1,6 +1,6 @@
-"""Mixture and binarisation again, slowly: docs/format.md, sections Mixture and Decisions, one position at a time.
+"""Mixture and decisions again, slowly: codec/modelling/mixture.py and codec/entropy/binarisation.py.
 
-Python's integers of any length, so nothing can overflow; `//` and `>>` round down, as the format says.
+Python's integers of any length, so nothing can overflow; `//` and `>>` round down.
 """
 
 GROWTH = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
@@ -9,6 +9,11 @@ STEPS = (1, 1, 2, 4, 8)
 
 def limited(value, low, high):
     return min(max(value, low), high)
+
+
+def quotient(a: int, b: int) -> int:
+    """a / b, towards zero; b > 0."""
+    return a // b if a >= 0 else -(-a // b)
 
 
 def splits(value: int, mean: int, deviation: int):
@@ -52,11 +57,14 @@ class Position:
         parameters = [int(p) for p in parameters]
         n = len(parameters) // 10
         self.logits, self.shifts, self.scales, self.couplings = (
-            parameters[:n], [parameters[n * (1 + k):n * (2 + k)] for k in range(3)],
-            [parameters[n * (4 + k):n * (5 + k)] for k in range(3)],
-            [parameters[n * (7 + i):n * (8 + i)] for i in range(3)])
-        self.tables = {name: [int(x) for x in tables[name]] for name in
-                       ("exponential", "inverse_scale", "deviation", "logistic")}
+            parameters[:n],
+            [parameters[n * (1 + k) : n * (2 + k)] for k in range(3)],
+            [parameters[n * (4 + k) : n * (5 + k)] for k in range(3)],
+            [parameters[n * (7 + i) : n * (8 + i)] for i in range(3)],
+        )
+        self.tables = {
+            name: [int(x) for x in tables[name]] for name in ("exponential", "inverse_scale", "deviation", "logistic")
+        }
         best = max(self.logits)
         self.weights = self.normalised([self.tables["exponential"][min(best - logit, 1023)] for logit in self.logits])
         self.residuals = []
@@ -78,7 +86,7 @@ class Position:
             self.inverses.append(self.tables["inverse_scale"][scale])
             deviations.append(self.tables["deviation"][scale])
         total = sum(self.weights)
-        self.mean = sum(w * m for w, m in zip(self.weights, self.means)) // total
+        self.mean = quotient(sum(w * m for w, m in zip(self.weights, self.means)), total)
         self.deviation = sum(w * d for w, d in zip(self.weights, deviations)) // total
 
     def component(self, j: int, v: int) -> int:
@@ -102,5 +110,14 @@ class Position:
         """Ends the plane: weights times how well each component explained the value."""
         self.residuals.append(64 * value - base)
         if len(self.residuals) < 3:
-            self.weights = self.normalised([w * (self.component(j, value + 1) - self.component(j, value) + 1)
-                                            for j, w in enumerate(self.weights)])
+            self.weights = self.normalised(
+                [w * (self.component(j, value + 1) - self.component(j, value) + 1) for j, w in enumerate(self.weights)]
+            )
+
+
+def odds(log_odds: int, logistic: list[int]) -> int:
+    """The frequency of a binary pixel's 255, out of 2^24."""
+    x = limited(log_odds, -16383, 16383)
+    entry, part = divmod((x + 16384) * 32, 256)
+    low, high = 4 * logistic[entry], 4 * logistic[entry + 1]
+    return limited(low + (high - low) * part // 256, 16, 2**24 - 16)

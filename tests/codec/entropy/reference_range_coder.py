@@ -3,6 +3,7 @@
 The state is an interval [low, low + range); here low is one number of any length, so carries need no care. q is the
 frequency of symbol 1 out of 2^24 and symbol 0 comes first.
 """
+
 ONE = 1 << 24
 WORD = 1 << 32
 
@@ -23,7 +24,7 @@ class Encoder:
     def finish(self) -> bytes:
         """The shortest string of bytes, and the smallest of those, that is a number of the interval."""
         for length in range(4 * self.words + 9):
-            unit = 256 ** (4 * self.words + 8 - length)      # what its last byte counts
+            unit = 256 ** (4 * self.words + 8 - length)  # what its last byte counts
             number = (self.low + unit - 1) // unit
             if number * unit < self.low + self.range:
                 return number.to_bytes(length, "big")
@@ -32,15 +33,17 @@ class Encoder:
 class Decoder:
     def __init__(self, payload: bytes):
         self.rest = iter(payload)
-        self.range = (1 << 64) - 1
-        self.point = self.read() * WORD + self.read()       # relative to the interval's low end
+        self.range, self.failed = (1 << 64) - 1, False
+        self.point = self.read() * WORD + self.read()  # relative to the interval's low end
 
     def read(self) -> int:
         """The next 32 bits; zeros behind the last byte."""
         return int.from_bytes([next(self.rest, 0) for _ in range(4)], "big")
 
     def code(self, q: int) -> int:
+        """A decision; `failed` from where no encoder can have written it."""
         step = self.range // ONE
+        self.failed = self.failed or self.point >= step * ONE
         symbol = int(self.point // step >= ONE - q)
         if symbol:
             self.point, self.range = self.point - step * (ONE - q), step * q

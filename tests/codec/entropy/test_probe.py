@@ -1,14 +1,15 @@
 """The probe of the range coder: the plain reference decodes its words to its decisions, and other words are refused."""
+
 from types import SimpleNamespace
 
 import constriction
 import numpy as np
 import pytest
 
-from codec.coder import as_float
 from codec.entropy import probe
+from codec.entropy.range_coder import as_float
 from codec.errors import CodecError, InexactCoder
-from tests.codec import reference_coder
+from tests.codec.entropy import reference_range_coder
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def test_the_installed_coder_passes(unchecked):
 
 
 def test_the_words_are_those_of_the_decisions():
-    decoder = reference_coder.Decoder(b"".join(word.to_bytes(4, "big") for word in probe.WORDS))
+    decoder = reference_range_coder.Decoder(b"".join(word.to_bytes(4, "big") for word in probe.WORDS))
     assert [decoder.code(int(q)) for q in probe.FREQUENCIES] == probe.SYMBOLS.tolist()
 
 
@@ -58,11 +59,14 @@ class Deaf:
         return np.zeros(len(probabilities), np.int32)
 
 
-@pytest.mark.parametrize(("name", "other", "words"), [("RangeEncoder", Downwards, "codes otherwise"),
-                                                      ("RangeDecoder", Deaf, "does not decode what it coded")])
+@pytest.mark.parametrize(
+    ("name", "other", "words"),
+    [("RangeEncoder", Downwards, "codes otherwise"), ("RangeDecoder", Deaf, "does not decode what it coded")],
+)
 def test_another_coder_is_refused(unchecked, name, other, words):
-    queue = SimpleNamespace(RangeEncoder=constriction.stream.queue.RangeEncoder,
-                            RangeDecoder=constriction.stream.queue.RangeDecoder)
+    queue = SimpleNamespace(
+        RangeEncoder=constriction.stream.queue.RangeEncoder, RangeDecoder=constriction.stream.queue.RangeDecoder
+    )
     setattr(queue, name, other)
     stream = SimpleNamespace(queue=queue, model=constriction.stream.model)
     unchecked.setattr(probe, "constriction", SimpleNamespace(stream=stream))
@@ -73,6 +77,4 @@ def test_another_coder_is_refused(unchecked, name, other, words):
 
 
 def test_the_conversion_is_the_coder_s():
-    p = np.empty(len(probe.FREQUENCIES))
-    assert as_float(probe.FREQUENCIES.astype(np.int32), p)
-    np.testing.assert_array_equal(p, probe.probabilities())
+    np.testing.assert_array_equal(as_float(probe.FREQUENCIES), probe.probabilities())
