@@ -7,8 +7,6 @@
 Names are imported at first use, so that `import codec` and the command line's --help answer at once.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 
 from codec.errors import CodecError

@@ -5,8 +5,6 @@ Thin: parse, call, print. Results go to stdout, everything else to stderr. A fai
 others go on, and the exit code is 1 at the end; wrong usage is 2. What is slow to import is imported in the commands.
 """
 
-from __future__ import annotations
-
 import click
 
 from codec.commands.compress import compress

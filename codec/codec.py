@@ -3,8 +3,6 @@
 Tiles have states, payloads and checksums of their own, so several run side by side and give the same bytes.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait

@@ -1,7 +1,5 @@
 """Where results go: names of outputs, and writing that leaves a whole file or none."""
 
-from __future__ import annotations
-
 import os
 import unicodedata
 from collections.abc import Sequence

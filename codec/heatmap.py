@@ -4,8 +4,6 @@ Costs are bits per pixel, float [H, W]; the scale runs from 0 to about their 99.
 equally bright. Small pictures are enlarged by a whole factor, so that every pixel stays a square.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -13,25 +13,9 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from . import rules
+from . import least_squares, rules
 from .kernels import inlined, kernel
-from .least_squares import (
-    LEFT,
-    TOP,
-    Canvas,
-    Predictor,
-    Settings,
-    Size,
-    canvas,
-    draw,
-    foresee,
-    learn,
-    predict,
-    predictor,
-    refer,
-    refit,
-    rows_of,
-)
+from .least_squares import LEFT, TOP, Canvas, Predictor, Settings, Size, rows_of
 from .model import Model
 from .network import BundleError, Probe
 from .schedule import Kernel, Schedule, all_at_once, by_rank, open_taps
@@ -169,14 +153,14 @@ class PhotoTile(NamedTuple):
 
 def photo_tile(height: int, width: int, codes: np.ndarray, layout: PhotoLayout) -> PhotoTile:
     """Fresh state of a tile of that size."""
-    empty, offsets = canvas(height, width), layout.first_offsets
+    empty, offsets = least_squares.canvas(height, width), layout.first_offsets
     margin = max(max(abs(dr), abs(dc)) for dr, dc in offsets)
     stride = width + 2 * margin
     known = np.zeros((height + 2 * margin, stride, _KNOWN), np.uint8)
     known[..., :-1] = rules.CODE_ZERO
     return PhotoTile(
         empty,
-        predictor(empty, layout.predictor),
+        least_squares.predictor(empty, layout.predictor),
         np.zeros((3, height), np.int32),
         known.reshape(-1),
         stride,
@@ -197,11 +181,11 @@ def prepare(level, tile):
     """Predicts red for every position of a level, from the levels before, and gathers the network's inputs."""
     canvas = tile.canvas
     first, end = rows_of(level, canvas.size)
-    refer(level, canvas)
-    refit(level, canvas.size, _RED, tile.predictor.fits)
-    foresee(level, _RED, canvas, tile.predictor)
+    least_squares.refer(level, canvas)
+    least_squares.refit(level, canvas.size, _RED, tile.predictor.fits)
+    least_squares.foresee(level, _RED, canvas, tile.predictor)
     for row in range(first, end):
-        tile.bases[0, row], _ = predict(level, _RED, row, canvas, tile.predictor)
+        tile.bases[0, row], _ = least_squares.predict(level, _RED, row, canvas, tile.predictor)
         _gather(row, level - 2 * row, tile, tile.inputs[row - first])
 
 
@@ -245,15 +229,15 @@ def _read(picture, tile, inputs):
         first, end = rows_of(level, size)
         prepare(level, tile)
         for k in range(1, 3):
-            refit(level, size, k, own.fits)
-            foresee(level, k, canvas, own)
+            least_squares.refit(level, size, k, own.fits)
+            least_squares.foresee(level, k, canvas, own)
         for row in range(first, end):
             c = level - 2 * row
             for i in range(inputs.shape[2]):
                 inputs[row, c, i] = tile.inputs[row - first, i]
             for k in range(3):
-                base, origin = predict(level, k, row, canvas, own)
+                base, origin = least_squares.predict(level, k, row, canvas, own)
                 tile.bases[k, row] = base
-                draw(k, row, c, picture[k, row, c], canvas)
-                learn(level, k, row, picture[k, row, c], base, origin, own.fits)
+                least_squares.draw(k, row, c, picture[k, row, c], canvas)
+                least_squares.learn(level, k, row, picture[k, row, c], base, origin, own.fits)
             record(row, c, tile)

@@ -5,8 +5,6 @@ nobody altered it since it was made. So whatever passes here lets no kernel read
 leave its integers' range, whoever made it. Where the numbers come from is in export/tables.py.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """lmconv-codec info."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path

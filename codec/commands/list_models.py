@@ -1,7 +1,5 @@
 """lmconv-codec models."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import click

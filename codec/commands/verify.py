@@ -1,7 +1,5 @@
 """lmconv-codec verify."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

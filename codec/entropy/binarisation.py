@@ -6,8 +6,6 @@ used up; then the remaining interval is halved. Steps grow with the expected siz
 about three decisions code a value. Decision 1 always moves away from the centre.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -7,8 +7,6 @@ base 256, most significant byte first: the shortest one within the coder's last 
 decoder reads zeros.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import constriction

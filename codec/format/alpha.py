@@ -4,8 +4,6 @@ A payload's first byte says which. Planes of one value, the usual case, take abo
 is bounded by the plane's size and its memory by LZMA's fixed dictionary, or what a grey tile takes.
 """
 
-from __future__ import annotations
-
 import lzma
 
 import numpy as np

@@ -3,8 +3,6 @@
 The encoder may try several and keep the smallest; the decoder does what the byte says.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import product
 

@@ -5,8 +5,6 @@ than `tile` is cut into as few parts as possible, whose lengths differ by at mos
 one tile.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 TILE = 1024

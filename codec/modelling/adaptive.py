@@ -1,7 +1,5 @@
 """Adaptive probabilities: each moves towards what comes, first fast, then slowly, as in the field's counters."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -10,32 +10,15 @@ stands in [r + 2, c & LAST]. What lies left of a row or above the picture keeps 
 its last. Along the wavefront row r - 1 is two columns ahead, r - 2 four, so nothing needed has been overwritten.
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 
 import numpy as np
 
+from runtime import least_squares
 from runtime.kernels import inlined
 from runtime.lanes import LANES
-from runtime.least_squares import (
-    FIRST_ERROR,
-    LAST,
-    RING,
-    UNIT,
-    Canvas,
-    Fits,
-    Predictor,
-    Settings,
-    fits,
-    foresee,
-    in_units,
-    learn,
-    predict,
-    predictor,
-    refit,
-)
+from runtime.least_squares import FIRST_ERROR, LAST, RING, UNIT, Canvas, Fits, Predictor, Settings
 
 # Besides the model's own predictor: one that forgets fast, and one that hardly forgets, refitted at every 8th level.
 FAST = Settings(((6, 2, 2), (6, 4, 2), (6, 4, 3)), 0.86, 0.75, (16.0, 3.0, 3.0))
@@ -67,9 +50,9 @@ def blend(canvas: Canvas) -> Blend:
     """One that has seen nothing."""
     height = canvas.size.height
     return Blend(
-        predictor(canvas, FAST),
-        predictor(canvas, SLOW, SLOW_INTERVAL),
-        fits(height, [_FEATURES] * 3, _DECAY, _ROW_DECAY, [_RIDGE] * 3),
+        least_squares.predictor(canvas, FAST),
+        least_squares.predictor(canvas, SLOW, SLOW_INTERVAL),
+        least_squares.fits(height, [_FEATURES] * 3, _DECAY, _ROW_DECAY, [_RIDGE] * 3),
         np.full((3, 1 + _PREDICTIONS, height + 2, RING), FIRST_ERROR, np.int32),
         np.zeros((3, height + 2, RING), np.int32),
         np.zeros(1 + _PREDICTIONS, np.int32),
@@ -82,9 +65,9 @@ def blend(canvas: Canvas) -> Blend:
 def refit_blend(level, k, canvas, blend):
     """Fits all of plane k to the levels before, and foresees what it can of the predictions at this one."""
     for member in (blend.fast, blend.slow):
-        refit(level, canvas.size, k, member.fits)
-        foresee(level, k, canvas, member)
-    refit(level, canvas.size, k, blend.fits)
+        least_squares.refit(level, canvas.size, k, member.fits)
+        least_squares.foresee(level, k, canvas, member)
+    least_squares.refit(level, canvas.size, k, blend.fits)
 
 
 @inlined
@@ -113,8 +96,8 @@ def combine(level, k, row, means, canvas, blend):
     c, members, slot = level - 2 * row, blend.members, level % blend.fits.interval
     f = blend.fits.features[k, row // LANES, slot, :, row % LANES]
     members[1], members[4] = means
-    members[2], origin = predict(level, k, row, canvas, blend.fast)
-    members[3], origin = predict(level, k, row, canvas, blend.slow)
+    members[2], origin = least_squares.predict(level, k, row, canvas, blend.fast)
+    members[3], origin = least_squares.predict(level, k, row, canvas, blend.slow)
     total, mean = _ZERO, _ZERO
     for i in range(1 + _PREDICTIONS):
         blend.near[i] = nearby(blend.rings[k, i], row, c)
@@ -139,7 +122,7 @@ def combine(level, k, row, means, canvas, blend):
     blend.origins[0], blend.origins[1] = origin, value
     for i in range(_FEATURES):
         value += blend.fits.weights[k, row // LANES, i, row % LANES] * f[i]
-    members[0] = in_units(value)
+    members[0] = least_squares.in_units(value)
 
 
 @inlined
@@ -150,6 +133,6 @@ def settle(level, k, row, value, width, blend):
         keep_error(blend.rings[k, i], row, c, width, wanted - blend.members[i])
     middle = np.int32(math.floor(blend.origins[1] * np.float32(UNIT) + _HALF))
     keep_error(blend.blended[k], row, c, width, wanted - middle)
-    learn(level, k, row, value, blend.members[2], blend.origins[0], blend.fast.fits)
-    learn(level, k, row, value, blend.members[3], blend.origins[0], blend.slow.fits)
-    learn(level, k, row, value, blend.members[0], blend.origins[1], blend.fits)
+    least_squares.learn(level, k, row, value, blend.members[2], blend.origins[0], blend.fast.fits)
+    least_squares.learn(level, k, row, value, blend.members[3], blend.origins[0], blend.slow.fits)
+    least_squares.learn(level, k, row, value, blend.members[0], blend.origins[1], blend.fits)

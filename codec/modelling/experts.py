@@ -6,8 +6,6 @@ is TMW's idea, Meyer and Tischer 1997). The mixer puts them together; its weight
 at the errors nearby.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

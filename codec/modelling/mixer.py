@@ -6,8 +6,6 @@ vector learns from its own error, right after each decision, at a rate that fall
 below 2^36, so 64 bits hold them whatever a file says.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

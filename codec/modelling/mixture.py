@@ -6,8 +6,6 @@ multiply to the joint mixture. A *mixture* here is int64 [K, 3]: weight, mean an
 the units of runtime/rules.py.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

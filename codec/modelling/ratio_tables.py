@@ -7,8 +7,6 @@ then the green value, then both. N counts, E adds up each stage's own input q. P
 2^22, counts in steps of 2^-10; the window of a position holds at most WINDOW values. (This project's.)
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

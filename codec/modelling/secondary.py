@@ -4,8 +4,6 @@ For each context 33 knots lie evenly over the logits -8 to 8; a probability is r
 one learns.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

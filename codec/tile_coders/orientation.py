@@ -5,8 +5,6 @@ numbers of bits. The fast online predictor alone foretells which takes fewest, i
 eight variants (docs/compression.md). The encoder's choice: a decoder reads it from the file, and takes no longer.
 """
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np

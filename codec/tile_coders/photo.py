@@ -29,10 +29,9 @@ from codec.modelling.logistic import LOG_SCALE
 from codec.modelling.mixture import PARAMETERS, Tables, cdf, explain, place, tables_of, weigh
 from codec.tile_coders import AUTO, Report
 from codec.tile_coders.orientation import REPEATING, best_variant, repetition, usual_variant
-from runtime import rules
+from runtime import least_squares, rules
 from runtime.kernels import inlined, kernel
-from runtime.least_squares import Canvas, draw, error_nearby, foresee, learn, predict, rows_of
-from runtime.least_squares import refit as refit_plane
+from runtime.least_squares import Canvas, draw, error_nearby, learn, predict, rows_of
 from runtime.photo import PhotoModel, PhotoTile, prepare, record
 
 _MOST_DECISIONS = 3 * binarisation.MOST_DECISIONS + question.MOST_DECISIONS  # about one position
@@ -136,8 +135,8 @@ def refit(level, tile, learned):
     """Fits every predictor but red's own to the levels before, and foresees what it can of their predictions."""
     canvas, own = tile.photo.canvas, tile.photo.predictor
     for k in range(1, 3):
-        refit_plane(level, canvas.size, k, own.fits)
-        foresee(level, k, canvas, own)
+        least_squares.refit(level, canvas.size, k, own.fits)
+        least_squares.foresee(level, k, canvas, own)
     if learned is not None:
         for k in range(len(tile.pixels)):
             refit_blend(level, k, canvas, learned.blend)

@@ -4,8 +4,6 @@ A picture, or a tile of a large one, is cut into squares of the network's size, 
 edge. Those of one size are coded together, level by level; one coder takes them all.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple
 

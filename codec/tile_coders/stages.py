@@ -1,7 +1,5 @@
 """What single experts would have spent: read from an encoder's trace, after the fact."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from codec.entropy.range_coder import UNTRACED, Encoder

@@ -1,7 +1,5 @@
 """The candidates for a position's colour, and the palette of the picture's latest colours behind them."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The contexts of a position: its neighbours' colours hashed, how its row and column went on, and which are alike."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The match model: the known place most like the position at hand, whose colour is the first candidate."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

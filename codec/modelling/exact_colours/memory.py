@@ -1,7 +1,5 @@
 """What exact colours remember of a tile: its pixels, buckets of colours by context, runs, and the latest colours."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -4,50 +4,16 @@ Adaptive probabilities in many contexts are mixed and refined by what came of su
 learns right after its decision.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np
 
 from codec.entropy.range_coder import ONE, code
 from codec.modelling.adaptive import Adaptive, adapt, adaptive, probability
-from codec.modelling.exact_colours.candidates import (
-    MOST,
-    Candidates,
-    bring_best,
-    candidates,
-    find,
-    gather,
-    list_palette,
-)
-from codec.modelling.exact_colours.contexts import (
-    PATTERNS,
-    PLAIN,
-    Contexts,
-    classes,
-    contexts,
-    find_contexts,
-    find_patterns,
-    hashed,
-    label_of,
-    look,
-    strike_out,
-)
-from codec.modelling.exact_colours.match import REACH, find_match
-from codec.modelling.exact_colours.memory import (
-    CONTEXTS,
-    LONGEST_COUNT,
-    NOWHERE,
-    RECENT,
-    WAYS,
-    Memory,
-    extend,
-    memory,
-    note,
-    place_of,
-    remember,
-)
+from codec.modelling.exact_colours import candidates, contexts, match, memory
+from codec.modelling.exact_colours.candidates import MOST, Candidates
+from codec.modelling.exact_colours.contexts import PATTERNS, PLAIN, Contexts, classes
+from codec.modelling.exact_colours.memory import CONTEXTS, LONGEST_COUNT, NOWHERE, RECENT, WAYS, Memory
 from codec.modelling.logistic import LIMIT
 from codec.modelling.mixer import Mixer, adjust, equal, mix, mixer, squash, stretch
 from codec.modelling.secondary import Secondary, correct, estimate, secondary
@@ -56,7 +22,6 @@ from runtime.kernels import inlined
 MOST_DECISIONS = MOST + 1 + RECENT  # about one position
 _UNLIKELY = ONE >> 7  # a candidate below it is not asked for once the picture has had many colours
 _SMALLEST = 16  # of 2^24
-_OPENED = -1  # in the place of a colour: whether the palette is opened
 
 _MINE = classes((1, 2, 3, 4, 6, 9, 16, 32, 64, 128, 255), LONGEST_COUNT + 1)
 _OTHERS = classes((1, 2, 3, 4, 7, 13, 31), WAYS * LONGEST_COUNT + 1)
@@ -82,7 +47,7 @@ _PROBABILITIES = _PATTERNED + PATTERNS * _PATTERN_SLOTS
 _SETS = 3
 _RANKS, _AGREEMENTS, _SURROUNDINGS = 161, 225, 81 * 5
 _WEIGHT, _CONSTANT = 13107, 77  # 0.2 and 0.3
-_RATES = np.maximum(262, 163840 // (np.arange(1024) + 50)).astype(np.int32)
+_RATES = np.maximum(262, 163840 // (np.arange(1024) + 50)).astype(np.int32)  # 0.05 / (1 + n / 50), 0.004 at least
 _REFINED = 5 * _STATES  # contexts in each of the two refinements
 
 
@@ -104,9 +69,9 @@ def exact_colours(channels: int, height: int, width: int) -> ExactColours:
     weights = np.full((_RANKS + _AGREEMENTS + _SURROUNDINGS, _INPUTS + 1), _WEIGHT, np.int32)
     weights[:, _INPUTS] = 0
     return ExactColours(
-        memory(channels, height, width),
-        contexts(),
-        candidates(),
+        memory.memory(channels, height, width),
+        contexts.contexts(),
+        candidates.candidates(),
         adaptive(_PROBABILITIES),
         mixer(weights, equal(_PHASES + 1, _SETS), _RATES),
         secondary(2 * _REFINED),
@@ -121,21 +86,22 @@ def ask(row, c, truth, colours, coding):
 
     Takes nothing over: `take_over` does, once the colour is known.
     """
-    memory, contexts, listing = colours.memory, colours.contexts, colours.candidates
-    here = place_of(memory, row, c)
-    around = look(memory, row, c, here)
-    longest = find_contexts(memory, here, around, contexts)
-    labels = find_patterns(memory, here, contexts)
-    match = find_match(memory, row, c, here, longest)
-    listed = gather(listing, match, contexts, around)
+    state, seen, listing = colours.memory, colours.contexts, colours.candidates
+    here = memory.place_of(state, row, c)
+    around = contexts.look(state, row, c, here)
+    longest = contexts.find_contexts(state, here, around, seen)
+    labels = contexts.find_patterns(state, here, seen)
+    matched = match.find_match(state, row, c, here, longest)
+    listed = candidates.gather(listing, matched, seen, around)
     for j in range(listed):
         score = 0
         for k in range(CONTEXTS):
-            score += stretch(probability(colours.probabilities, _state(contexts, k, 0, listing.colours[j])))
+            score += stretch(probability(colours.probabilities, _state(seen, k, 0, listing.colours[j])))
         listing.scores[j] = score
-    found, tried = _ask_candidates((around, match, labels, listed), truth, colours, coding)
-    memory.places[longest] = here
-    note(memory, row, c, match, found >= 0 and found == match.colour, 2 if found < 0 else np.int64(tried > 0))
+    found, tried = _ask_candidates((around, matched, labels, listed), truth, colours, coding)
+    state.places[longest] = here
+    outcome = 2 if found < 0 else np.int64(tried > 0)
+    memory.note(state, row, c, matched, found >= 0 and found == matched.colour, outcome)
     return found
 
 
@@ -145,7 +111,7 @@ def _ask_candidates(position, truth, colours, coding):
     many labels and how many candidates there are."""
     listing, listed, few = colours.candidates, position[3], colours.memory.recent[RECENT - 1] == NOWHERE
     for tried in range(listed):
-        bring_best(listing, tried, listed)
+        candidates.bring_best(listing, tried, listed)
         colour = listing.colours[tried]
         _address_colour(position, tried, min(tried, 2), colour, colours)
         logit, place = _mixed(min(tried, 2), colours)
@@ -153,15 +119,15 @@ def _ask_candidates(position, truth, colours, coding):
         if few or frequency >= _UNLIKELY:
             if _answered(frequency, logit, place, np.int64(colour == truth), colours, coding):
                 return colour, tried
-        strike_out(colours.contexts, colour)
+        contexts.strike_out(colours.contexts, colour)
     if not few:
         return np.int64(-1), listed
-    end = list_palette(listing, listed, colours.memory.recent)
+    end = candidates.list_palette(listing, listed, colours.memory.recent)
     if end == listed:
         return np.int64(-1), listed
     _address_opening(position, end, colours)
     logit, place = _mixed(_AT_PALETTE, colours)
-    there = np.int64(find(listing, listed, end, truth) < end)
+    there = np.int64(candidates.find(listing, listed, end, truth) < end)
     if not _answered(_refined(logit, colours), logit, place, there, colours, coding):
         return np.int64(-1), listed
     for tried in range(listed, end - 1):
@@ -170,16 +136,16 @@ def _ask_candidates(position, truth, colours, coding):
         logit, place = _mixed(_PALETTE, colours)
         if _answered(_refined(logit, colours), logit, place, np.int64(colour == truth), colours, coding):
             return colour, tried
-        strike_out(colours.contexts, colour)
+        contexts.strike_out(colours.contexts, colour)
     return listing.colours[end - 1], end - 1  # the last needs no question
 
 
 @inlined
-def _state(contexts, k, phase, colour):
+def _state(seen, k, phase, colour):
     """Where the probability of a colour lies by what context k remembers: its count, whether it was last, others."""
     mine, others, last = 0, 0, 0
     for i in range(WAYS):
-        entry = contexts.seen[k, i]
+        entry = seen.seen[k, i]
         if entry > 0 and (entry & 0xFFFFFF) == colour:
             mine, last = entry >> 24, np.int64(i == 0)
         else:
@@ -190,41 +156,41 @@ def _state(contexts, k, phase, colour):
 @inlined
 def _address_colour(position, tried, phase, colour, colours):
     """Where the inputs, weights and refinements of the question for a colour lie."""
-    around, match, labels, listed = position
-    contexts, addresses = colours.contexts, colours.addresses
+    around, matched, labels, listed = position
+    seen, addresses = colours.contexts, colours.addresses
     supported, alone = 0, 0
     for k in range(CONTEXTS):
-        at = _state(contexts, k, phase, colour)
+        at = _state(seen, k, phase, colour)
         addresses[k] = at
         if k < PLAIN and at % _STATES >= 16:
             supported, alone = k + 1, np.int64(at % 8 == 0)
     mask = np.int64(colour == around.w) + 2 * np.int64(colour == around.n) + 4 * np.int64(colour == around.nw)
     mask += 8 * np.int64(colour == around.ne) + 16 * np.int64(colour == around.ww) + 32 * np.int64(colour == around.nn)
-    near, copied = mask & 15, np.int64(colour == match.colour)
+    near, copied = mask & 15, np.int64(colour == matched.colour)
     runs = min(around.run_w, 15) * 16 + min(around.run_n, 15)
-    likeness = min(match.length, 30) // 2 * 16 + min(match.streak, 15)
+    likeness = min(matched.length, 30) // 2 * 16 + min(matched.streak, 15)
     addresses[CONTEXTS] = _MASKS + phase * 64 + mask
     addresses[CONTEXTS + 1] = _GRIDS + (phase * 64 + mask) * 64 + around.breaks
     addresses[CONTEXTS + 2] = _RUNS + (np.int64(tried > 0) * 16 + near) * 256 + runs
     addresses[CONTEXTS + 3] = _MATCHES + (phase * 2 + copied) * 256 + likeness
-    label = label_of(contexts, labels, colour)
+    label = contexts.label_of(seen, labels, colour)
     if label == labels:
         label = 15
     for m in range(PATTERNS):
-        h = hashed(contexts.patterns[m], phase * 16 + label)
+        h = contexts.hashed(seen.patterns[m], phase * 16 + label)
         addresses[CONTEXTS + 4 + m] = _PATTERNED + m * _PATTERN_SLOTS + (h & (_PATTERN_SLOTS - 1))
-    selected, alike = colours.mixer.selected, np.int64(match.length >= 16)
+    selected, alike = colours.mixer.selected, np.int64(matched.length >= 16)
     selected[0] = 128 + min(tried - listed, 31) if phase == _PALETTE else min(tried, 7) * 16 + near
     selected[1] = _RANKS + (supported * 4 + phase) * 8 + alone * 4 + copied * 2 + alike
     selected[2] = _RANKS + _AGREEMENTS + around.outcomes * 5 + phase
     colours.refinements[0] = phase * _STATES + addresses[1] % _STATES
-    colours.refinements[1] = _REFINED + phase * _STATES + around.breaks + 64 * np.int64(match.length == REACH)
+    colours.refinements[1] = _REFINED + phase * _STATES + around.breaks + 64 * np.int64(matched.length == match.REACH)
 
 
 @inlined
 def _address_opening(position, end, colours):
     """The same for the question whether the palette is opened."""
-    around, match, labels, listed = position
+    around, _, _, listed = position
     for k in range(CONTEXTS):
         total, ways = 0, 0
         for i in range(WAYS):
@@ -277,10 +243,10 @@ def _answered(frequency, logit, place, truth, colours, coding):
 @inlined
 def take_over(row, c, colour, colours):
     """Learns the colour of the position that was asked for last."""
-    memory = colours.memory
-    here = place_of(memory, row, c)
-    beside = np.int64(memory.pixels[here - 1]), np.int64(memory.pixels[here - memory.stride])
-    memory.pixels[here] = colour
+    state, seen = colours.memory, colours.contexts
+    here = memory.place_of(state, row, c)
+    beside = np.int64(state.pixels[here - 1]), np.int64(state.pixels[here - state.stride])
+    state.pixels[here] = colour
     for k in range(CONTEXTS):
-        remember(memory.buckets[colours.contexts.buckets[k]], colours.contexts.checks[k], colour)
-    extend(memory, row, c, colour, beside)
+        memory.remember(state.buckets[seen.buckets[k]], seen.checks[k], colour)
+    memory.extend(state, row, c, colour, beside)
