@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,17 +15,20 @@ from codec.entropy.range_coder import TRACED, UNTRACED, Decoder, Encoder
 from codec.errors import WrongModel
 from codec.format.method import Method
 from codec.modelling import experts as learning
+from codec.modelling.blend import blend, combine, settle
 from codec.modelling.experts import EXPERTS, FINAL, SCALES, WEIGHTS, experts, first_scales, kinds_mean, start
 from codec.modelling.mixer import WEIGHT_LIMIT
 from codec.tile_coders.photo import PhotoCoder
 from export.tables import distribution_tables
 from runtime import Manifest
-from runtime.least_squares import Settings
+from runtime.kernels import kernel
+from runtime.least_squares import Settings, canvas, predict_picture
 from runtime.photo import PhotoLayout, PhotoModel
 from tests.codec.modelling import reference_experts as reference
 from tests.codec.modelling.test_mixture import LIMITS
 from tests.pictures import KINDS, constant, noise, photograph, two_values
 from tests.runtime.reference_least_squares import rows_of
+from tests.runtime.test_least_squares import FUSED, assembly
 
 TABLES = distribution_tables() | {"codes": (np.arange(8192) // 32).astype(np.uint8)}
 SIZES = [(1, 1), (1, 17), (17, 1), (2, 2), (6, 5), (9, 12)]
@@ -266,6 +271,21 @@ def test_flushing_denormals_changes_nothing():
     assert flushed == expected
 
 
+@kernel
+def blended(level, k, row, means, value, canvas, blend):
+    combine(level, k, row, means, canvas, blend)
+    settle(level, k, row, value, canvas.size.width, blend)
+
+
+def test_compiled_code_has_no_fused_multiply_add():
+    """Of what adds up floats here; the fits themselves are runtime's, whose tests look through them."""
+    empty = canvas(1, 1)
+    blended(0, 0, 0, (np.int64(7), np.int64(9)), np.int64(3), empty, blend(empty))  # so that the signature is known
+    code = assembly(blended, blended.signatures[0])
+    assert re.search(r"mulss|fmul\s+s", code) and re.search(r"addss|fadd\s+s", code)
+    assert not FUSED.search(code)
+
+
 def test_it_learns_what_the_network_does_not_know():
     """Grey in four values, all alike to the network: 2 bits a pixel, where the network takes 20."""
     values = np.random.default_rng(4).choice(np.array([49, 55, 66, 67], np.uint8), (1, 60, 60)).repeat(3, 0)
@@ -273,6 +293,20 @@ def test_it_learns_what_the_network_does_not_know():
     numbers[..., 4:7] = 100  # a scale of 23 grey levels, all along
     learned, alone = (Coded(model(numbers), values, method).encoder.costs().sum() for method in (LEARNING, ALONE))
     assert 2 * 3600 < learned < 6 * 3600 and alone > 19 * 3600
+
+
+def test_without_a_network_the_scale_fits_the_errors():
+    """Within a tenth of what a code of fixed best scale takes, or better, for errors of a known kind."""
+    pixels = (128 + np.random.default_rng(0).laplace(0, 6, (1, 60, 60))).clip(0, 255).astype(np.uint8)
+    spent = Coded(model(some_numbers(1, 1)), pixels, Method(False, False)).encoder.costs().sum()
+    errors = pixels[0] - predict_picture(colours(pixels))[0] / 64
+
+    def fixed(scale):
+        """Bits of a logistic around the prediction."""
+        above, below = (1 / (1 + np.exp(-(errors + step) / scale)) for step in (0.5, -0.5))
+        return -np.log2(np.maximum(above - below, 2.0**-20)).sum()
+
+    assert spent < 1.1 * min(fixed(scale) for scale in (2, 3, 4, 5, 6, 8, 10))
 
 
 def test_the_blend_is_better_than_what_it_is_made_of():
@@ -330,3 +364,73 @@ def test_a_vector_that_was_never_used_starts_like_its_kind():
         wanted = ((weights[part] * visits[part, None]).sum(0) + overall) / (visits[part].sum() + 1)
         np.testing.assert_allclose(mean[part], np.tile(wanted, (24, 1)))
     assert mean.shape == weights.shape and np.isfinite(kinds_mean(weights * 0, visits * 0)).all()
+
+
+# Golden payloads. All that goes in is made of integers, so nothing but the codec's arithmetic can change them.
+
+
+def scrambled(*shape: int, seed: int) -> np.ndarray:
+    """Numbers 0 .. 2^24 - 1: the high bits of a linear congruential generator."""
+    state, found = seed, []
+    for _ in range(int(np.prod(shape))):
+        state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
+        found.append(state >> 40)
+    return np.array(found, np.int64).reshape(shape)
+
+
+def integer_tables() -> dict[str, np.ndarray]:
+    """Tables like a bundle's, without an exponential function."""
+    exponential, inverse_scale, deviation = [1 << 22], [128 << 22], [3]
+    for _ in range(1023):
+        exponential.append(exponential[-1] * 63 // 64)
+    for i in range(320):
+        inverse_scale.append(inverse_scale[-1] * 31 // 32)
+        deviation.append(3 + i * i * i * i // 400_000)
+    logistic = [(1 << 21) + (d << 21) // (abs(d) + 128) for d in range(-2048, 2049)]
+    logistic[0], logistic[-1] = 0, 1 << 22
+    return {
+        name: np.array(table, np.int64)
+        for name, table in (
+            ("exponential", exponential),
+            ("inverse_scale", inverse_scale),
+            ("deviation", deviation),
+            ("logistic", logistic),
+        )
+    }
+
+
+def golden_tile(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers [24, 20, 30] and pixels [3, 24, 20]."""
+    r, c = np.mgrid[:24, :20]
+    if name == "smooth":
+        plane = 20 + 3 * r + 5 * c + (r * c >> 3)
+        pixels = np.stack([plane, plane + 9, 200 - plane]) + scrambled(3, 24, 20, seed=1) % 3
+    elif name == "colours":
+        chosen = scrambled(24, 20, seed=2) % 5 + c // 10
+        palette = [[10, 20, 30], [12, 20, 33], [200, 90, 5], [255, 255, 255], [0, 0, 0], [64, 65, 66]]
+        pixels = np.array(palette)[chosen].transpose(2, 0, 1)
+    else:
+        pixels = scrambled(3, 24, 20, seed=3) >> 16
+    unit = np.repeat([1] * 7 + [64] * 3, 3)  # by which of the ten parameters of a component it is
+    low = np.repeat([-128] + [-200] * 3 + [-60] * 3 + [-300] * 3, 3)
+    high = np.repeat([128] + [200] * 3 + [120] * 3 + [300] * 3, 3)
+    numbers = (low + scrambled(24, 20, 30, seed=5) % (high - low + 1)) * unit
+    return numbers.astype(np.int32), np.ascontiguousarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+GOLDEN = {
+    "smooth": "b1dd2c5da721e1329848ff0d1e9407566da3ec08b4c4c925d814fdca961ef2df",
+    "colours": "bd3f6bb74335e12473bfb56cbc9d0f9e2fca50d4f8fae58647dc981175d74b4c",
+    "noise": "bee94931768a94fe6ece143864a64988c9d354630b9ddf6ce39101ba6f681576",
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_golden_payloads(name):
+    """Files must stay decodable for ever: of colour and grey, learned, by the network alone and without one."""
+    numbers, pixels = golden_tile(name)
+    made, digest = model(numbers, integer_tables()), hashlib.sha256()
+    for method in (LEARNING, ALONE, Method(network=False), Method(False, False)):
+        for planes in (pixels, pixels[:1].copy()):
+            digest.update(Coded(made, planes, method).encoder.finish())
+    assert digest.hexdigest() == GOLDEN[name]
