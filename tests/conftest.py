@@ -1,7 +1,13 @@
 """A tiny model for every room's tests: a network of random weights, exported once per session.
 
-What needs PyTorch is imported in the fixtures, so that the codec's own tests start without it.
+What needs PyTorch is imported in the fixtures, so that the codec's own tests start without it. Matrices are so small
+that threads of BLAS and OpenMP only wait for each other, minutes in all on two busy cores: here and in all processes
+that tests start there is one.
 """
+import os
+
+os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +33,6 @@ def tiny_checkpoint():
     from lmconv.config import PhotoConfig
     from lmconv.photo import PhotoNet
 
-    torch.set_num_threads(1)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         net = PhotoNet(PhotoConfig(channels=8, blocks=2, components=3))

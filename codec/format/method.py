@@ -14,8 +14,8 @@ _ORDERS, _MOST_ORDERS = 64, 64  # codes of InOrder
 
 @dataclass(frozen=True)
 class Method:
-    """network: the network gives the distribution, else the errors nearby do. learning: rivals of it that learn the
-    picture are mixed in. colours: exact colours are asked for first."""
+    """network: the network gives the distribution, else the errors nearby do. learning: ratio tables and rival
+    predictions, which learn the picture, are mixed in. colours: exact colours are asked for first."""
 
     network: bool = True
     learning: bool = True

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from codec.entropy.binarisation import CLASSES, HALVING, UNDECIDED, decision_for, moves_up, next_node
+from codec.entropy.binarisation import BELOW, CLASSES, HALVING, UNDECIDED, decision_for, moves_up, next_node
 from codec.entropy.range_coder import ONE, TRACED, code, trace
 from codec.errors import WrongModel
 from codec.modelling import ratio_tables as ratios
@@ -166,7 +166,7 @@ def mixed_value(node, given, seen, value, walk):
     mixer.inputs[EXPERTS] = _CONSTANT
     while node.high - node.low > 1:
         _set_masses(node.split, mixture, logistic, experts, masses[1])
-        away = 2 if node.side != 0 else 0  # which part is that of decision 1
+        away = 0 if node.side == BELOW else 2  # which part is that of decision 1
         for e in range(EXPERTS):
             part, whole = abs(masses[away, e] - masses[1, e]), max(masses[2, e] - masses[0, e], 1)
             share = np.int32(np.float32(part) * _ONE / np.float32(whole))

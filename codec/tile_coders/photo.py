@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from codec.entropy import binarisation
-from codec.entropy.binarisation import decision_for, first_node, moves_up, next_node
+from codec.entropy.binarisation import BELOW, decision_for, first_node, moves_up, next_node
 from codec.entropy.range_coder import Coder, code, spend_on
 from codec.errors import DamagedFile, UnknownOrder
 from codec.format.method import InOrder, Method
@@ -218,7 +218,7 @@ def code_plain(node, mixture, logistic, value, coding):
     low, high = cdf(mixture, node.low, logistic), cdf(mixture, node.high, logistic)
     while node.high - node.low > 1:
         middle = cdf(mixture, node.split, logistic)
-        part = high - middle if node.side != 0 else middle - low
+        part = middle - low if node.side == BELOW else high - middle
         decision = code(coding, mixtures.share(part, high - low), decision_for(node, value))
         if moves_up(node, decision):
             low = middle

@@ -6,6 +6,7 @@ from lmconv import networks
 from lmconv.checkpoint import Checkpoint
 from lmconv.config import PhotoConfig, PixelCnnConfig
 from lmconv.photo import PhotoNet
+from tests import tolerance
 
 TINY = dict(filters=4, resnets=1, components=2)
 COLOUR = PixelCnnConfig(**TINY)
@@ -28,8 +29,19 @@ def checkpoint_of(network: networks.Network, training: dict = TRAINING, seed: in
     return Checkpoint(network, weights, weights, {}, training, **more)
 
 
+def assert_alike(found: np.ndarray, expected: np.ndarray, checkpoint: Checkpoint) -> None:
+    """Two ways to compute a network in float32."""
+    check(found, expected)
+    tolerance.assert_close(found, expected, tolerance.depth(checkpoint.net()))
+
+
 def difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """The largest one of any parameter, as a part of the largest parameter. The expected ones must not be constants."""
-    assert found.dtype == expected.dtype == np.float32 and found.shape == expected.shape
+    """The largest one of any parameter, as a part of the largest parameter."""
+    check(found, expected)
+    return tolerance.distance(found, expected)
+
+
+def check(found: np.ndarray, expected: np.ndarray) -> None:
+    """That there is something to compare: the expected parameters are no constants."""
+    assert found.dtype == expected.dtype == np.float32
     assert expected.std((0, 2, 3)).min() > 1e-3
-    return float(np.abs(found - expected).max() / np.abs(expected).max())

@@ -66,39 +66,40 @@ def step_by_step(model, pictures) -> np.ndarray:
     return found.transpose(0, 2, 1).reshape(len(tiles), -1, height, width)
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("kind", [photograph, noise, two_values])
-def test_every_way_gives_equal_integers(model, expected, kind, size):
-    picture = kind(*size)
-    np.testing.assert_array_equal(model.parameters(picture[None])[0], expected(picture))
-    np.testing.assert_array_equal(step_by_step(model, [picture])[0], expected(picture))
+def test_every_way_gives_equal_integers(model, expected, kind):
+    for size in SIZES:
+        picture = kind(*size)
+        np.testing.assert_array_equal(model.parameters(picture[None])[0], expected(picture), str(size))
+        np.testing.assert_array_equal(step_by_step(model, [picture])[0], expected(picture), str(size))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_picture_gives_equal_integers(model, expected, kind):
-    picture = KINDS[kind](22, 27)
-    np.testing.assert_array_equal(model.parameters(picture[None])[0], expected(picture))
-    np.testing.assert_array_equal(step_by_step(model, [picture])[0], expected(picture))
+def test_every_kind_of_picture_gives_equal_integers(model, expected):
+    for kind, make in KINDS.items():
+        picture = make(22, 27)
+        np.testing.assert_array_equal(model.parameters(picture[None])[0], expected(picture), kind)
+        np.testing.assert_array_equal(step_by_step(model, [picture])[0], expected(picture), kind)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (13, 17), (17, 13)], ids=str)
-def test_tiles_in_lockstep_equal_each_alone(model, expected, size):
-    pictures = [photograph(*size, seed=3), noise(*size), photograph(*size, seed=4)]
-    np.testing.assert_array_equal(step_by_step(model, pictures), [expected(picture) for picture in pictures])
+def test_tiles_in_lockstep_equal_each_alone(model, expected):
+    for size in ((1, 1), (1, 9), (13, 17), (17, 13)):
+        pictures = [photograph(*size, seed=3), noise(*size), photograph(*size, seed=4)]
+        wanted = [expected(picture) for picture in pictures]
+        np.testing.assert_array_equal(step_by_step(model, pictures), wanted, str(size))
 
 
-@pytest.mark.parametrize("height", [2, 5])
-def test_a_single_column(model, expected, height):
-    picture = photograph(height, 1)
-    np.testing.assert_array_equal(model.parameters(picture[None])[0], expected(picture))
+def test_a_single_column(model, expected):
+    for height in (2, 5):
+        picture = photograph(height, 1)
+        np.testing.assert_array_equal(model.parameters(picture[None])[0], expected(picture))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_float32_equals_float64_in_pytorch(tiny_checkpoint, tiny_integers, expected, kind):
-    picture = KINDS[kind](30, 33)
-    single = IntegerPhotoNet(tiny_integers, torch.float32)(*inputs(tiny_checkpoint.net(), picture))
-    assert single.dtype == torch.int32
-    np.testing.assert_array_equal(single[0].numpy(), expected(picture))
+def test_float32_equals_float64_in_pytorch(tiny_checkpoint, tiny_integers, expected):
+    for kind, make in KINDS.items():
+        picture = make(30, 33)
+        single = IntegerPhotoNet(tiny_integers, torch.float32)(*inputs(tiny_checkpoint.net(), picture))
+        assert single.dtype == torch.int32
+        np.testing.assert_array_equal(single[0].numpy(), expected(picture), kind)
 
 
 def test_the_batch_changes_nothing(tiny_checkpoint, tiny_integers, expected):
@@ -142,7 +143,7 @@ def test_report_and_manifest(tiny_export, tiny_checkpoint, tiny_integers):
     manifest = runtime.read_manifest(path)
     assert manifest.name == "tiny" and manifest.card == {"data": "made up"} and manifest.order == "wavefront"
     assert manifest.model_id == report.model_id and len(bytes.fromhex(report.model_id)) == 32
-    assert manifest.bits_per_subpixel == pytest.approx(report.integer_bits, abs=1e-5)
+    assert manifest.bits_per_subpixel == round(report.integer_bits, 5)
     assert (manifest.layout.components, manifest.layout.kernel) == (3, 3)
     assert manifest.parameters == sum(layer.weight.size + layer.bias.size for layer in tiny_integers.layers())
     assert [layer.name for layer in report.layers] == [

@@ -16,7 +16,6 @@ from lmconv import checkpoint as checkpoints
 from tests.export.checkpoints import COLOUR, PHOTO, checkpoint_of
 from tests.pictures import photographs
 
-torch.set_num_threads(1)
 ROOT = Path(__file__).parents[2]
 
 

@@ -73,19 +73,19 @@ def test_parts_of_the_largest_wide_weights():
     assert high.tolist() == [[63, -63, 1, 1, -1, 0]] and low.tolist() == [[31, -31, -1, 0, 0, 0]]
 
 
-@pytest.mark.parametrize("bias", [0.0, 1.0, -3e5])
 @pytest.mark.parametrize("count", [1, 15, 16, 17, 33, 168, 600, 1030, 3000])
-def test_wide_weights_are_as_fine_as_the_bound_allows(count, bias):
+def test_wide_weights_are_as_fine_as_the_bound_allows(count):
     """Equal weights, the worst there are: every input adds the largest."""
     matrix = np.full((count, 1), 1.9)
-    layer, narrow = (fitted("wide", matrix, np.array([bias]), limit) for limit in (WIDE_LIMIT, 63))
-    assert layer.shift >= narrow.shift
-    if layer.shift > narrow.shift:
-        assert layer.bound().max() < BOUND
-    finer = IntegerLayer("finer", 2 * layer.weight.astype(int), 2 * layer.bias, layer.shift + 1)
-    assert finer.bound() >= BOUND * 0.99 or np.abs(finer.weight).max() > WIDE_LIMIT or 4 * abs(layer.bias) >= BOUND
-    if count == 3000:                       # no wide weight is coarser than one of 7 bits: the caller names the layer
-        assert layer.shift == narrow.shift and layer.bound() >= BOUND
+    for bias in (0.0, 1.0, -3e5):
+        layer, narrow = (fitted("wide", matrix, np.array([bias]), limit) for limit in (WIDE_LIMIT, 63))
+        assert layer.shift >= narrow.shift
+        if layer.shift > narrow.shift:
+            assert layer.bound().max() < BOUND
+        finer = IntegerLayer("finer", 2 * layer.weight.astype(int), 2 * layer.bias, layer.shift + 1)
+        assert finer.bound() >= BOUND * 0.99 or np.abs(finer.weight).max() > WIDE_LIMIT or 4 * abs(layer.bias) >= BOUND
+        if count == 3000:                   # no wide weight is coarser than one of 7 bits: the caller names the layer
+            assert layer.shift == narrow.shift and layer.bound() >= BOUND
 
 
 @pytest.mark.parametrize("fill", [1.0, -1.0, 1e-4, 1e3])
@@ -267,10 +267,10 @@ def test_rounding_loses_next_to_nothing(tiny_checkpoint, tiny_integers, tiny_pic
         exact = net(pixels, bases)
     rounded = float_parameters(net, IntegerPhotoNet(tiny_integers)(*net.inputs(pixels, bases)))
     assert exact.std((0, 2, 3)).min() > 0.005                   # parameters that vary: there is something to compare
-    assert (rounded - exact).abs().mean() < 0.01
+    assert (rounded - exact).abs().mean() < 0.5 / rules.SCALE_UNIT          # half of the codec's coarsest step
     bits = [likelihood.bits_per_subpixel(likelihood.nll(pixels.float(), bases.float() / 64, parameters)).item()
             for parameters in (exact, rounded)]
-    assert abs(bits[1] / bits[0] - 1) < 2e-3
+    assert abs(bits[1] / bits[0] - 1) < 2e-3                    # 3e-4 is seen
 
 
 def test_no_parameter_is_far_off_where_nothing_is_clipped(tiny_checkpoint, tiny_pictures):
@@ -280,7 +280,7 @@ def test_no_parameter_is_far_off_where_nothing_is_clipped(tiny_checkpoint, tiny_
     integers = IntegerPhotoNet(quantise(net, pixels, bases))
     with torch.no_grad():
         error = (float_parameters(net, integers(*net.inputs(pixels, bases))) - net(pixels, bases)).abs()
-    assert error.max() < 0.2
+    assert error.max() < 6 / rules.SCALE_UNIT               # of the codec's coarsest steps; one is seen
 
 
 def test_activations_round_half_to_even_and_saturate():

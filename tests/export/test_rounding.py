@@ -2,7 +2,8 @@
 import numpy as np
 import pytest
 
-from export.rounding import compensated
+from export.rounding import DAMPING, compensated
+from tests import tolerance
 
 
 def moments(inputs: np.ndarray) -> np.ndarray:
@@ -36,7 +37,9 @@ def test_errors_cancel(layer):
 def test_means_are_made_up_for_by_the_bias(layer):
     inputs, weight, bias = layer
     found = compensated(weight, bias, moments(inputs), 63)
-    assert np.abs((inputs @ (found[0] - weight) + found[1] - bias).mean(0)).max() < 1e-6
+    mean = (inputs @ (found[0] - weight) + found[1] - bias).mean(0)
+    condition = len(weight) / DAMPING                       # of the moments, at most: damping bounds it from below
+    assert np.abs(mean).max() < tolerance.bound(condition) * np.abs(inputs @ weight).max()
 
 
 def test_the_limit_holds(layer):
@@ -49,7 +52,7 @@ def test_inputs_that_have_nothing_in_common_are_rounded_plainly():
     weight = np.random.default_rng(0).normal(0, 5, (12, 4))
     found = compensated(weight, np.zeros(4), np.diag(np.append(np.arange(1.0, 13), 1)), 63)
     np.testing.assert_array_equal(found[0], np.round(weight))
-    np.testing.assert_allclose(found[1], 0, atol=1e-12)
+    np.testing.assert_array_equal(found[1], 0)
 
 
 def test_inputs_that_are_always_zero_are_no_obstacle(layer):
@@ -59,4 +62,4 @@ def test_inputs_that_are_always_zero_are_no_obstacle(layer):
     np.testing.assert_array_equal(found[0][5], np.round(weight[5]))
     silent = compensated(weight, bias, moments(np.zeros_like(inputs)), 63)
     np.testing.assert_array_equal(silent[0], np.round(weight))
-    np.testing.assert_allclose(silent[1], bias)
+    np.testing.assert_array_equal(silent[1], bias)

@@ -1,15 +1,11 @@
-"""One thread for torch: the tests are small, and their sums must not depend on the machine. What the commands train on.
-"""
+"""What the commands train on, and how they are run."""
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
 from PIL import Image
 
 from lmconv.cli import cli
 from tests.lmconv.tiny import IMAGE_OPTIONS, PHOTO_OPTIONS, pixels
-
-torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

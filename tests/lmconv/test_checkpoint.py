@@ -127,7 +127,7 @@ def test_truncated_files(tmp_path_factory, data):
 def test_every_byte_of_the_head(path):
     """Damage is refused, or falls where the format has room (names of settings, white space) and changes a value."""
     whole = path.read_bytes()
-    for position in range(0, 8 + int.from_bytes(whole[:8], "little"), 3):
+    for position in range(0, 8 + int.from_bytes(whole[:8], "little"), 7):
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x15]) + whole[position + 1:])
         try:
             checkpoint.load(path)
@@ -219,7 +219,7 @@ def test_the_average_of_checkpoints(tmp_path):
     for group in ("model", "ema"):
         for name, tensor in getattr(mean, group).items():
             expected = sum(getattr(state, group)[name].double() for state in states) / 3
-            torch.testing.assert_close(tensor, expected.float(), rtol=0, atol=0)
+            assert torch.equal(tensor, expected.float())
     assert (mean.step, mean.optimiser, mean.curve) == (20, {}, [])
     assert mean.training == {"rate": 2, "averaged": [0, 10, 20]}
     checkpoint.save(tmp_path / "mean.safetensors", mean)

@@ -8,6 +8,7 @@ import torch
 from lmconv.config import PixelCnnConfig, preset
 from lmconv.distributions import LOG_SCALE_MIN, Binary, Logistics, centred, distribution
 from lmconv.errors import LmconvError
+from tests import tolerance
 
 FALSE_ALARM = 1e-4                      # chance of a seed at which a right sampler fails one chi-square test
 
@@ -52,7 +53,7 @@ def test_each_channel_sums_to_one_given_those_before(bits, channels):
     for seed, pixel in enumerate([[0] * 3, [top] * 3, [top // 2, top, 0], [top // 3, top // 2, 2 * top // 3]]):
         parameters = random_parameters(of, 1, seed)
         for distribution_of_channel in conditionals(of, parameters, pixel[:channels]):
-            assert distribution_of_channel.sum().item() == pytest.approx(1, abs=1e-12)
+            tolerance.assert_close(distribution_of_channel.sum(), 1, depth=30 + 2**bits)
 
 
 @pytest.mark.parametrize("channels, bits", [(1, 1), (1, 5), (1, 8), (3, 1), (3, 2), (3, 4)])
@@ -61,22 +62,22 @@ def test_all_pixels_sum_to_one(channels, bits):
     pixels = every_level(of)
     for row in random_parameters(of, 5):
         nats = of.nll(row.expand(len(pixels), -1), pixels)
-        assert torch.exp(-nats).sum().item() == pytest.approx(1, abs=1e-12)
+        tolerance.assert_close(torch.exp(-nats).sum(), 1, depth=30 + len(pixels))
 
 
-@pytest.mark.parametrize("log_scale", [-50.0, LOG_SCALE_MIN, 0.0, 8.0, 200.0])
-@pytest.mark.parametrize("mean", [-1000.0, -1.0, 1 / 255, 0.3, 1.0, 30.0])
-def test_sums_to_one_at_the_limits(mean, log_scale):
+def test_sums_to_one_at_the_limits():
     of = Logistics(1, 8, 1)
-    parameters = torch.tensor([[0.0, mean, log_scale]], dtype=torch.double).expand(256, -1)
-    assert torch.exp(-of.nll(parameters, every_level(of))).sum().item() == pytest.approx(1, abs=1e-12)
+    means, log_scales = (-1000.0, -1.0, 1 / 255, 0.3, 1.0, 30.0), (-50.0, LOG_SCALE_MIN, 0.0, 8.0, 200.0)
+    for row in itertools.product([0.0], means, log_scales):
+        parameters = torch.tensor([row], dtype=torch.double).expand(256, -1)
+        tolerance.assert_close(torch.exp(-of.nll(parameters, every_level(of))).sum(), 1, depth=256)
 
 
 def test_bits_sum_to_one():
     parameters = 5 * torch.randn(50, 2, dtype=torch.double, generator=torch.Generator().manual_seed(0))
     p = [torch.exp(-Binary().nll(parameters, torch.full((50, 1), bit))) for bit in (0, 1)]
-    torch.testing.assert_close(p[0] + p[1], torch.ones(50, dtype=torch.double), rtol=0, atol=1e-15)
-    torch.testing.assert_close(p[1], torch.sigmoid(parameters[:, 1] - parameters[:, 0]))
+    tolerance.assert_close(p[0] + p[1], torch.ones(50), depth=3)
+    tolerance.assert_close(p[1], torch.sigmoid(parameters[:, 1] - parameters[:, 0]), depth=5)
 
 
 def slow_probability(of: Logistics, row: list[float], pixel: list[int]) -> float:
@@ -118,8 +119,8 @@ def test_equals_the_slow_reading(bits, channels):
     nats, compared = of.nll(parameters, levels), 0
     for row, pixel, nat in zip(parameters.tolist(), levels.tolist(), nats.tolist()):
         p = slow_probability(of, row, pixel)
-        if p > 1e-9:                                            # below, the slow difference has lost its digits
-            assert nat == pytest.approx(-math.log(p), rel=1e-6, abs=1e-6)
+        if p > 1e-9:                        # below, the slow difference of numbers near 1 has lost its digits
+            assert abs(nat + math.log(p)) < tolerance.bound(channels) / 1e-9
             compared += 1
     assert compared > 100
 
@@ -144,30 +145,31 @@ def test_rows_and_images_agree_and_floats_are_close():
     as_image = [part.view(2, 3, 4, -1).permute(0, 3, 1, 2) for part in (rows, levels)]
     nats = of.nll(*as_image)
     assert nats.shape == (2, 3, 4)
-    torch.testing.assert_close(nats.flatten(), of.nll(rows, levels), rtol=0, atol=1e-12)
+    tolerance.assert_close(nats.flatten(), of.nll(rows, levels), depth=10)
     single = of.nll(rows.float(), levels.to(torch.uint8))
     assert single.dtype == torch.float32
-    torch.testing.assert_close(single.double(), of.nll(rows, levels), rtol=1e-3, atol=1e-3)
+    tolerance.assert_close(single, of.nll(rows, levels), depth=10)
     assert of.nll(rows.bfloat16(), levels).dtype == torch.float32
 
 
-@pytest.mark.parametrize("level", [0, 1, 128, 254, 255])
-@pytest.mark.parametrize("log_scale", [-200.0, -7.0, 0.0, 200.0])
-@pytest.mark.parametrize("mean", [-1000.0, 0.1, 1000.0])
-def test_gradients_are_finite(level, log_scale, mean):
+def test_gradients_are_finite():
+    cases = list(itertools.product((0, 1, 128, 254, 255), (-1000.0, 0.1, 1000.0), (-200.0, -7.0, 0.0, 200.0)))
+    level, mean, log_scale = torch.tensor(cases).T[:, :, None, None]
     of = Logistics(3, 8, 2)
-    parameters = torch.zeros(1, of.parameters)
+    parameters = torch.zeros(len(cases), of.parameters)
     rest = parameters[:, 2:].unflatten(1, (3, 3, 2))
     rest[:, :, 0], rest[:, :, 1], rest[:, :, 2] = mean, log_scale, 100.0
     parameters.requires_grad_()
-    nats = of.nll(parameters, torch.full((1, 3), level))
-    nats.backward()
-    assert torch.isfinite(nats) and nats > -1e-5 and torch.isfinite(parameters.grad).all()
+    nats = of.nll(parameters, level[:, 0].expand(-1, 3).long())
+    nats.sum().backward()
+    finite = torch.isfinite(nats) & torch.isfinite(parameters.grad).all(1)
+    likely = nats < -tolerance.bound(10, "float32")                     # more than certain
+    assert finite.all() and not likely.any(), [case for case, ok in zip(cases, finite & ~likely) if not ok]
 
 
 def test_centred_levels():
     assert centred(torch.tensor([0, 1], dtype=torch.uint8), 1).tolist() == [-1, 1]
-    assert centred(torch.arange(256), 8, torch.double).tolist() == pytest.approx([2 * i / 255 - 1 for i in range(256)])
+    tolerance.assert_close(centred(torch.arange(256), 8, torch.double), [2 * i / 255 - 1 for i in range(256)], depth=3)
 
 
 def test_distribution_of_a_config():
@@ -252,7 +254,8 @@ def test_logistic_temperature_multiplies_the_scales():
     parameters = torch.tensor([[0.0, 0.1, -3.0]], dtype=torch.double)
     for temperature in (0.25, 1.0):
         spread = draw(of, parameters, 20_000, 0, logistic_temperature=temperature).double().std().item()
-        assert spread == pytest.approx(127.5 * temperature * math.exp(-3) * math.pi / math.sqrt(3), rel=0.05)
+        expected = 127.5 * temperature * math.exp(-3) * math.pi / math.sqrt(3)
+        assert spread == pytest.approx(expected, rel=0.05)      # of 20000 draws: eight of its own deviations
     assert draw(of, parameters, 50, 0, logistic_temperature=0.0).unique().tolist() == [round(1.1 * 127.5)]
 
 

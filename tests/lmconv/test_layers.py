@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from lmconv import layers, masks, orders
 from lmconv.layers import LocallyMaskedConv2d, mask_from_rank, single_pattern
-
-torch.set_num_threads(1)
+from tests import tolerance
 
 
 def make_layer(kernel: int, dilation: int = 1, mask_weight: bool = False, channels: tuple[int, int] = (2, 3)):
@@ -21,6 +20,11 @@ def make_layer(kernel: int, dilation: int = 1, mask_weight: bool = False, channe
 def images(batch: int, channels: int, height: int, width: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(1)
     return torch.randn(batch, channels, height, width, dtype=torch.double, generator=generator)
+
+
+def close(found: torch.Tensor, expected: torch.Tensor) -> None:
+    """Sums over the taps of a kernel of 5, its channels and, of gradients, as many positions and images."""
+    tolerance.assert_close(found, expected, depth=100)
 
 
 def loop(layer: LocallyMaskedConv2d, x: torch.Tensor, mask: np.ndarray) -> torch.Tensor:
@@ -57,7 +61,7 @@ def test_both_paths_equal_a_loop(spec, height, width, batch, kernel, dilation, k
     with torch.no_grad():
         expected = loop(layer, x, masks.masks(rank, kernel, dilation, kind))
         for path in (layer.forward, layer.by_patterns, layer.by_taps):
-            torch.testing.assert_close(path(x, mask), expected, rtol=0, atol=1e-12)
+            close(path(x, mask), expected)
 
 
 def test_no_bias():
@@ -66,9 +70,7 @@ def test_no_bias():
     mask = mask_from_rank(rank, 3, 1, "B")
     assert [name for name, _ in layer.named_parameters()] == ["weight"]
     for path in (layer.by_patterns, layer.by_taps):
-        torch.testing.assert_close(
-            path(x, mask), loop(layer, x, masks.masks(rank, 3, 1, "B")), rtol=0, atol=1e-12
-        )
+        close(path(x, mask), loop(layer, x, masks.masks(rank, 3, 1, "B")))
 
 
 @pytest.mark.parametrize("dilation", [1, 2])
@@ -84,8 +86,8 @@ def test_a_mask_of_ones_is_a_convolution(dilation):
         dense=torch.from_numpy(inside),
         reads=layers.reads(inside, 7, 3, dilation),
     )
-    torch.testing.assert_close(layer.by_patterns(x, mask), conv, rtol=0, atol=1e-12)
-    torch.testing.assert_close(layer.by_taps(x, mask), conv, rtol=0, atol=1e-12)
+    close(layer.by_patterns(x, mask), conv)
+    close(layer.by_taps(x, mask), conv)
 
 
 def test_parameters_are_drawn_as_by_torch():
@@ -119,7 +121,7 @@ def test_single_pattern_serves_every_size(order, kernel, dilation, kind):
     for height, width in ((1, 1), (1, 9), (9, 1), (2, 3), (8, 8), (5, 12)):
         x = images(2, 2, height, width)
         here = mask_from_rank(orders.make(order, height, width), kernel, dilation, kind)
-        torch.testing.assert_close(layer(x, anywhere), layer.by_taps(x, here), rtol=0, atol=1e-12)
+        close(layer(x, anywhere), layer.by_taps(x, here))
 
 
 @pytest.mark.parametrize("mask_weight", [False, True])
@@ -172,7 +174,8 @@ def test_images_in_chunks(monkeypatch, kind):
         out = layer.by_taps(x, mask)
         found.append((out, *torch.autograd.grad(out.square().sum(), [x, *layer.parameters()])))
     for other in found[1:]:
-        torch.testing.assert_close(other, found[0], rtol=0, atol=1e-12)
+        for value, expected in zip(other, found[0], strict=True):
+            close(value, expected)
     assert layer.by_taps(images(0, 2, 5, 4), mask).shape == (0, 3, 5, 4)
 
 
@@ -229,12 +232,13 @@ def test_autocast_and_channels_last(spec):
     x = images(2, 4, 8, 8).float()
     expected = layer(x, mask)
     x = x.to(memory_format=torch.channels_last).requires_grad_()
-    torch.testing.assert_close(layer(x, mask), expected)
+    close(layer(x, mask), expected)
     assert layer(x, mask).is_contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         out = layer(x, mask)
     assert out.dtype == torch.bfloat16
-    torch.testing.assert_close(out.float(), expected, rtol=0, atol=0.03)
+    # Inputs, weights and results are rounded, half a unit each; terms that cancel are larger than what is left of them.
+    assert tolerance.distance(out, expected) < 4 * tolerance.UNITS["bfloat16"]
     out.float().sum().backward()
     assert x.grad.dtype == layer.weight.grad.dtype == layer.mask_weight.grad.dtype == torch.float32
 
@@ -242,7 +246,7 @@ def test_autocast_and_channels_last(spec):
 def test_compiles_without_graph_breaks():
     layer = LocallyMaskedConv2d(2, 2, 3, mask_weight=True)
     compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
-    for spec in ("s_curve", "s_curve:1", "s_curve:4", "s_curve:7", "gilbert"):
+    for spec in ("s_curve", "s_curve:7", "gilbert"):
         mask, x = (
             mask_from_rank(orders.make(spec, 6, 6), 3, 1, "B"),
             images(1, 2, 6, 6).float().requires_grad_(),
@@ -251,11 +255,12 @@ def test_compiles_without_graph_breaks():
         for module in (compiled, layer):
             out = module(x, mask)
             gradients.append((out, *torch.autograd.grad(out.square().sum(), [x, *layer.parameters()])))
-        torch.testing.assert_close(*gradients)
+        for value, expected in zip(*gradients, strict=True):
+            close(value, expected)
     anywhere = single_pattern("wavefront", 3, 1, "B")
     for side in (6, 9):
         x = images(1, 2, side, side + 1).float()
-        torch.testing.assert_close(compiled(x, anywhere), layer(x, anywhere))
+        close(compiled(x, anywhere), layer(x, anywhere))
 
 
 def test_masks_move_between_devices():

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from lmconv.muon import Muon, orthogonalised
+from tests import tolerance
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (8, 40), (40, 8)])
@@ -13,7 +14,8 @@ def test_orthogonalised_has_singular_values_near_one_and_the_same_singular_vecto
     turned = u.T @ result @ v.T
     values = turned.diagonal()
     assert 0.6 < values.min() and values.max() < 1.3
-    assert (turned - values.diag()).abs().max() < 1e-4
+    # Five iterations of three products each; singular values that are small at first grow 3.4 times in each of them.
+    tolerance.assert_close(turned, values.diag(), depth=15 * max(shape), largest=3.4445**5)
 
 
 def test_columns_without_gradient_do_not_move():
@@ -28,7 +30,7 @@ def test_a_step_is_down_the_gradient_and_as_long_as_the_rate_says():
     Muon([weight], lr=0.01, momentum=0.0).step()
     assert (weight.detach() * weight.grad).sum() < 0
     root_mean_square = weight.detach().square().mean().sqrt().item()
-    assert root_mean_square == pytest.approx(0.01 * 0.2, rel=0.3)
+    assert root_mean_square == pytest.approx(0.01 * 0.2, rel=0.3)       # singular values are from 0.7 to 1.2
 
 
 def test_momentum_is_nesterovs():

@@ -14,6 +14,7 @@ from lmconv import checkpoint
 from lmconv.cli import cli
 from lmconv.config import Machine
 from lmconv.processes import Processes, started
+from tests import tolerance
 from tests.lmconv.tiny import pixels
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,12 +48,13 @@ def test_two_processes_train_as_one(data, tmp_path):
     assert json.loads((tmp_path / "two" / "config.json").read_text())["processes"] == 2
     two, one = (checkpoint.load(tmp_path / name / "last.safetensors") for name in ("two", "one"))
     assert [step for step, _ in two.curve] == [1, 2]
-    np.testing.assert_allclose(two.curve, one.curve, rtol=1e-4)
+    there_and_back = 2 * tolerance.depth(one.net()) + 8 * 30            # and over the positions of all images
+    tolerance.assert_close(two.curve, one.curve, there_and_back, number="float32")
     for name, tensor in one.model.items():
         gradient = one.optimiser[f"exp_avg/{name}"]
-        torch.testing.assert_close(two.optimiser[f"exp_avg/{name}"], gradient, rtol=1e-3,
-                                   atol=1e-4 * gradient.abs().max().item())
-        torch.testing.assert_close(two.model[name], tensor, rtol=0, atol=2e-4)      # a step is 2e-3
+        tolerance.assert_close(two.optimiser[f"exp_avg/{name}"], gradient, there_and_back)
+        # Adam divides by the gradient, and so magnifies the roundings of small ones: a tenth of its step is allowed.
+        assert (two.model[name] - tensor).abs().max() < one.training["rate"] / 10
 
 
 def test_alone_without_torchrun(monkeypatch):

@@ -15,6 +15,7 @@ from lmconv import orders
 from lmconv.config import PixelCnnConfig
 from lmconv.pixelcnn import PixelCnn, order_masks
 from lmconv.published import PublishedError, load
+from tests import tolerance
 
 FILTERS = 6
 
@@ -206,7 +207,7 @@ def test_outputs_are_the_described_networks(name, tmp_path):
         out = net.double().eval()(x, order_masks(rank, config))
     expected = Described(settings, tensors, rank)(x)
     assert expected.std() > 0.1
-    torch.testing.assert_close(out, expected, rtol=0, atol=1e-9)
+    tolerance.assert_close(out, expected, tolerance.depth(net))
 
 
 def test_the_published_colour_network_has_192_tensors():

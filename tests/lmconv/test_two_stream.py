@@ -9,6 +9,7 @@ from lmconv.config import PixelCnnConfig
 from lmconv.distributions import Binary, centred
 from lmconv.errors import LmconvError
 from lmconv.two_stream import TwoStreamPixelCnn
+from tests import tolerance
 
 BASELINE = PixelCnnConfig(norm="weight_norm", two_stream=True)
 TINY = replace(BASELINE, filters=4, resnets=1, components=2)
@@ -62,7 +63,8 @@ def test_all_binary_images_sum_to_one():
         for part in levels.split(2**13):
             nats = Binary().nll(9 * net(centred(part, 1, torch.double)), part).sum((1, 2))      # times 9: not uniform
             total, spread = total + torch.exp(-nats).sum().item(), max(spread, nats.std().item())
-    assert total == pytest.approx(1, abs=1e-9) and spread > 0.1
+    tolerance.assert_close(total, 1, 2**16, number="float64")
+    assert spread > 0.1
 
 
 def test_every_parameter_counts_and_checkpointing_changes_no_gradient():
@@ -73,7 +75,7 @@ def test_every_parameter_counts_and_checkpointing_changes_no_gradient():
         results.append([out, *torch.autograd.grad(out.square().sum(), list(net.parameters()))])
     for plain, saved in zip(*results):
         assert plain.any()
-        torch.testing.assert_close(saved, plain, rtol=0, atol=1e-12)
+        tolerance.assert_close(saved, plain, 2 * tolerance.depth(net))
 
 
 def test_errors():
