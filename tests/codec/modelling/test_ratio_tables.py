@@ -58,7 +58,7 @@ def tables():
     return ratio_tables()
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(
     channel=st.integers(0, 2),
     base=st.one_of(st.sampled_from([0, 63, 8160, 255 * 64]), st.integers(0, 255 * 64)),
