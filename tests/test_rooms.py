@@ -101,7 +101,7 @@ def test_orders_and_masks_need_numpy_alone(name):
         ("lmconv", "from runtime.least_squares import Settings\nfrom runtime import schedule", set()),
         ("lmconv", "import runtime", {"runtime"}),
         ("lmconv", "from runtime import load", {"runtime.load"}),
-        ("lmconv", "from runtime.least_squaress import x", {"runtime.predictors.x"}),
+        ("lmconv", "from runtime.least_squares2 import x", {"runtime.least_squares2.x"}),
         ("export", "import codec.container", {"codec.container"}),
         ("export", "import pandas", {"pandas"}),
     ],

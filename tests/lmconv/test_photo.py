@@ -7,7 +7,8 @@ from lmconv import likelihood, orders
 from lmconv.config import PhotoConfig
 from lmconv.errors import LmconvError
 from lmconv.photo import CODE_BITS, CURRENT, INSIDE, KNOWN, NEIGHBOURS, ZERO, PhotoNet, extend, residual_codes
-from runtime.least_squares import LEFT, RIGHT, TOP, UNIT, Predictor, predict_picture, rows_of
+from runtime.least_squares import LEFT, RIGHT, TOP, UNIT, Settings, predict_picture
+from tests.runtime.test_least_squares import walked
 
 TINY = PhotoConfig(channels=8, blocks=2, components=2)
 HEIGHT, WIDTH = 7, 9
@@ -131,14 +132,10 @@ def test_inputs_by_hand():
 def test_extend_is_the_predictors_padding(size):
     height, width = size
     pixels = picture(2, height, width)[0]
-    state = Predictor(height, width)
-    for level in range(state.levels):
-        rows = np.arange(*rows_of(level, height, width))
-        for k in range(3):
-            state.put(level, k, pixels[0, k, rows, level - 2 * rows].numpy())
+    _, drawn = walked(pixels[0].numpy(), Settings())
     padded = extend(pixels[0])
     assert padded.shape == (3, height + 2, width + 3)
-    np.testing.assert_array_equal(padded, state.planes[:, TOP - 2:, LEFT - 2:LEFT + width + 1])
+    np.testing.assert_array_equal(padded, drawn.pixels[:, TOP - 2 :, LEFT - 2 : LEFT + width + 1])
     assert RIGHT >= 1
 
 

@@ -33,7 +33,7 @@ from runtime.tables import check_predictor
 from tests.pictures import KINDS, constant, noise, photograph, two_values
 from tests.runtime import reference_least_squares as reference
 
-SIZES = [(1, 1), (1, 2), (2, 1), (1, 19), (19, 1), (2, 2), (3, 5), (17, 33), (35, 6), (50, 2)]
+SIZES = [(1, 1), (1, 2), (2, 1), (1, 19), (19, 1), (2, 2), (3, 5), (17, 33), (35, 4)]
 WAYS = {"own": (Settings(), 1), "fast": (FAST, 1), "slow": (SLOW, SLOW_INTERVAL)}
 FUSED = re.compile(
     r"\bv?fn?m(?:add|sub|addsub|subadd)\d*[ps][dsh]\b"  # x86: vfmadd231ps, vfnmsub132ss, ...
@@ -104,7 +104,7 @@ def test_equals_the_reference_at_any_interval(interval):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("way", WAYS)
 def test_equals_the_reference_on_hostile_pictures(way, kind):
-    agree(KINDS[kind](17, 9), *WAYS[way])
+    agree(KINDS[kind](17, 5), *WAYS[way])
 
 
 def test_a_pivot_that_vanishes():
@@ -224,8 +224,8 @@ def test_fused_multiply_add_would_be_found():
 def test_flushing_denormals_changes_nothing(way):
     """Libraries built for speed set this processor mode; on a long flat stretch the sums decay through denormals."""
     torch = pytest.importorskip("torch")
-    pixels = np.full((3, 2, 3000), 77, np.uint8)
-    pixels[:, :, :200] = noise(2, 200)
+    pixels = np.full((3, 2, 2000), 77, np.uint8)
+    pixels[:, :, :100] = noise(2, 100)
     expected, _ = walked(pixels, *WAYS[way])
     if not torch.set_flush_denormal(True):
         pytest.skip("this processor has no such mode")

@@ -108,7 +108,7 @@ def test_equal_to_the_reference(walks):
 
 def test_rungs_rise_until_the_ladder_ends(walks):
     """Then they stay past it: contexts tell climbing from halving by them."""
-    for (centre, deviation), (depths, paths, splits, rungs) in walks.items():
+    for (centre, deviation), (depths, _, splits, rungs) in walks.items():
         kind = DEVIATIONS.index(deviation)
         for value in (0, centre - 1, centre, 255):
             climbed = [rung for rung in rungs[value, 1 : depths[value]].tolist() if rung != HALVING]
