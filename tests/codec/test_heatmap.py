@@ -1,9 +1,7 @@
-"""Costs of single pixels: they add up, lie where they belong, and are drawn and written as promised."""
+"""Maps of where the bits go: drawn as promised, and written by the command."""
 
 import json
 import os
-from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -12,102 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from codec import container, heatmap
+from codec import heatmap
 from codec.cli import cli
-from codec.codec import code_tile, compress, cost_map
-from codec.coder import Decoder, Encoder
-from codec.container import Header
+from codec.codec import analyse, compress
 from codec.images import Image
-from tests.pictures import noise, photograph
-
-EFFORTS = (1, 5, 9)
+from tests.pictures import photograph
 
 
-def image(height, width, mode="RGB") -> Image:
-    planes = np.concatenate([photograph(height, width), noise(height, width)[:1] | 3])
-    channels = {"L": [1], "RGB": [0, 1, 2], "RGBA": [0, 1, 2, 3]}[mode]
-    return Image(np.ascontiguousarray(planes[channels].transpose(1, 2, 0)), mode)
-
-
-@pytest.fixture
-def tiles_of_16(monkeypatch):
-    defaults = tuple(16 if name == "tile" else getattr(Header, name) for name in ("variant", "tile", "effort"))
-    monkeypatch.setattr(Header.__init__, "__defaults__", defaults)
-    assert Header(40, 33, "RGB", bytes(6)).tile_count == 9
-
-
-def check_sum(picture, model, effort) -> None:
-    costs = cost_map(picture, model, effort=effort)
-    colours = container.MODES[picture.mode].colours
-    assert costs.shape == (picture.height, picture.width, colours) and costs.dtype == np.float32
-    assert (costs > 0).all()
-    assert costs.sum(dtype=float) == pytest.approx(compress(picture, model, effort=effort).nll_bits, rel=1e-6)
-
-
-@pytest.mark.parametrize("effort", EFFORTS)
-@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
-@pytest.mark.parametrize("size", [(14, 19), (19, 14), (1, 30), (30, 1), (1, 1)], ids=str)
-def test_the_sum_is_the_likelihood(tiny_model, size, mode, effort):
-    check_sum(image(*size, mode), tiny_model, effort)
-
-
-@pytest.mark.parametrize("effort", EFFORTS)
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("mode", ["L", "RGBA"])
-@pytest.mark.parametrize("size", [(33, 40), (40, 33)], ids=str)
-def test_the_sum_of_several_tiles_is_the_likelihood(tiny_model, tiles_of_16, size, mode, threads, effort):
-    check_sum(image(*size, mode), replace(tiny_model, threads=threads), effort)
-
-
-@pytest.mark.parametrize("effort", EFFORTS)
-@pytest.mark.parametrize("size", [(9, 14), (14, 9)], ids=["landscape", "portrait"])
-@pytest.mark.parametrize("channel", range(3))
-def test_costs_belong_to_their_pixels_and_channels(tiny_model, size, channel, effort):
-    """Another value costs other bits at its place, and nothing changes of what was coded before it."""
-    picture, high = image(*size), size[0] > size[1]
-    costs = partial(cost_map, model=tiny_model, effort=effort, order=f"wavefront:{4 * high}")
-    before = costs(picture)
-    across, down = (2, 1) if high else (1, 2)
-    for row, col in ((0, 0), (4, 6), (size[0] - 1, 0), (size[0] - 1, size[1] - 1)):
-        pixels = picture.pixels.copy()
-        pixels[row, col, channel] ^= 128
-        after = costs(Image(pixels, "RGB"))
-        assert after[row, col, channel] != before[row, col, channel]
-        rows, cols = np.indices(size)
-        rank = across * cols + down * rows
-        same = rank <= rank[row, col]
-        same[row, col] = False
-        np.testing.assert_array_equal(after[same], before[same])
-        np.testing.assert_array_equal(after[row, col, :channel], before[row, col, :channel])
-
-
-@pytest.mark.parametrize("effort", EFFORTS)
-@pytest.mark.parametrize("mode", ["L", "RGB"])
-@pytest.mark.parametrize("size", [(32, 48), (48, 32)], ids=["landscape", "portrait"])
-@pytest.mark.parametrize("half", ["top", "bottom", "left", "right"])
-def test_noise_costs_more_than_what_is_flat(tiny_model, tiles_of_16, size, half, mode, effort):
-    """With tiles of one half or the other, each of which must find its place."""
-    noisy = np.zeros(size, bool)
-    rows, cols = size[0] // 2, size[1] // 2
-    noisy[{"top": np.s_[:rows], "bottom": np.s_[rows:], "left": np.s_[:, :cols], "right": np.s_[:, cols:]}[half]] = True
-    pixels = np.where(noisy[..., None], noise(*size).transpose(1, 2, 0), np.uint8(90))[..., : len(mode)]
-    costs = cost_map(Image(pixels, mode), tiny_model, effort=effort).mean(axis=2)
-    assert costs[noisy].mean() > 2 * costs[~noisy].mean()
-
-
-def test_the_decoder_pays_the_same(tiny_model):
-    planes = photograph(8, 11)
-    encoder, paid = Encoder(), np.zeros((2, 3, 88), np.float32)
-    code_tile(tiny_model, encoder, planes, costs=paid[0])
-    code_tile(tiny_model, Decoder(encoder.finish()), np.zeros_like(planes), costs=paid[1])
-    assert (paid[0] > 0).all()
-    np.testing.assert_array_equal(paid[0], paid[1])
-
-
-def test_progress_reaches_the_number_of_pixels(tiny_model):
-    calls = []
-    cost_map(image(9, 12), tiny_model, progress=lambda *call: calls.append(call))
-    assert calls == sorted(calls) and calls[-1] == (108, 108)
+def image(mode: str = "RGB") -> Image:
+    planes = photograph(20, 26)[: len(mode)]
+    return Image(np.ascontiguousarray(planes.transpose(1, 2, 0)), mode)
 
 
 def test_colours_grow_lighter_evenly():
@@ -185,8 +97,8 @@ def test_nothing_to_pay_is_dark():
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Pillow.fromarray(image(20, 26).pixels).save("a.png")
-    Pillow.fromarray(image(20, 26, "L").pixels[..., 0]).save("grey.png")
+    Pillow.fromarray(image().pixels).save("a.png")
+    Pillow.fromarray(image("L").pixels[..., 0]).save("grey.png")
     return tmp_path
 
 
@@ -208,15 +120,15 @@ def names(folder) -> list[str]:
 
 
 def test_the_command_writes_a_picture_and_says_what_it_costs(run, folder, tiny_model):
-    row = json.loads(run("a.png", "-o", "heat.png", "--json", "--effort", 1).stdout)[0]
-    expected = compress(image(20, 26), tiny_model, effort=1).nll_bits
+    row = json.loads(run("a.png", "-o", "heat.png", "--json").stdout)[0]
+    expected, found = compress(image(), tiny_model).nll_bits, analyse(image(), tiny_model)
     assert (row["input"], row["output"]) == ("a.png", "heat.png")
     assert (row["width"], row["height"], row["mode"]) == (26, 20, "RGB")
     assert row["bits"] == pytest.approx(expected, rel=1e-6) == pytest.approx(sum(row["channel_bits"]), rel=1e-6)
     assert row["bpsp"] == pytest.approx(expected / 1560, rel=1e-6)
     assert row["channel_bpsp"] == pytest.approx([bits / 520 for bits in row["channel_bits"]])
-    costs = cost_map(image(20, 26), tiny_model, effort=1)
-    np.testing.assert_array_equal(np.asarray(Pillow.open("heat.png")), heatmap.draw(costs.sum(axis=2)))
+    assert row["stages"] == pytest.approx(found.stages)
+    np.testing.assert_array_equal(np.asarray(Pillow.open("heat.png")), heatmap.draw(found.costs.sum(axis=2)))
     assert names(folder) == ["a.png", "grey.png", "heat.png"]
 
 
@@ -230,7 +142,7 @@ def test_a_line_and_a_name_for_each_picture(run, folder):
 
 
 def test_what_stops_the_writing_is_said_before_the_work(run, folder, monkeypatch):
-    monkeypatch.setattr("codec.codec.cost_map", None)
+    monkeypatch.setattr("codec.codec.analyse", None)
     (folder / "heat.png").write_bytes(b"old")
     for output, words in (
         ("heat.png", "heat.png exists: overwrite it with --force"),
