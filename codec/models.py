@@ -77,7 +77,7 @@ def find(model_id: bytes, extra: Path | None = None) -> Path:
 
 
 def _bundles() -> list[Path]:
-    return sorted(BUNDLES.glob(f"*{SUFFIX}"))
+    return sorted(BUNDLES.glob(f"*{SUFFIX}"), key=lambda path: path.stem)
 
 
 def _names() -> str:

@@ -1,4 +1,5 @@
 """Pictures made up for tests: like photographs, and as unlike them as can be. All uint8 [3, H, W], from a seed."""
+
 import numpy as np
 
 
@@ -51,5 +52,41 @@ def lines(height: int, width: int) -> np.ndarray:
     return picture
 
 
-KINDS = {"photograph": photograph, "noise": noise, "two values": two_values, "white": constant,
-         "black": lambda height, width: constant(height, width, 0), "checker": checker, "ramp": ramp, "lines": lines}
+def magnified(height: int, width: int, times: int, kinds: int = 5, seed: int = 0) -> np.ndarray:
+    """Pixel art: cells of a few colours."""
+    rng = np.random.default_rng(seed)
+    palette = rng.integers(0, 256, (kinds, 3), dtype=np.uint8)
+    cells = palette[rng.integers(0, kinds, (height // times + 1, width // times + 1))]
+    return cells.repeat(times, 0).repeat(times, 1)[:height, :width].transpose(2, 0, 1).copy()
+
+
+def text(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Four glyphs of 7 x 5, again and again, in soft grey on white."""
+    rng = np.random.default_rng(seed)
+    glyphs = rng.choice(np.array([0, 90, 255, 255], np.uint8), (4, 7, 5))
+    glyphs[:, :, 0], glyphs[:, 0] = 255, 255
+    page = glyphs[rng.integers(0, 4, (height // 7 + 1, width // 5 + 1))].transpose(0, 2, 1, 3)
+    page = page.reshape(page.shape[0] * 7, -1)[:height, :width]
+    return np.stack([page] * 3)
+
+
+def screen(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Rectangles of few colours."""
+    rng, planes = np.random.default_rng(seed), constant(height, width, 240)
+    colours = np.array([[0, 0, 0], [30, 90, 200], [255, 255, 255], [200, 40, 40]], np.uint8)
+    for _ in range(max(3, height * width // 60)):
+        row, col = rng.integers(0, height), rng.integers(0, width)
+        planes[:, row : row + rng.integers(1, 7), col : col + rng.integers(1, 9)] = rng.choice(colours)[:, None, None]
+    return planes
+
+
+KINDS = {
+    "photograph": photograph,
+    "noise": noise,
+    "two values": two_values,
+    "white": constant,
+    "black": lambda height, width: constant(height, width, 0),
+    "checker": checker,
+    "ramp": ramp,
+    "lines": lines,
+}

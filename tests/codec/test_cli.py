@@ -19,15 +19,17 @@ from click.testing import CliRunner
 from PIL import Image as Pillow
 
 import runtime.files  # noqa: F401  what the made-up runtime does not stand for
-from codec import container, models
+from codec import models
 from codec.cli import cli
 from codec.commands.running import progress_bar
-from codec.container import Header, Tile
 from codec.errors import DamagedFile, ImageTooLarge
+from codec.format import container
+from codec.format.container import Header, Tile
+from codec.format.method import Method
 from codec.images import Image
-from codec.method import Method
 
 ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = {"drawing": "cd" * 32, "photo": "ef" * 32, "photo-small": "ab" * 32}
 PIXELS = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
 
 
@@ -55,7 +57,6 @@ class Model:
 class Compressed:
     data: bytes
     nll_bits: float
-    stages: dict
     methods: dict
 
 
@@ -66,7 +67,7 @@ def read_manifest(path):
     return Manifest(Path(path).stem, text)
 
 
-def store(image, model, *, effort=5, order="auto", progress=None):
+def store(image, model, *, effort="normal", order="auto", progress=None):
     """codec.codec.compress, made up: the pixels as they are, in one tile."""
     progress = progress or (lambda done, total: None)
     progress(1, image.height * image.width)
@@ -74,14 +75,8 @@ def store(image, model, *, effort=5, order="auto", progress=None):
     pixels = image.pixels[:, :, : container.MODES[image.mode].colours]
     alpha = image.pixels[:, :, 3].tobytes() if image.mode == "RGBA" else None
     progress(image.height * image.width, image.height * image.width)
-    tile = Tile(pixels.tobytes(), container.pixels_crc(pixels))
-    spent = {"network": 9.0 * pixels.size}
-    return Compressed(container.pack(header, [tile], alpha), 8.0 * pixels.size, spent, {Method(): 1})
-
-
-def stages(data, model, *, max_pixels, progress=None):
-    """codec.codec.stages, made up."""
-    return {"network": 9.0 * restore(data, model, max_pixels=max_pixels).pixels.size}
+    tile = Tile(pixels.tobytes(), container.pixels_crc(pixels), Method().code)
+    return Compressed(container.pack(header, [tile], alpha), 8.0 * pixels.size, {Method(): 1})
 
 
 def restore(data, model, *, max_pixels, progress=None):
@@ -89,9 +84,7 @@ def restore(data, model, *, max_pixels, progress=None):
     parsed = container.unpack(data, max_pixels)
     header, mode = parsed.header, container.MODES[parsed.header.mode]
     size = header.height * header.width
-    pixels = np.frombuffer(parsed.tiles[0].payload, np.uint8).reshape(
-        header.height, header.width, mode.colours
-    )
+    pixels = np.frombuffer(parsed.tiles[0].payload, np.uint8).reshape(header.height, header.width, mode.colours)
     if container.pixels_crc(pixels) != parsed.tiles[0].pixels_crc:
         raise DamagedFile("tile 1 decodes to other pixels: get the file again")
     if parsed.alpha is not None:
@@ -108,7 +101,7 @@ def fakes(monkeypatch):
     runtime, codec = ModuleType("runtime"), ModuleType("codec.codec")
     runtime.BundleError, runtime.read_manifest, runtime.compiled = BundleError, read_manifest, lambda: True
     runtime.load = lambda path, provider="cpu", threads=0: Model(read_manifest(path), provider, threads)
-    codec.compress, codec.decompress, codec.stages = store, restore, stages
+    codec.compress, codec.decompress = store, restore
     monkeypatch.setitem(sys.modules, "runtime", runtime)
     monkeypatch.setitem(sys.modules, "codec.codec", codec)
     runtime.codec = codec
@@ -117,11 +110,11 @@ def fakes(monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch, fakes):
-    """The current folder, with two pictures and two shipped models."""
+    """The current folder, with two pictures and three shipped models."""
     bundles = tmp_path / "shipped"
     bundles.mkdir()
-    (bundles / "photo.lmconv").write_text("ab" * 32)
-    (bundles / "drawing.lmconv").write_text("cd" * 32)
+    for name, model_id in SHIPPED.items():
+        (bundles / f"{name}.lmconv").write_text(model_id)
     monkeypatch.setattr(models, "BUNDLES", bundles)
     work = tmp_path / "work"
     work.mkdir()
@@ -185,11 +178,10 @@ def test_compress_json(folder):
             "bytes": size,
             "bpsp": 8 * size / 18,
             "nll_bits": 144.0,
-            "model": "photo",
+            "model": "photo-small",
             "order": "wavefront",
-            "effort": 5,
-            "methods": {"network": 1},
-            "stages": {"network": 162.0},
+            "effort": "normal",
+            "methods": {"network + learning": 1},
         }
     ]
 
@@ -206,14 +198,12 @@ def test_info_json(folder):
         "model_id": "cd" * 6,
         "order": "wavefront",
         "variant": 0,
-        "effort": 1,
         "tile": 1024,
         "tiles": 1,
         "bytes": size,
         "bpsp": 8 * size / 18,
         "version": 0,
-        "methods": {"network": 1},
-        "stages": None,
+        "methods": {"network + learning": 1},
     }
     assert json.loads(run("info", "a.lmc", "--json").stdout) == [about]
     (models.BUNDLES / "drawing.lmconv").unlink()
@@ -222,25 +212,18 @@ def test_info_json(folder):
     assert "unknown cdcdcdcdcdcd" in run("info", "a.lmc").stdout
 
 
-def test_info_decodes_for_the_stages(folder):
-    run("compress", "a.png")
-    (row,) = json.loads(run("info", "a.lmc", "--json", "--stages").stdout)
-    assert row["stages"] == {"network": 162.0}
-    assert "network alone: 20 bytes" in run("info", "a.lmc", "--stages").stdout
-
-
 def test_models_json(folder):
     rows = json.loads(run("models", "--json").stdout)
     assert rows[1] == {
         "name": "photo",
         "path": str(models.BUNDLES / "photo.lmconv"),
-        "model_id": "ab" * 32,
+        "model_id": "ef" * 32,
         "order": "wavefront",
         "bits_per_subpixel": 2.5,
         "parameters": 1000,
         "bytes": 64,
     }
-    assert [row["name"] for row in rows] == ["drawing", "photo"]
+    assert [row["name"] for row in rows] == list(SHIPPED)
 
 
 def test_decompress_json(folder):
@@ -259,15 +242,12 @@ def test_a_line_per_file_without_json(folder):
         run("info", "a.lmc", "grey.lmc"),
         run("verify", "a.lmc", "grey.lmc"),
         run("decompress", "a.lmc", "grey.lmc", "--force"),
-        run("models"),
     ]
     for result in outputs:
-        lines = result.stdout.splitlines()
-        assert len(lines) == 2
+        first, second = result.stdout.splitlines()
+        assert first.startswith("a.") and second.startswith("grey.")
         assert result.stderr == ""
-    for result in outputs[:-1]:
-        lines = result.stdout.splitlines()
-        assert lines[0].startswith("a.") and lines[1].startswith("grey.")
+    assert [line.split()[0] for line in run("models").stdout.splitlines()] == list(SHIPPED)
 
 
 def test_provider_threads_and_model_reach_the_runtime(folder, fakes):
@@ -279,7 +259,7 @@ def test_provider_threads_and_model_reach_the_runtime(folder, fakes):
     bundle = models.BUNDLES / "drawing.lmconv"
     run("compress", "a.png", "--threads", "2", "--provider", "cuda", "--model", bundle)
     run("decompress", "a.lmc", "--threads", "1", "--provider", "auto", "--max-pixels", "6", "--force")
-    model = Manifest("drawing", "cd" * 32)
+    model = Manifest("drawing", SHIPPED["drawing"])
     assert seen == [Model(model, "cuda", 2), (Model(model, "auto", 1), 6)]
 
 
@@ -291,10 +271,22 @@ def test_a_model_is_loaded_once_for_many_files(folder, fakes):
     assert len(loads) == 1
 
 
-def test_the_default_is_photo(folder):
-    run("compress", "a.png")
+@pytest.mark.parametrize(
+    ("options", "effort", "model"),
+    [
+        ([], "normal", "photo-small"),
+        (["-e", "fast"], "fast", "photo-small"),
+        (["--effort", "best"], "best", "photo"),
+        (["--effort", "best", "--model", "drawing"], "best", "drawing"),
+    ],
+)
+def test_the_effort_names_the_model(folder, fakes, options, effort, model):
+    seen = []
+    fakes.codec.compress = lambda image, model, *, effort, **_: seen.append(effort) or store(image, model)
+    (row,) = json.loads(run("compress", "a.png", *options, "--json").stdout)
+    assert (row["effort"], row["model"], seen) == (effort, model, [effort])
     with open("a.lmc", "rb") as stream:
-        assert container.peek(stream).model_id == b"\xab" * 6
+        assert container.peek(stream).model_id == bytes.fromhex(SHIPPED[model])[:6]
 
 
 def test_a_failed_input_does_not_stop_the_others(folder):
@@ -324,9 +316,7 @@ def test_metadata_that_is_dropped_is_warned_about(folder):
 def test_nothing_is_overwritten_without_force(folder):
     Path("a.lmc").write_bytes(b"old")
     result = run("compress", "a.png", code=1)
-    assert result.stderr == (
-        "lmconv-codec: a.png: a.lmc exists: overwrite it with --force or choose another output\n"
-    )
+    assert result.stderr == ("lmconv-codec: a.png: a.lmc exists: overwrite it with --force or choose another output\n")
     assert Path("a.lmc").read_bytes() == b"old"
     run("compress", "a.png", "--force")
     before = Path("a.png").read_bytes()
@@ -374,7 +364,7 @@ def test_damaged_files_are_one_line(folder, command):
     Path("empty.lmc").write_bytes(b"")
     Path("cut.lmc").write_bytes(whole[:-1])
     Path("more.lmc").write_bytes(whole + b"\0")
-    huge = whole[:12] + b"\xff\xff\xff\xff\x0f" * 2 + whole[14:-4]
+    huge = whole[:11] + b"\xff\xff\xff\xff\x0f" * 2 + whole[13:-4]
     Path("huge.lmc").write_bytes(huge + zlib.crc32(huge).to_bytes(4, "little"))
     Path("folder.lmc").mkdir()
     damaged = ["text.lmc", "empty.lmc", "cut.lmc", "more.lmc", "huge.lmc", "folder.lmc", "missing.lmc"]
@@ -396,14 +386,16 @@ def test_a_claim_of_too_many_pixels_is_refused(folder):
 
 def test_missing_and_wrong_models(folder):
     run("compress", "a.png")
-    Path("other.lmconv").write_text("ef" * 32)
+    Path("other.lmconv").write_text("12" * 32)
     result = run("decompress", "a.lmc", "-o", "b.png", "--model", "other.lmconv", code=1)
-    assert "made with model abababababab, but other.lmconv is model efefefefefef" in result.stderr
-    (models.BUNDLES / "photo.lmconv").unlink()
+    assert "made with model abababababab, but other.lmconv is model 121212121212" in result.stderr
+    (models.BUNDLES / "photo-small.lmconv").unlink()
     result = run("decompress", "a.lmc", "-o", "b.png", code=1)
     assert result.stderr.startswith("lmconv-codec: a.lmc: made with model abababababab, which is not shipped")
     result = run("compress", "grey.png", code=1)
-    assert result.stderr == "lmconv-codec: no model 'photo': give a .lmconv file's path or one of: drawing\n"
+    assert result.stderr == (
+        "lmconv-codec: no model 'photo-small': give a .lmconv file's path or one of: drawing, photo\n"
+    )
     Path("broken.lmconv").write_text("x")
     result = run("compress", "grey.png", "--model", "broken.lmconv", code=1)
     assert result.stderr == "lmconv-codec: broken.lmconv is no bundle\n"
@@ -452,7 +444,7 @@ def test_a_bug_is_not_hidden(folder, fakes):
 
 
 def test_an_interrupt_keeps_what_is_whole(folder, fakes):
-    def interrupted(image, model, *, effort, order="auto", progress=None):
+    def interrupted(image, model, **_):
         if image.mode == "L":
             raise KeyboardInterrupt
         return store(image, model)
@@ -509,7 +501,7 @@ def test_compress_verify_compares_before_it_writes(folder, fakes):
         ["compress"],
         ["compress", "a.png", "--threads", "-1"],
         ["compress", "a.png", "--max-pixels", "0"],
-        ["compress", "a.png", "--effort", "0"],
+        ["compress", "a.png", "--effort", "9"],
         ["compress", "a.png", "a.png"],
         ["compress", "a.png", "-o", "a.png", "--force"],
         ["verify", "a.lmc", "b.lmc", "--against", "a.png"],

@@ -1,3 +1,5 @@
+"""Models by name, by path, by the identity in a file and by effort."""
+
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,3 +72,11 @@ def test_a_package_without_bundles_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(models, "BUNDLES", tmp_path / "none")
     with pytest.raises(ModelNotFound, match="none is shipped"):
         models.resolve("photo")
+
+
+def test_every_effort_has_a_model():
+    assert models.EFFORTS == ("fast", "normal", "best") == tuple(models.DEFAULTS)
+    assert {models.resolve(name).stem for name in models.DEFAULTS.values()} == {"photo", "photo-small"}
+    for effort in ("", "9", None):
+        with pytest.raises(ValueError, match="not one of fast, normal, best"):
+            models.check_effort(effort)

@@ -1,13 +1,14 @@
 """Which way round a picture is coded: found by a probe, the same on any number of threads, and worth it."""
+
 import numpy as np
 import pytest
 
-from codec import container, orientation
 from codec.codec import compress, decompress
+from codec.format import container
 from codec.images import Image
-from codec.orientation import best_variant, squares, usual_variant
+from codec.tile_coders.orientation import REPEATING, best_variant, repetition, squares, usual_variant
 from runtime.variants import orient, unorient
-from tests.pictures import constant, lines, noise, photograph
+from tests.pictures import constant, noise, photograph
 
 
 def streaks(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -27,20 +28,26 @@ def test_a_picture_turned_round_is_turned_back(variant):
     assert found.shape == best.shape and np.array_equal(found, best)
 
 
-@pytest.mark.parametrize("size, variant", [
-    ((9, 20), 0), ((20, 9), 4), ((9, 9), 0), ((1, 1), 0), ((1, 7), 0), ((7, 1), 4)])
+@pytest.mark.parametrize(
+    ("size", "variant"), [((9, 20), 0), ((20, 9), 4), ((9, 9), 0), ((1, 1), 0), ((1, 7), 0), ((7, 1), 4)]
+)
 def test_where_nothing_is_to_gain_the_longer_side_lies_across(size, variant):
     assert best_variant(constant(*size)) == variant
     assert best_variant(constant(*size)[:1]) == variant
 
 
-def test_pictures_whose_colours_repeat_are_not_probed(monkeypatch):
-    monkeypatch.setattr(orientation, "squares", None)       # would fail
-    assert best_variant(lines(30, 50)) == 0 and best_variant(lines(50, 30)) == 4
+@pytest.mark.parametrize("variant", range(8))
+def test_pictures_whose_colours_repeat_lie_as_usual(variant):
+    """However much else a probe would find."""
+    turned = np.ascontiguousarray(unorient(streaks(20, 70).repeat(2, 1), variant))
+    assert repetition(turned) >= REPEATING
+    assert best_variant(turned) == usual_variant(turned)
 
 
-@pytest.mark.parametrize("size, count", [
-    ((640, 1024), 1), ((10, 50000), 1), ((641, 1024), 6), ((255, 2600), 3), ((9000, 100), 3), ((800, 900), 9)])
+@pytest.mark.parametrize(
+    ("size", "count"),
+    [((640, 1024), 1), ((10, 50000), 1), ((641, 1024), 6), ((255, 2600), 3), ((9000, 100), 3), ((800, 900), 9)],
+)
 def test_squares_lie_inside_and_apart(size, count):
     places = np.arange(size[0] * size[1]).reshape(1, *size)
     found = squares(places)
@@ -56,17 +63,30 @@ def test_threads_change_nothing():
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_the_file_says_the_variant_and_comes_back(tiny_model, mode):
-    planes = streaks(40, 50, 2)[: 3 if mode == "RGB" else 1]
+    planes = streaks(40, 50, 2)[: len(mode)]
     image = Image(np.ascontiguousarray(planes.transpose(1, 2, 0)), mode)
     sizes = {}
     for variant in range(8):
-        data = compress(image, tiny_model, effort=9, order=f"wavefront:{variant}").data
+        data = compress(image, tiny_model, order=f"wavefront:{variant}").data
         assert container.unpack(data).header.variant == variant
-        np.testing.assert_array_equal(decompress(data, tiny_model).pixels, image.pixels)
+        assert image.difference(decompress(data, tiny_model)) is None
         sizes[variant] = len(data)
-    data = compress(image, tiny_model, effort=9).data
+    data = compress(image, tiny_model, effort="best").data
     variant = container.unpack(data).header.variant
     assert variant == best_variant(planes) and len(data) == sizes[variant] < np.mean(list(sizes.values()))
-    for effort in (1, 5):
+    for effort in ("fast", "normal"):
         data = compress(image, tiny_model, effort=effort).data
         assert container.unpack(data).header.variant == usual_variant(planes) == 0
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (6, 9)], ids=str)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_repetition_is_the_share_of_pixels_like_a_neighbour(size, channels):
+    tile = np.random.default_rng(3).integers(0, 2, (channels, *size), dtype=np.uint8)
+    colours = [[tuple(tile[:, r, c]) for c in range(size[1])] for r in range(size[0])]
+    same = [
+        (c > 0 and colours[r][c - 1] == colours[r][c]) or (r > 0 and colours[r - 1][c] == colours[r][c])
+        for r in range(size[0])
+        for c in range(size[1])
+    ]
+    assert repetition(tile) == pytest.approx(sum(same) / len(same))

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codec import tiles
-from codec.tiles import Box
+from codec.format import tiles
+from codec.format.tiles import Box
 
 sides = st.integers(1, 200)
 

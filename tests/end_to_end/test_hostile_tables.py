@@ -1,4 +1,5 @@
 """The extremes of a bundle's tables: kernels compiled to look at bounds find nothing, and pictures come back."""
+
 import os
 import subprocess
 import sys
@@ -19,8 +20,11 @@ ENDS = {
     "deviation": [np.zeros(321), np.full(321, 1 << 16), np.arange(321) % 2 << 16],
     "logistic": [np.r_[np.zeros(4096), ALL], np.r_[0, np.full(4096, ALL)], np.arange(4097) // 2049 * ALL],
 }
-PREDICTORS = [{"decay": 0.998, "row_decay": 0.99, "ridge": (0.1, 0.1, 0.1)}, {"decay": 0, "row_decay": 0},
-              {"ridge": (1e6, 0.1, 1e6)}]
+PREDICTORS = [
+    {"decay": 0.998, "row_decay": 0.99, "ridge": (0.1, 0.1, 0.1)},
+    {"decay": 0, "row_decay": 0},
+    {"ridge": (1e6, 0.1, 1e6)},
+]
 CODE = """
 import sys
 import numpy as np
@@ -35,7 +39,7 @@ black_and_white = np.repeat(rng.integers(0, 2, (21, 9, 1), dtype=np.uint8) * np.
 for path in sys.argv[1:]:
     model = runtime.load(path, threads=1)
     for pixels in (noise, black_and_white):
-        for effort in (1, 5, 9):
+        for effort in codec.models.EFFORTS:
             image = codec.Image(pixels, "RGB")
             coded = codec.compress(image, model, effort=effort)
             assert image.difference(codec.decompress(coded.data, model)) is None
@@ -57,6 +61,12 @@ def test_the_extremes_that_pass(tiny_bundle, tmp_path):
         path = tmp_path / f"{number}.lmconv"
         paths.append(bundles.forge(path, tiny_bundle, {bundles.TABLES: part}, predictor=replace(predictor, **settings)))
     environment = os.environ | {"NUMBA_BOUNDSCHECK": "1", "LMCONV_CACHE": str(tmp_path / "cache")}
-    done = subprocess.run([sys.executable, "-c", CODE, *map(str, paths)], cwd=ROOT, env=environment, text=True,
-                          capture_output=True, timeout=600)
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, *map(str, paths)],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        capture_output=True,
+        timeout=600,
+    )
     assert (done.returncode, done.stdout) == (0, f"done {len(paths)}\n"), done.stderr

@@ -1,11 +1,8 @@
 """From pixels to a file and back: any picture, any size, any way of running it: the same bytes and the same pixels."""
+
 import functools
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,17 +12,17 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 import runtime
-from codec import container
+from codec import models
 from codec.cli import cli
 from codec.codec import compress, decompress
+from codec.format import container
 from codec.images import Image
 from tests import bundles
 from tests.pictures import KINDS, noise, photograph
 
-ROOT = Path(__file__).resolve().parents[2]
 MODES = {"L": 1, "RGB": 3, "RGBA": 4}
-EFFORTS = (1, 5)             # the network alone, and with all that is learned from the picture
-SIZES = [(1, 1), (1, 2), (2, 1), (2, 2), (1, 300), (300, 1), (3, 64), (64, 3), (48, 61), (127, 129)]
+EFFORTS = ("fast", "normal")
+SIZES = [(1, 1), (1, 2), (2, 1), (2, 2), (1, 300), (300, 1), (3, 64), (64, 3), (48, 61), (65, 129)]
 WAYS = [("integer", True, 2), ("integer", False, 1), ("float32", True, 1), ("float32", False, 2)]
 
 
@@ -38,23 +35,25 @@ def image(planes, mode="RGB") -> Image:
 
 @pytest.fixture(scope="module")
 def other_ways(tiny_bundle):
-    return [runtime.load(tiny_bundle, threads=threads, products=products, optimise=optimise)
-            for products, optimise, threads in WAYS]
+    return [
+        runtime.load(tiny_bundle, threads=threads, products=products, optimise=optimise)
+        for products, optimise, threads in WAYS
+    ]
 
 
-def check_length(coded, mode) -> None:
+def check_length(coded) -> None:
     """The file is as long as the model's likelihood says, and a coder cannot be shorter."""
     parsed = container.unpack(coded.data)
     size = len(coded.data) - len(parsed.alpha or b"")
-    assert coded.nll_bits <= 8 * size <= 1.001 * coded.nll_bits + 8 * 28
+    assert coded.nll_bits <= 8 * size <= 1.001 * coded.nll_bits + 8 * 27
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("effort", EFFORTS)
 def test_lossless_in_every_size_and_way(tiny_model, other_ways, effort, size):
-    picture = image(noise(*size) if effort == 1 else photograph(*size))
+    picture = image(noise(*size) if effort == "fast" else photograph(*size))
     coded = compress(picture, tiny_model, effort=effort)
-    check_length(coded, "RGB")
+    check_length(coded)
     assert picture.difference(decompress(coded.data, tiny_model)) is None
     for model in other_ways:
         assert compress(picture, model, effort=effort) == coded
@@ -67,22 +66,28 @@ def test_lossless_for_every_kind_and_mode(tiny_model, kind, mode):
     picture = image(KINDS[kind](29, 43), mode)
     for effort in EFFORTS:
         coded = compress(picture, tiny_model, effort=effort)
-        check_length(coded, mode)
+        check_length(coded)
         assert picture.difference(decompress(coded.data, tiny_model)) is None
 
 
-@settings(deadline=None, max_examples=60)
-@given(data=st.data(), height=st.integers(1, 24), width=st.integers(1, 24), mode=st.sampled_from(list(MODES)),
-       effort=st.sampled_from(EFFORTS), values=st.sampled_from([(0, 255), (0, 1), (254, 255), (100, 103)]),
-       seed=st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=40)
+@given(
+    data=st.data(),
+    height=st.integers(1, 24),
+    width=st.integers(1, 24),
+    mode=st.sampled_from(list(MODES)),
+    effort=st.sampled_from(EFFORTS),
+    values=st.sampled_from([(0, 255), (0, 1), (254, 255), (100, 103)]),
+    seed=st.integers(0, 2**32 - 1),
+)
 def test_lossless_for_anything(tiny_model, data, height, width, mode, effort, values, seed):
     rng = np.random.default_rng(seed)
     pixels = rng.integers(values[0], values[1] + 1, (height, width, MODES[mode]), dtype=np.uint8)
-    flat = data.draw(st.integers(0, height))                # some rows of one colour
+    flat = data.draw(st.integers(0, height))  # some rows of one colour
     pixels[:flat] = pixels[0, 0]
     picture = Image(pixels, mode)
     coded = compress(picture, tiny_model, effort=effort)
-    check_length(coded, mode)
+    check_length(coded)
     assert picture.difference(decompress(coded.data, tiny_model)) is None
 
 
@@ -100,54 +105,20 @@ def test_a_transposed_picture_takes_the_same_bits(tiny_model):
     assert first.tiles[0].payload == second.tiles[0].payload and first.header.variant != second.header.variant
 
 
-CODE = """
-import hashlib, sys
-import numpy as np
-import runtime
-from codec.codec import compress
-from codec.images import Image
-model = runtime.load(sys.argv[1], threads=int(sys.argv[2]), products=sys.argv[3])
-pixels = (np.add.outer(np.arange(40) * 5, np.arange(60) * 3)[..., None] + [0, 9, 40] + np.arange(60)[:, None] % 7) % 256
-for effort in (1, 5):
-    coded = compress(Image(pixels.astype(np.uint8), "RGB"), model, effort=effort)
-    print(hashlib.sha256(coded.data).hexdigest())
-"""
-
-
-def in_a_process(bundle, threads, products, **environment) -> str:
-    done = subprocess.run([sys.executable, "-c", CODE, str(bundle), threads, products], cwd=ROOT, text=True,
-                          env=os.environ | environment, capture_output=True, check=True, timeout=300)
-    return done.stdout
-
-
-def test_the_same_bytes_from_other_processes(tiny_bundle):
-    assert in_a_process(tiny_bundle, "1", "integer") == in_a_process(tiny_bundle, "2", "float32")
-
-
 @pytest.mark.slow
-def test_the_same_bytes_when_compiled_for_an_old_processor(tiny_bundle, tmp_path):
-    """Kernels compiled anew with the instructions that every processor of this kind has, no AVX and no FMA."""
-    old = in_a_process(tiny_bundle, "1", "integer", NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="",
-                       NUMBA_CACHE_DIR=str(tmp_path))
-    assert old == in_a_process(tiny_bundle, "1", "integer")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("effort", EFFORTS)
-@pytest.mark.parametrize("size", [(640, 480), (1100, 900)], ids=str)
-def test_large_pictures(tiny_model, size, effort):
-    """1100 x 900 is two tiles: their index costs 64 bits more than a single one's."""
+@pytest.mark.parametrize("size", [(640, 480), (1100, 1030)], ids=str)
+def test_large_pictures(tiny_model, size):
+    """1100 x 1030 is four tiles: their index costs 24 bytes more than a single one's."""
     picture = image(photograph(*size, seed=2))
-    coded = compress(picture, replace(tiny_model, threads=2), effort=effort)
-    assert 8 * len(coded.data) <= 1.001 * coded.nll_bits + 8 * 34
-    assert coded == compress(picture, tiny_model, effort=effort)
+    coded = compress(picture, replace(tiny_model, threads=2))
+    assert 8 * len(coded.data) <= 1.001 * coded.nll_bits + 8 * 48
+    assert coded == compress(picture, tiny_model)
     assert picture.difference(decompress(coded.data, replace(tiny_model, threads=3))) is None
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch, tiny_bundle):
     """The current folder, with pictures of all modes; no model is shipped."""
-    from codec import models
     monkeypatch.setattr(models, "BUNDLES", tmp_path / "none")
     monkeypatch.chdir(tmp_path)
     for mode in MODES:
@@ -178,7 +149,7 @@ def test_the_command_line_there_and_back(folder, tiny_bundle, tiny_model):
         about = json.loads(command("info", f"{mode}.lmc", "--json").stdout)[0]
         assert (about["height"], about["width"], about["mode"], about["bytes"]) == (21, 34, mode, size)
         assert about["model_id"] == tiny_model.manifest.model_id[:12] and about["tiles"] == 1
-        assert about["model"] is None and about["order"] is None            # not a shipped one
+        assert about["model"] is None and about["order"] is None  # not a shipped one
     files = [f"{mode}.lmc" for mode in MODES]
     verified = command("verify", *files, *model, "--threads", 2).stdout.splitlines()
     assert [line.split("ok: ")[1] for line in verified] == [f"34 x 21 {mode}" for mode in MODES]
@@ -227,10 +198,3 @@ def test_the_command_line_refuses_what_it_cannot_do(folder, tiny_bundle, tmp_pat
     assert "does not decode" in fail("decompress", "forged.lmc", *model)
     another = bundles.altered_weights(folder / "another.lmconv", tiny_bundle)
     assert "another.lmconv is model" in fail("decompress", "RGB.lmc", "-o", "x.png", "--model", another)
-
-
-def test_an_interrupt_leaves_nothing_half_written(folder, tiny_bundle, monkeypatch):
-    def interrupted(*arguments, **options):
-        raise KeyboardInterrupt
-    monkeypatch.setattr("codec.codec.code_tile", interrupted)
-    assert fails(folder, "compress", "RGB.png", "--model", tiny_bundle) == "lmconv-codec: interrupted"

@@ -1,4 +1,5 @@
 """The paper's networks through the command line: a bundle of three orders, a picture of many tiles."""
+
 import json
 
 import numpy as np
@@ -20,6 +21,7 @@ def run(tmp_path, monkeypatch, square_bundles):
         result = CliRunner().invoke(cli, words)
         assert result.exit_code == code, result.output
         return result
+
     return invoke
 
 

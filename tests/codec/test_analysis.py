@@ -1,0 +1,120 @@
+"""Where the bits go: costs of single values add up to the likelihood and lie where they belong; stages are shares."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+
+from codec.codec import analyse, compress, cost_map
+from codec.format import container
+from codec.images import Image
+from codec.models import EFFORTS
+from tests.pictures import noise, photograph, screen, two_values
+
+
+def image(height: int, width: int, mode: str = "RGB", make=photograph) -> Image:
+    planes = np.concatenate([make(height, width), noise(height, width)[:1] | 3])
+    channels = {"L": [1], "RGB": [0, 1, 2], "RGBA": [0, 1, 2, 3]}[mode]
+    return Image(np.ascontiguousarray(planes[channels].transpose(1, 2, 0)), mode)
+
+
+def check_sum(picture: Image, model, effort: str) -> None:
+    costs = cost_map(picture, model, effort=effort)
+    colours = container.MODES[picture.mode].colours
+    assert costs.shape == (picture.height, picture.width, colours) and costs.dtype == np.float32
+    assert costs.min() >= 0
+    assert costs.sum(dtype=float) == pytest.approx(compress(picture, model, effort=effort).nll_bits, rel=1e-6)
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+@pytest.mark.parametrize("make", [photograph, screen], ids=lambda make: make.__name__)
+def test_the_sum_is_the_likelihood(tiny_model, mode, effort, make):
+    for size in ((14, 19), (19, 14), (1, 30), (30, 1), (1, 1)):
+        check_sum(image(*size, mode, make), tiny_model, effort)
+
+
+@pytest.mark.parametrize("size", [(3, 1100), (1100, 3)], ids=str)
+def test_the_sum_of_several_tiles_is_the_likelihood(tiny_model, size):
+    for threads in (1, 2):
+        check_sum(image(*size), replace(tiny_model, threads=threads), "normal")
+
+
+def test_the_sum_by_the_papers_networks_is_the_likelihood(square_models):
+    check_sum(image(11, 18), square_models["colour"], "normal")
+    check_sum(image(11, 18, "L"), square_models["grey"], "normal")
+    check_sum(image(11, 18, "L", two_values), square_models["binary"], "normal")
+    assert analyse(image(5, 6), square_models["colour"]).stages == {}
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+@pytest.mark.parametrize("size", [(9, 14), (14, 9)], ids=["landscape", "portrait"])
+def test_costs_belong_to_their_pixels_and_channels(tiny_model, size, effort):
+    """Another value costs other bits at its place, and nothing changes of what was coded before it."""
+    picture, high = image(*size), size[0] > size[1]
+    costs = partial(cost_map, model=tiny_model, effort=effort, order=f"wavefront:{4 * high}")
+    before = costs(picture)
+    rows, cols = np.indices(size)[::-1] if high else np.indices(size)
+    coded = (cols + 2 * rows) * 100 + rows  # level by level, from the top
+    for row, col, channel in ((0, 0, 0), (4, 6, 1), (size[0] - 1, 0, 2), (size[0] - 1, size[1] - 1, 0)):
+        pixels = picture.pixels.copy()
+        pixels[row, col, channel] ^= 128
+        after = costs(Image(pixels, "RGB"))
+        assert after[row, col, channel] != before[row, col, channel]
+        np.testing.assert_array_equal(after[row, col, :channel], before[row, col, :channel])
+        earlier = coded < coded[row, col]
+        np.testing.assert_array_equal(after[earlier], before[earlier])
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+@pytest.mark.parametrize(
+    ("size", "half"),
+    [
+        *(((32, 48), half) for half in ("top", "bottom", "left", "right")),
+        *(((48, 32), half) for half in ("top", "bottom", "left", "right")),
+        ((3, 1100), "left"),
+        ((1100, 3), "bottom"),
+    ],
+    ids=str,
+)
+def test_noise_costs_more_than_what_is_flat(tiny_model, size, half, effort):
+    """In one tile, and in two, one of which is noise."""
+    noisy = np.zeros(size, bool)
+    rows, cols = size[0] // 2, size[1] // 2
+    noisy[{"top": np.s_[:rows], "bottom": np.s_[rows:], "left": np.s_[:, :cols], "right": np.s_[:, cols:]}[half]] = True
+    pixels = np.where(noisy[..., None], noise(*size).transpose(1, 2, 0), np.uint8(90))
+    costs = cost_map(Image(pixels, "RGB"), tiny_model, effort=effort).mean(axis=2)
+    assert costs[noisy].mean() > 2 * costs[~noisy].mean()
+
+
+def test_stages_of_a_photograph(tiny_model):
+    """The network's share is what the network takes alone, as nearly as its logits are rounded."""
+    picture = image(30, 41)
+    found, coded = analyse(picture, tiny_model), compress(picture, tiny_model)
+    assert set(found.stages) == {"mixed", "network", "pair table", "blend"}
+    assert found.stages["mixed"] == pytest.approx(coded.nll_bits)
+    alone = compress(picture, tiny_model, effort="fast").nll_bits
+    assert found.stages["network"] == pytest.approx(alone, rel=0.02)
+    assert analyse(picture, tiny_model, effort="fast").stages == {}
+
+
+def test_stages_of_a_screen(tiny_model):
+    picture = image(30, 41, make=screen)
+    found, coded = analyse(picture, tiny_model), compress(picture, tiny_model)
+    assert found.stages["colours"] + found.stages["mixed"] == pytest.approx(coded.nll_bits)
+    assert found.stages["colours"] > 0
+
+
+def test_stages_of_several_tiles_are_added(tiny_model):
+    picture = image(4, 1100)
+    whole = analyse(picture, tiny_model, order="wavefront:0").stages
+    parts = [Image(picture.pixels[:, side : side + 550], "RGB") for side in (0, 550)]
+    first, second = (analyse(part, tiny_model, order="wavefront:0").stages for part in parts)
+    assert whole == pytest.approx({name: bits + second[name] for name, bits in first.items()})
+
+
+def test_progress_reaches_the_number_of_pixels(tiny_model):
+    calls = []
+    cost_map(image(9, 12), tiny_model, progress=lambda *call: calls.append(call))
+    assert calls == sorted(calls) and calls[-1] == (108, 108)
