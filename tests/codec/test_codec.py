@@ -146,7 +146,7 @@ def test_every_tile_has_a_method_of_its_own(tiny_model):
 
 def test_memory_does_not_grow_with_the_number_of_tiles(tiny_model):
     """Beside the picture, which is the caller's: one tile's state, no second copy of the pixels."""
-    pictures, peaks = [Image(np.full((10, 1000 * tiles, 3), 9, np.uint8), "RGB") for tiles in (1, 1, 3)], []
+    pictures, peaks = [image(40, 1000 * tiles) for tiles in (1, 1, 5)], []
     for picture in pictures:  # the first warms up
         tracemalloc.start()
         compress(picture, tiny_model, effort="fast")

@@ -18,13 +18,13 @@ from codec.format.method import METHODS
 
 MODEL_ID = bytes(range(6))
 SMALL = Header(width=9, height=300, mode="RGBA", model_id=MODEL_ID, variant=6, tile=256)
-SMALL_TILES = (Tile(b"first", 0x11223344, method=2), Tile(b"", 0xFFFFFFFF, method=71))
+SMALL_TILES = (Tile(b"first", 0x11223344, method=3), Tile(b"", 0xFFFFFFFF, method=6))
 GOLDEN = bytes.fromhex(
     "894c4d 00 5a 000102030405 09 ac02"  # header: magic, version, mode + 4 variant + 32 shift, model, sides
-    "02 44332211 05"  # first tile: method, CRC-32 of its pixels, length
-    "47 ffffffff 00"  # second tile
+    "03 44332211 05"  # first tile: method, CRC-32 of its pixels, length
+    "06 ffffffff 00"  # second tile
     "6669727374 616263"  # payloads; the alpha plane's is the rest
-    "9ba29e28"  # checksum of all above
+    "5a8f4f91"  # checksum of all above
 )
 
 
