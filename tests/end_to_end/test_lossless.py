@@ -1,5 +1,6 @@
 """From pixels to a file and back: any picture, any size, any way of running it: the same bytes and the same pixels."""
 import functools
+import itertools
 import json
 import os
 import subprocess
@@ -25,7 +26,7 @@ from tests.pictures import KINDS, noise, photograph
 ROOT = Path(__file__).resolve().parents[2]
 MODES = {"L": 1, "RGB": 3, "RGBA": 4}
 EFFORTS = (1, 5)             # the network alone, and with all that is learned from the picture
-SIZES = [(1, 1), (1, 2), (2, 1), (2, 2), (1, 300), (300, 1), (3, 64), (64, 3), (48, 61), (127, 129)]
+SIZES = [(1, 1), (1, 2), (2, 1), (2, 2), (1, 300), (300, 1), (3, 64), (64, 3), (48, 61), (65, 66)]
 WAYS = [("integer", True, 2), ("integer", False, 1), ("float32", True, 1), ("float32", False, 2)]
 
 
@@ -42,7 +43,7 @@ def other_ways(tiny_bundle):
             for products, optimise, threads in WAYS]
 
 
-def check_length(coded, mode) -> None:
+def check_length(coded) -> None:
     """The file is as long as the model's likelihood says, and a coder cannot be shorter."""
     parsed = container.unpack(coded.data)
     size = len(coded.data) - len(parsed.alpha or b"")
@@ -54,21 +55,20 @@ def check_length(coded, mode) -> None:
 def test_lossless_in_every_size_and_way(tiny_model, other_ways, effort, size):
     picture = image(noise(*size) if effort == 1 else photograph(*size))
     coded = compress(picture, tiny_model, effort=effort)
-    check_length(coded, "RGB")
+    check_length(coded)
     assert picture.difference(decompress(coded.data, tiny_model)) is None
     for model in other_ways:
         assert compress(picture, model, effort=effort) == coded
         assert picture.difference(decompress(coded.data, model)) is None
 
 
-@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_lossless_for_every_kind_and_mode(tiny_model, kind, mode):
-    picture = image(KINDS[kind](29, 43), mode)
-    for effort in EFFORTS:
+def test_lossless_for_every_kind_and_mode(tiny_model, kind):
+    for mode, effort in itertools.product(MODES, EFFORTS):
+        picture = image(KINDS[kind](23, 34), mode)
         coded = compress(picture, tiny_model, effort=effort)
-        check_length(coded, mode)
-        assert picture.difference(decompress(coded.data, tiny_model)) is None
+        check_length(coded)
+        assert picture.difference(decompress(coded.data, tiny_model)) is None, (mode, effort)
 
 
 @settings(deadline=None, max_examples=60)
@@ -82,7 +82,7 @@ def test_lossless_for_anything(tiny_model, data, height, width, mode, effort, va
     pixels[:flat] = pixels[0, 0]
     picture = Image(pixels, mode)
     coded = compress(picture, tiny_model, effort=effort)
-    check_length(coded, mode)
+    check_length(coded)
     assert picture.difference(decompress(coded.data, tiny_model)) is None
 
 
