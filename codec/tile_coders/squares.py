@@ -107,7 +107,7 @@ class SquareCoder:
             tiles = model.known_tiles(steps, levels.reshape(shape).transpose(1, 0, 2, 3), order)
         else:
             tiles = model.tiles(steps, len(group.rows))
-        state = _Square(
+        state = Square(
             model.layout.binary,
             flat,
             tables_of(model.tables),
@@ -124,7 +124,7 @@ class SquareCoder:
             report(len(at))
 
 
-class _Square(NamedTuple):
+class Square(NamedTuple):
     """All that the kernels work on. pixels: uint8 [C, H * W], the true ones when encoding, else to be filled."""
 
     binary: bool

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from codec.mixture import Mixture
+from codec.entropy.range_coder import Encoder
+from codec.modelling.mixture import tables_of
+from codec.tile_coders.squares import Square, code_level
 from export.pixelcnn import LOG_ODDS_UNIT, TANH_RANGE, TANH_UNIT
 from export.pixelcnn_net import IntegerPixelCnnNet
 from export.pixelcnn_outputs import GREY, arranged, floats, limits
@@ -73,23 +75,18 @@ def test_what_grey_networks_have_not_is_zero(name):
 
 
 def codec_bits(parameters: np.ndarray, levels: np.ndarray) -> float:
-    """What codec.mixture spends on pixels [n, C], the bases being 127.5: bits in all. parameters int32 [n, 10 K]."""
-    count, channels = levels.shape
-    mixture = Mixture(count, parameters.shape[1] // 10, distribution_tables())
-    bases, unknown = np.full(count, round(GREY * rules.MEAN_UNIT), np.int32), np.full(count, -1, np.int16)
-    mixture.weigh(np.ascontiguousarray(parameters))
-    for channel in range(channels):
-        values = np.ascontiguousarray(levels[:, channel])
-        _, symbols = mixture.open(channel, bases, values, unknown)
-        while len(symbols):
-            _, symbols = mixture.decide(len(symbols), values)
-        mixture.learn(channel, bases, np.empty(count, np.uint8))
-    return float(mixture.bits.sum())
+    """What the codec spends on pixels [n, C], the bases being 127.5: bits in all. parameters int32 [n, 10 K]."""
+    encoder, planes = Encoder(), np.ascontiguousarray(levels.T)
+    mixture, residuals = np.zeros((parameters.shape[1] // 10, 3), np.int64), np.zeros(3, np.int64)
+    encoder.reserve(32 * planes.size)
+    square = Square(False, planes, tables_of(distribution_tables()), mixture, residuals)
+    code_level(np.arange(len(levels)), np.ascontiguousarray(parameters), square, encoder.coding)
+    return float(encoder.costs().sum())
 
 
 @pytest.mark.parametrize("name", [name for name, config in NETWORKS.items() if not config.binary])
 def test_the_codec_spends_what_the_likelihood_says(name):
-    """The layout as codec.mixture has it, couplings with residuals of up to 127.5 grey levels among them.
+    """The layout as the codec has it, couplings with residuals of up to 127.5 grey levels among them.
 
     Its weights are multiples of 2^-15 and what it looks up is rounded, too: that makes a part of 6e-5 here. Any part of
     the layout in a wrong place costs bits.

@@ -111,17 +111,15 @@ def test_boxes_hold_only_the_taps_of_the_order():
     assert {tuple(box) for box in s_curve.boxes} == {(0, 2, 0, 3)}
 
 
-@pytest.mark.parametrize("order", ["raster", "wavefront", "wavefront:3", "wavefront:6"])
 @pytest.mark.parametrize("kernel, dilation, kind", [(7, 1, "A"), (3, 1, "B"), (3, 2, "B"), (5, 1, "A")])
-def test_single_pattern_serves_every_size(order, kernel, dilation, kind):
-    layer, anywhere = (
-        make_layer(kernel, dilation, mask_weight=True),
-        single_pattern(order, kernel, dilation, kind),
-    )
-    for height, width in ((1, 1), (1, 9), (9, 1), (2, 3), (8, 8), (5, 12)):
-        x = images(2, 2, height, width)
-        here = mask_from_rank(orders.make(order, height, width), kernel, dilation, kind)
-        close(layer(x, anywhere), layer.by_taps(x, here))
+def test_single_pattern_serves_every_size(kernel, dilation, kind):
+    layer = make_layer(kernel, dilation, mask_weight=True)
+    for order in ("raster", "wavefront", "wavefront:3", "wavefront:6"):
+        anywhere = single_pattern(order, kernel, dilation, kind)
+        for height, width in ((1, 1), (1, 9), (9, 1), (2, 3), (8, 8), (5, 12)):
+            x = images(2, 2, height, width)
+            here = mask_from_rank(orders.make(order, height, width), kernel, dilation, kind)
+            close(layer(x, anywhere), layer.by_taps(x, here))
 
 
 @pytest.mark.parametrize("mask_weight", [False, True])
@@ -209,7 +207,7 @@ def test_patches_are_not_saved():
     assert saved_elements(lambda: layer(x, mask)) == x.numel()
 
 
-@pytest.mark.parametrize("variant", range(8))
+@pytest.mark.parametrize("variant", [0, 3, 6])
 def test_no_position_depends_on_a_later_one(variant):
     rank = orders.make(f"s_curve:{variant}", 5, 6)
     first, second = make_layer(3, 1, channels=(1, 1)), make_layer(3, 2, channels=(1, 1))

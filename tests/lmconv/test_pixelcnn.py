@@ -119,19 +119,19 @@ def check_dependence(config: PixelCnnConfig, rank: np.ndarray) -> np.ndarray:
     return expected
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("order", ORDERS)
-def test_a_position_depends_on_its_past_alone(order, variant):
-    rank = orders.make(f"{order}:{variant}", 6, 5)
-    past = check_dependence(TINY, rank)
-    assert past.any()
-    if order in ("s_curve", "gilbert"):                         # successive positions touch: no past is lost
-        assert (past == (rank.reshape(1, -1) < rank.reshape(-1, 1))).all()
+def test_a_position_depends_on_its_past_alone(order):
+    for variant in VARIANTS:
+        rank = orders.make(f"{order}:{variant}", 6, 5)
+        past = check_dependence(TINY, rank)
+        assert past.any(), variant
+        if order in ("s_curve", "gilbert"):                     # successive positions touch: no past is lost
+            assert (past == (rank.reshape(1, -1) < rank.reshape(-1, 1))).all(), variant
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_a_position_depends_on_its_past_alone_hilbert(variant):
-    check_dependence(TINY, orders.make(f"hilbert:{variant}", 4, 4))
+def test_a_position_depends_on_its_past_alone_hilbert():
+    for variant in VARIANTS:
+        check_dependence(TINY, orders.make(f"hilbert:{variant}", 4, 4))
 
 
 def test_a_position_depends_on_its_past_alone_hilbert_8x8():

@@ -17,8 +17,8 @@ from tests.lmconv.tiny import BINARY, COLOUR, CONFIG, random_net
 
 GREY = replace(COLOUR, channels=1)
 FALSE_ALARM = 1e-6                      # of a test of a distribution, had its seed not been fixed
-ORDERS = [*(f"s_curve:{variant}" for variant in range(8)), "raster", "raster:7", "gilbert", "gilbert:6", "wavefront",
-          "wavefront:5", "multiscale=2", "multiscale=4:3", "random=3", "s_curve_center_quarter_last:1"]
+ORDERS = ["s_curve", "s_curve:3", "s_curve:6", "raster", "raster:7", "gilbert:6", "wavefront", "wavefront:5",
+          "multiscale=4:3", "random=3", "s_curve_center_quarter_last:1"]
 NETWORKS = [dict(norm=norm, mask_weight=weight) for norm in ("none", "weight_norm", "order_rescale", "pono")
             for weight in (False, True)] + [dict(kernel=5), dict(dilation=3), dict(bias=False), dict(bits=3),
                                             dict(channels=1), dict(channels=1, bits=1, binary=True)]
@@ -77,12 +77,11 @@ def test_hilbert_and_images_of_one_pixel():
         check_equal(network(COLOUR), orders.make(spec, side, side))
 
 
-@pytest.mark.parametrize("spec", ["s_curve:5", "wavefront"])
 @pytest.mark.parametrize("options", NETWORKS, ids=str)
-def test_every_network(options, spec):
+def test_every_network(options):
     net = network(replace(COLOUR, **options))
-    check_equal(net, orders.make(spec, 6, 5), batch=3)
-    check_equal(net, orders.move_last(orders.make(spec, 6, 5), hole(6, 5)), hole(6, 5))
+    check_equal(net, orders.make("wavefront", 6, 5), batch=3)
+    check_equal(net, orders.move_last(orders.make("s_curve:5", 6, 5), hole(6, 5)), hole(6, 5))
 
 
 @pytest.mark.parametrize("batch", [1, 5])

@@ -87,16 +87,18 @@ def break_off(monkeypatch, after):
 
 # Broken off and gone on with
 
-@pytest.mark.parametrize("after", [6, 5, 0])
-def test_resumed_is_unbroken(task, unbroken, tmp_path, monkeypatch, after):
-    with monkeypatch.context() as patch:
-        break_off(patch, after)
-        with pytest.raises(KeyboardInterrupt):
-            train(task, tmp_path, QUIET)
-    assert checkpoint.load(tmp_path / "last.safetensors").step == after
+def test_resumed_is_unbroken(task, unbroken, tmp_path, monkeypatch):
+    """Before the first step, between two evaluations, and at one."""
+    for after in (0, 5, 6):
+        with monkeypatch.context() as patch:
+            break_off(patch, after)
+            with pytest.raises(KeyboardInterrupt):
+                train(task, tmp_path, QUIET, "auto")
+        assert checkpoint.load(tmp_path / "last.safetensors").step == after
     assert_equal(checkpoint.load(train(task, tmp_path, QUIET, "auto")), unbroken)
 
 
+@pytest.mark.parametrize("task", ["colour"], indirect=True)
 def test_another_folder_can_go_on(task, unbroken, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         break_off(patch, 7)
@@ -119,6 +121,7 @@ def test_stopped_by_the_clock(photo, tmp_path):
     assert_equal(checkpoint.load(last), checkpoint.load(train(task, tmp_path / "whole", QUIET)))
 
 
+@pytest.mark.parametrize("task", ["photo"], indirect=True)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_waits_for_the_end_of_the_step(task, unbroken, tmp_path, monkeypatch, number):
     """A real one in the middle of a step; the checkpoint is of a whole one."""
@@ -155,6 +158,7 @@ def test_a_signal_between_steps_stops_at_once(photo, tmp_path, monkeypatch):
     assert checkpoint.load(tmp_path / "last.safetensors").step == 6
 
 
+@pytest.mark.parametrize("task", ["photo"], indirect=True)
 def test_training_off_the_main_thread(task, unbroken, tmp_path):
     """Where no signal can be handled."""
     thread = threading.Thread(target=train, args=(task, tmp_path, QUIET))
@@ -311,7 +315,7 @@ def test_the_script_runs_from_a_checkout(photographs, tmp_path, monkeypatch):
         data.prepare(photographs, tmp_path / "cache", config.crop, config.variants, workers=1, progress=False,
                      altered=True)
     arguments = [photographs, tmp_path / "run", "--cache", tmp_path / "cache", "--batch", 1, "--window", 8,
-                 "--threads", 1, "--device", "cpu", "--precision", "fp32", "--minutes", 0.02]
+                 "--threads", 1, "--device", "cpu", "--precision", "fp32", "--minutes", 0.005]
     for turn in range(2):                               # and resumes
         done = run_script(*arguments, cwd=tmp_path)
         assert done.returncode == 0, done.stderr

@@ -25,8 +25,9 @@ def gradients(trainer: Trainer) -> dict[str, torch.Tensor]:
     return {name: parameter.grad.clone() for name, parameter in trainer.net.named_parameters()}
 
 
-@pytest.mark.parametrize("change", [dict(), dict(optimiser="muon", matrix_rate=0.03), dict(accumulate=2)], ids=str)
-@pytest.mark.parametrize("network", [COLOUR, BINARY], ids=["colour", "binary"])
+@pytest.mark.parametrize("network, change", [
+    (COLOUR, dict()), (BINARY, dict(optimiser="muon", matrix_rate=0.03)), (BINARY, dict(accumulate=2))],
+    ids=["colour", "binary, muon", "binary, accumulated"])
 def test_the_loss_falls(network, change):
     trainer = Trainer(image_task(network, steps=30, rate=0.03, ema=0.9, **change), QUIET)
     before = trainer.evaluate()
