@@ -221,23 +221,31 @@ def record(row, c, tile):
 
 
 @kernel
+def take_over(level, picture, tile):
+    """Takes over a level of a known picture, uint8 [3, H, W], that is prepared."""
+    canvas, own = tile.canvas, tile.predictor
+    for k in range(1, 3):
+        least_squares.refit(level, canvas.size, k, own.fits)
+        least_squares.foresee(level, k, canvas, own)
+    first, end = rows_of(level, canvas.size)
+    for row in range(first, end):
+        c = level - 2 * row
+        for k in range(3):
+            base, origin = least_squares.predict(level, k, row, canvas, own)
+            tile.bases[k, row] = base
+            least_squares.draw(k, row, c, picture[k, row, c], canvas)
+            least_squares.learn(level, k, row, picture[k, row, c], base, origin, own.fits)
+        record(row, c, tile)
+
+
+@kernel
 def _read(picture, tile, inputs):
     """The network's inputs at every position of a known picture, uint8 [H, W, F]."""
-    canvas, own = tile.canvas, tile.predictor
-    size = canvas.size
+    size = tile.canvas.size
     for level in range(size.width + 2 * (size.height - 1)):
         first, end = rows_of(level, size)
         prepare(level, tile)
-        for k in range(1, 3):
-            least_squares.refit(level, size, k, own.fits)
-            least_squares.foresee(level, k, canvas, own)
         for row in range(first, end):
-            c = level - 2 * row
             for i in range(inputs.shape[2]):
-                inputs[row, c, i] = tile.inputs[row - first, i]
-            for k in range(3):
-                base, origin = least_squares.predict(level, k, row, canvas, own)
-                tile.bases[k, row] = base
-                least_squares.draw(k, row, c, picture[k, row, c], canvas)
-                least_squares.learn(level, k, row, picture[k, row, c], base, origin, own.fits)
-            record(row, c, tile)
+                inputs[row, level - 2 * row, i] = tile.inputs[row - first, i]
+        take_over(level, picture, tile)

@@ -13,6 +13,7 @@ from export.integer_net import IntegerPhotoNet
 from export.integers import BOUND, QuantisationError
 from export.reports import ExportError, describe
 from runtime.least_squares import predict_picture
+from runtime.photo import prepare, take_over
 from tests.pictures import KINDS, noise, photograph, two_values
 
 PRODUCTS = ("integer", "float32")
@@ -50,19 +51,12 @@ def step_by_step(model, pictures) -> np.ndarray:
     found = np.empty((len(pictures), height * width, model.network.outputs), np.int32)
     for level in range(plan.steps):
         at = plan.positions[plan.starts[level]:plan.starts[level + 1]]
-        lines = []
         for tile in tiles:
-            tile.predictor.solve(level, 0)
-            tile.predictor.predict(level, 0)
-            lines.append(tile.inputs(level))
-        found[:, at] = walk.step(level, np.concatenate(lines)).reshape(len(tiles), len(at), -1)
+            prepare(level, tile)
+        lines = np.concatenate([tile.inputs[:len(at)] for tile in tiles])
+        found[:, at] = walk.step(level, lines).reshape(len(tiles), len(at), -1)
         for tile, picture in zip(tiles, pictures):
-            for k in range(3):
-                if k:
-                    tile.predictor.solve(level, k)
-                    tile.predictor.predict(level, k)
-                tile.predictor.put(level, k, picture[k].reshape(-1)[at])
-            tile.finish(level)
+            take_over(level, picture, tile)
     return found.transpose(0, 2, 1).reshape(len(tiles), -1, height, width)
 
 
