@@ -11,7 +11,7 @@ TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 PIP_FLAGS := --quiet --disable-pip-version-check
 RECIPE := setup.cfg pyproject.toml constraints.txt
 ROOMS := $(wildcard */__init__.py)
-PACKAGE := $(ROOMS) $(wildcard codec/*.py codec/commands/*.py codec/bundles/* codec/demo/* runtime/*.py)
+PACKAGE := $(ROOMS) $(shell find codec runtime -type f ! -name "*.pyc")
 
 .PHONY: help demo test test-slow bench clean
 

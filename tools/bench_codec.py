@@ -23,21 +23,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from bench_report import OURS, Peak, Report, Row, markdown, this_machine
+from bench_report import OURS, Peak, Report, Row, Used, markdown, this_machine
 from PIL import Image as Pillow
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import codec  # noqa: E402
-from codec import container, images, models  # noqa: E402
+from codec import images, models  # noqa: E402
 from codec.images import Image  # noqa: E402
+from runtime.variants import orient  # noqa: E402
 
 SUFFIXES = (".png", ".webp", ".bmp", ".ppm", ".pgm", ".tif", ".tiff")
 PEERS = ("png", "webp", "jxl")
-EFFORTS = (1, 5, 9)
 JXL_EFFORTS = (7, 9)
-SIZES = (256, 512, 1024, 2048)
+SIZES = (256, 512, 1024, 2048, 4096)
 BLOCK = 256                     # side of the pieces that the pictures of --sizes are made of
 
 
@@ -53,7 +53,10 @@ class Mismatch(Exception):
     """A decoded image is not the original."""
 
 
-def ours(network: object, name: str, effort: int) -> Coder:
+def ours(network: object, effort: str) -> Coder:
+    """By an effort; the normal one has no more name than the program."""
+    name = OURS if effort == models.NORMAL else f"{OURS} --effort {effort}"
+
     def encode(image: Image) -> tuple[bytes, float | None]:
         coded = codec.compress(image, network, effort=effort)
         return coded.data, float(coded.nll_bits)
@@ -133,11 +136,13 @@ def warm_up(coders: list[Coder], image: Image) -> None:
 
 
 def mosaics(pictures: list[tuple[str, Image]]) -> list[tuple[str, Image]]:
-    """Square RGB pictures of SIZES laid out of BLOCK x BLOCK pieces of the given ones, no piece twice in a picture."""
-    blocks = [image.pixels[row:row + BLOCK, column:column + BLOCK]
+    """Square RGB pictures of SIZES laid out of BLOCK x BLOCK pieces of the given ones, each turned and mirrored; no
+    piece comes twice the same way round in a picture."""
+    pieces = [image.pixels[row:row + BLOCK, column:column + BLOCK]
               for _, image in pictures if image.mode == "RGB"
               for row in range(0, image.height - BLOCK + 1, BLOCK)
               for column in range(0, image.width - BLOCK + 1, BLOCK)]
+    blocks = [orient(piece.transpose(2, 0, 1), variant).transpose(1, 2, 0) for variant in range(8) for piece in pieces]
     made = []
     for size in SIZES:
         side = size // BLOCK
@@ -206,8 +211,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every row there")
     parser.add_argument("--threads", type=int, default=0, help="of lmconv and JPEG XL; 0: all cores")
     parser.add_argument("--limit", type=int, metavar="N", help="the first N images only")
-    parser.add_argument("--sizes", action="store_true", help="time per megapixel from 256 x 256 to 2048 x 2048 too")
-    parser.add_argument("--model", default=models.DEFAULT, help="shipped model's name or bundle file")
+    parser.add_argument("--sizes", action="store_true", help="time per megapixel from 256 x 256 to 4096 x 4096 too")
+    parser.add_argument("--model", help="shipped model's name or bundle file for all efforts; default: by effort")
     given = parser.parse_args()
     given.peers = [name for name in given.peers.split(",") if name]
     unknown = sorted(set(given.peers) - set(PEERS))
@@ -221,12 +226,13 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     given = arguments()
-    bundle = models.resolve(given.model)
-    memory = peaks(max(given.paths, key=lambda path: path.stat().st_size), bundle, given.threads)
-    network = load(bundle, given.threads)
+    bundles = {effort: models.resolve(given.model or models.DEFAULTS[effort]) for effort in models.EFFORTS}
+    largest = max(given.paths, key=lambda path: path.stat().st_size)
+    memory = peaks(largest, bundles[models.NORMAL], given.threads)
+    networks = {effort: load(bundle, given.threads) for effort, bundle in bundles.items()}
     pictures = [(path.stem, images.read(path)) for path in given.paths]
-    efforts = [ours(network, f"{OURS} --effort {effort}", effort) for effort in EFFORTS if effort != container.EFFORT]
-    coders = [ours(network, OURS, container.EFFORT), *efforts, *peers(given.peers, given.threads)]
+    efforts = sorted(networks, key=lambda effort: effort != models.NORMAL)
+    coders = [*(ours(networks[effort], effort) for effort in efforts), *peers(given.peers, given.threads)]
     try:
         warm_up(coders, pictures[0][1])
         rows = run(coders, pictures)
@@ -234,8 +240,9 @@ def main() -> int:
     except Mismatch as error:
         print(f"FAILED: {error}", file=sys.stderr)
         return 1
-    report = Report(folder=given.folder.name, data_sha256=sha256(given.paths), model=network.manifest.name,
-                    model_id=network.manifest.model_id, parameters=network.manifest.parameters,
+    about = {effort: network.manifest for effort, network in networks.items()}
+    used = {effort: Used(each.name, each.model_id, each.parameters) for effort, each in about.items()}
+    report = Report(folder=given.folder.name, data_sha256=sha256(given.paths), models=used,
                     machine=this_machine(given.threads), help_seconds=help_seconds(), peaks=memory, rows=rows,
                     sizes=sizes)
     if given.json:

@@ -45,6 +45,14 @@ class Peak:
 
 
 @dataclass(frozen=True)
+class Used:
+    """A model that was used."""
+    name: str
+    model_id: str
+    parameters: int
+
+
+@dataclass(frozen=True)
 class Machine:
     cpu: str
     cores: int
@@ -57,12 +65,10 @@ class Machine:
 
 @dataclass(frozen=True)
 class Report:
-    """sizes: the rows of --sizes; data_sha256: of all names and bytes of the images, in order of name."""
+    """models: by effort. sizes: the rows of --sizes; data_sha256: of all names and bytes of the images, by name."""
     folder: str
     data_sha256: str
-    model: str
-    model_id: str
-    parameters: int
+    models: dict[str, Used]
     machine: Machine
     help_seconds: float
     peaks: list[Peak]
@@ -78,6 +84,7 @@ def read(path: Path) -> Report:
     fields["machine"] = Machine(**fields["machine"])
     for name, kind in (("peaks", Peak), ("rows", Row), ("sizes", Row)):
         fields[name] = [kind(**row) for row in fields[name]]
+    fields["models"] = {effort: Used(**used) for effort, used in fields["models"].items()}
     return Report(**fields)
 
 
@@ -103,13 +110,14 @@ def markdown(report: Report) -> str:
     tables = [total_table(report.rows), image_table(report.rows)]
     if report.sizes:
         tables.append(size_table(report.sizes))
+    used = ", ".join(f"{effort} {used.name} {used.model_id[:12]}" for effort, used in report.models.items())
     machine, peaks = report.machine, ", ".join(f"{peak.direction} {peak.megabytes:.0f} MB" for peak in report.peaks)
     return "\n\n".join([*tables, "\n".join([
         f"Peak memory of one process ({report.peaks[0].image}): {peaks}. "
         f"`lmconv-codec --help`: {report.help_seconds:.2f} s.",
         excess_line(report.rows),
         f"Every image decoded and compared. {machine.cpu}, {machine.threads} threads, Python {machine.python}, "
-        f"{machine.date}; images {report.data_sha256[:12]}, model {report.model} {report.model_id[:12]}."])])
+        f"{machine.date}; images {report.data_sha256[:12]}; models: {used}."])])
 
 
 @dataclass(frozen=True)

@@ -18,33 +18,24 @@ from runtime.files import whole  # noqa: E402
 
 
 def plot(reports: list[Report], path: Path) -> None:
+    """Bits per subpixel against decoding time: each report's efforts as a line, the first one's peers as points."""
     from matplotlib.figure import Figure
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
-    times, sizes = figure.subplots(1, 2, sharey=True)
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
     for point in totals(reports[0].rows):
         if point.codec.startswith(OURS) or point.codec == "png":        # PNG is far above the rest
             continue
-        times.plot(point.decode_seconds, point.bpsp, "s", color="grey")
-        times.annotate(point.codec, (point.decode_seconds, point.bpsp), xytext=(6, 3), textcoords="offset points")
-        sizes.axhline(point.bpsp, color="grey", linestyle=":")
-        sizes.annotate(point.codec, (0.01, point.bpsp), xycoords=("axes fraction", "data"), xytext=(0, 3),
-                       textcoords="offset points")
-    by_effort: dict[str, list[tuple[int, float]]] = {}
+        axes.plot(point.decode_seconds, point.bpsp, "s", color="grey")
+        axes.annotate(point.codec, (point.decode_seconds, point.bpsp), xytext=(6, 3), textcoords="offset points")
     for report in reports:
         ours = sorted((p for p in totals(report.rows) if p.codec.startswith(OURS)), key=lambda p: p.decode_seconds)
-        label = f"{report.model}, {report.parameters / 1e6:.2f} M parameters"
-        times.plot([p.decode_seconds for p in ours], [p.bpsp for p in ours], "o-", label=label)
-        for point in ours:
-            by_effort.setdefault(point.codec, []).append((report.parameters, point.bpsp))
-    for codec, found in sorted(by_effort.items()):
-        sizes.plot(*zip(*sorted(found)), "o-", label=codec)
+        label = ", ".join(dict.fromkeys(f"{used.name} {used.model_id[:6]}" for used in report.models.values()))
+        axes.plot([p.decode_seconds for p in ours], [p.bpsp for p in ours], "o-", label=label)
     first = reports[0]
-    times.set(xscale="log", xlabel=f"seconds to decode an image ({first.machine.threads} threads)",
-              ylabel=f"bits per subpixel, {len({row.image for row in first.rows})} images")
-    sizes.set(xlabel="parameters of the network")
-    for axes in (times, sizes):
-        axes.grid(alpha=0.3)
-        axes.legend()
+    axes.set(xscale="log", xlabel=f"seconds to decode an image ({first.machine.threads} threads)",
+             ylabel=f"bits per subpixel, {len({row.image for row in first.rows})} images")
+    axes.grid(alpha=0.3)
+    axes.legend()
     with whole(path) as file:
         figure.savefig(file, format=path.suffix.lstrip(".") or "png", dpi=110)
 
