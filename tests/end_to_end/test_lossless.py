@@ -71,7 +71,7 @@ def test_lossless_for_every_kind_and_mode(tiny_model, kind):
         assert picture.difference(decompress(coded.data, tiny_model)) is None, (mode, effort)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data(), height=st.integers(1, 24), width=st.integers(1, 24), mode=st.sampled_from(list(MODES)),
        effort=st.sampled_from(EFFORTS), values=st.sampled_from([(0, 255), (0, 1), (254, 255), (100, 103)]),
        seed=st.integers(0, 2**32 - 1))
