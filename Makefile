@@ -9,6 +9,8 @@ DEMO := .venv-demo
 TEST := .venv-test
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 PIP_FLAGS := --quiet --disable-pip-version-check
+# Two processes that take the test files in turn: what a file's tests share is made once, and two cores are busy.
+PYTEST_FLAGS := -q -n 2 --dist loadfile
 RECIPE := setup.cfg pyproject.toml constraints.txt
 ROOMS := $(wildcard */__init__.py)
 PACKAGE := $(ROOMS) $(shell find codec runtime -type f ! -name "*.pyc")
@@ -23,10 +25,10 @@ demo: $(DEMO)/.installed
 
 test: $(TEST)/.installed
 	$(TEST)/bin/ruff check .
-	$(TEST)/bin/python -m pytest -q -m "not slow"
+	$(TEST)/bin/python -m pytest $(PYTEST_FLAGS) -m "not slow"
 
 test-slow: $(TEST)/.installed
-	$(TEST)/bin/python -m pytest -q
+	$(TEST)/bin/python -m pytest $(PYTEST_FLAGS)
 
 bench: $(TEST)/.installed
 	@test -n "$(DATA)" || { echo "usage: make bench DATA=DIR" >&2; exit 2; }

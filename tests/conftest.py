@@ -12,10 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from tests.pictures import photographs
 
 CALIBRATION = (8, 36, 44)               # pictures, height, width
+
+settings.register_profile("any machine", deadline=None)         # a busy one takes long for what is no fault
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

@@ -274,7 +274,7 @@ def test_values_too_large_for_the_lattice_make_it_coarser():
     assert torch.equal(single, double)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1))
 def test_closed_taps_count_for_nothing(seed):
     """Whatever stands there, and their code is that of 0: with all inputs 0 a layer gives its bias."""

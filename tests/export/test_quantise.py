@@ -53,7 +53,6 @@ def test_weights_fit_their_limits(tiny_integers):
     assert (np.abs(tiny_integers.first.weight.astype(int)).max(0) > 4 * 63).all()
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(-32768, 32767), min_size=1, max_size=20))
 def test_parts_make_up_the_weight(numbers):
     weight = np.array(numbers, np.int16)[:, None]
@@ -111,17 +110,17 @@ def test_bounds_are_reached_by_the_worst_inputs(tiny_integers):
         assert layer.bound().max() < BOUND
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.data())
 def test_bounds_by_brute_force(data):
-    """All inputs of a small layer at its corners: the largest sum is the bound where bias and weights agree in sign."""
+    """All inputs of a small layer at its corners: the largest sum is the bound where weights and bias have one sign."""
     weight = np.array(data.draw(st.lists(st.integers(-63, 63), min_size=5, max_size=5)), np.int8)[:, None]
     bias = np.array([data.draw(st.integers(-5000, 5000))])
     layer = IntegerLayer("small", weight, bias, np.array([0]))
     corners = np.stack(np.meshgrid(*[[0, 1, 128, 255]] * 5), -1).reshape(-1, 5)
     largest = np.abs(sums(layer, corners)).max()
     assert largest <= layer.bound()[0]
-    if (weight * bias >= 0).all():
+    if min(weight.min(), bias.min()) >= 0 or max(weight.max(), bias.max()) <= 0:
         assert largest == layer.bound()[0]
 
 

@@ -113,7 +113,7 @@ def test_another_programs_safetensors(tmp_path):
         checkpoint.load(tmp_path / "other.safetensors")
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.data())
 def test_truncated_files(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "truncated.safetensors"

@@ -43,7 +43,7 @@ def loop(layer: LocallyMaskedConv2d, x: torch.Tensor, mask: np.ndarray) -> torch
     return out if layer.bias is None else out + layer.bias[:, None, None]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.sampled_from(["raster", "s_curve:6", "wavefront", "gilbert", "random=2", "multiscale=2"]),
     st.integers(1, 5),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lmconv import orders
@@ -37,7 +37,6 @@ def spread(found: Patterns, height: int, width: int, kernel: int, dilation: int)
     return found.taps[found.index].T & inside(height, width, kernel, dilation)
 
 
-@settings(deadline=None)
 @given(specs, sides, sides, kernels, dilations, kinds)
 def test_masks_equal_a_walk(spec, height, width, kernel, dilation, kind):
     rank = orders.make(spec, height, width)
@@ -46,7 +45,6 @@ def test_masks_equal_a_walk(spec, height, width, kernel, dilation, kind):
     np.testing.assert_array_equal(mask, walk(rank, kernel, dilation, kind))
 
 
-@settings(deadline=None)
 @given(st.data(), sides, sides, kinds)
 def test_observed_positions_are_seen_by_all_others(data, height, width, kind):
     region = np.array(data.draw(st.lists(st.booleans(), min_size=height * width, max_size=height * width)))
@@ -79,7 +77,6 @@ def test_wavefront_3x3_has_the_context_of_raster():
     np.testing.assert_array_equal(wavefront, raster)
 
 
-@settings(deadline=None)
 @given(specs, sides, sides, kernels, dilations, kinds)
 def test_patterns_agree_inside_the_image(spec, height, width, kernel, dilation, kind):
     mask = masks(orders.make(spec, height, width), kernel, dilation, kind)
@@ -89,7 +86,6 @@ def test_patterns_agree_inside_the_image(spec, height, width, kernel, dilation, 
     np.testing.assert_array_equal(spread(found, height, width, kernel, dilation), mask)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), kernels, dilations, kinds, st.integers(0, 7))
 def test_pattern_counts(height, width, kernel, dilation, kind, variant):
     for base, most in (("raster", 1), ("wavefront", 1), ("s_curve", 2)):
@@ -113,7 +109,6 @@ def test_pattern_counts_of_the_published_orders():
                 assert len(patterns(mask, 28, 28, 3, dilation).taps) == count
 
 
-@settings(deadline=None)
 @given(sides, sides, kernels, dilations, kinds, st.sampled_from(["raster", "wavefront"]), st.integers(0, 7))
 def test_single_pattern_serves_every_size(height, width, kernel, dilation, kind, base, variant):
     order = f"{base}:{variant}"

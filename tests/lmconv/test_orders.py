@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lmconv import orders
@@ -21,7 +21,6 @@ def steps(rank: np.ndarray) -> np.ndarray:
     return np.abs(np.diff(path(rank), axis=0))
 
 
-@settings(deadline=None)
 @given(sides, sides, st.sampled_from(["raster", "s_curve", "gilbert", "random=3"]), st.integers(0, 7))
 def test_permutations(height, width, base, variant):
     rank = orders.make(f"{base}:{variant}", height, width)
@@ -34,7 +33,6 @@ def test_check_permutation_names_the_rank():
         orders.check_permutation(np.array([[0, 1], [1, 3]]))
 
 
-@settings(deadline=None)
 @given(sides, sides)
 def test_s_curve_moves_to_neighbours(height, width):
     assert (steps(orders.s_curve(height, width)).sum(axis=1) == 1).all()
@@ -50,7 +48,6 @@ def test_hilbert_moves_to_neighbours_and_fills_quadrants(side):
         side //= 2
 
 
-@settings(deadline=None)
 @given(st.integers(1, 45), st.integers(1, 45))
 def test_gilbert_moves_to_neighbours_but_for_one_diagonal(height, width):
     step = steps(orders.gilbert(height, width))
@@ -65,7 +62,6 @@ def test_gilbert_ends_at_the_next_corner():
     assert orders.gilbert(2, 2).tolist() == [[0, 1], [3, 2]]
 
 
-@settings(deadline=None)
 @given(sides, sides)
 def test_wavefront_levels(height, width):
     rank = orders.wavefront(height, width)
@@ -76,7 +72,6 @@ def test_wavefront_levels(height, width):
         assert len(levels) == levels[-1] + 1
 
 
-@settings(deadline=None)
 @given(sides, sides, st.sampled_from([1, 2, 4, 8]))
 def test_multiscale_refines_its_own_coarser_image(height, width, step):
     rank = orders.multiscale(height, width, step)
@@ -107,7 +102,6 @@ def test_variants_of_a_square_are_distinct(base):
     assert len(variants) == 8
 
 
-@settings(deadline=None)
 @given(sides, sides, st.sampled_from(["s_curve", "gilbert", "wavefront", "multiscale=4", "random=1"]))
 def test_variants_are_the_flips_and_transposes_of_the_base(height, width, base):
     wide, tall = orders.make(base, height, width), orders.make(base, width, height)
@@ -129,7 +123,6 @@ def test_s_curve_variants_end_in_the_known_halves():
     assert {v for v, last in last_half.items() if max(c for _, c in last) == 1} == {6, 7}  # left
 
 
-@settings(deadline=None)
 @given(sides, sides, st.sampled_from(["s_curve", "wavefront:3", "multiscale=4", "random=1"]), st.integers(0, 2**32 - 1))
 def test_move_last_keeps_both_parts_in_order(height, width, spec, seed):
     rank = orders.make(spec, height, width)

@@ -315,7 +315,7 @@ def test_the_script_runs_from_a_checkout(photographs, tmp_path, monkeypatch):
         data.prepare(photographs, tmp_path / "cache", config.crop, config.variants, workers=1, progress=False,
                      altered=True)
     arguments = [photographs, tmp_path / "run", "--cache", tmp_path / "cache", "--batch", 1, "--window", 8,
-                 "--threads", 1, "--device", "cpu", "--precision", "fp32", "--minutes", 0.005]
+                 "--threads", 1, "--device", "cpu", "--precision", "fp32", "--minutes", 0.03]
     for turn in range(2):                               # and resumes
         done = run_script(*arguments, cwd=tmp_path)
         assert done.returncode == 0, done.stderr

@@ -13,7 +13,7 @@ KERNELS = [Kernel(3), Kernel(3, kind="A"), Kernel(5), Kernel(3, dilation=2), Ker
 sides = st.integers(1, 13)
 specs = st.sampled_from(ANY_SIZE)
 kernels = st.sampled_from(KERNELS)
-property_test = settings(deadline=None, max_examples=60)
+property_test = settings(max_examples=60)
 
 
 def slow_levels(rank, kernels):
@@ -129,7 +129,7 @@ def test_given_positions_are_never_computed(height, width, spec, seed):
 
 
 @given(st.integers(1, 40), st.integers(1, 40))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_wavefront_numbers(height, width):
     """A step for every rank that occurs, and few slots: four levels' worth or so."""
     rank = orders.wavefront(height, width)
