@@ -58,7 +58,8 @@ def test_sizes_in_which_taps_stay_closed(size):
 def test_a_single_pixel_reads_nothing():
     found, expected, checkpoint = both(COLOUR, "raster", (1, 1), batch=3)
     tolerance.assert_close(found, expected, tolerance.depth(checkpoint.net()))
-    assert (found == found[0]).all() and len(np.unique(found[0])) == 20
+    tolerance.assert_close(found, found[[0, 0, 0]], tolerance.depth(checkpoint.net()))      # whatever the pixel
+    assert len(np.unique(found[0])) == 20
 
 
 def test_the_two_stream_network():

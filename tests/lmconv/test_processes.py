@@ -27,7 +27,7 @@ def command(module: str, *arguments) -> subprocess.CompletedProcess:
     told = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
     environment = {name: value for name, value in os.environ.items() if name not in told}
     return subprocess.run([sys.executable, "-m", module, *map(str, arguments)], capture_output=True, text=True,
-                          timeout=200, cwd=ROOT, env=environment | {"OMP_NUM_THREADS": "1"})
+                          timeout=600, cwd=ROOT, env=environment | {"OMP_NUM_THREADS": "1"})
 
 
 @pytest.fixture
