@@ -146,7 +146,9 @@ def test_every_tile_has_a_method_of_its_own(tiny_model):
 
 def test_memory_does_not_grow_with_the_number_of_tiles(tiny_model):
     """Beside the picture, which is the caller's: one tile's state, no second copy of the pixels."""
-    pictures, peaks = [image(40, 1000 * tiles) for tiles in (1, 1, 5)], []
+    rows, cols, planes = np.ogrid[:40, :5000, :3]  # a slope, so that the file itself is small
+    slope, peaks = (3 * rows + cols // 30 + 9 * planes).astype(np.uint8), []
+    pictures = [Image(np.ascontiguousarray(slope[:, : 1000 * tiles]), "RGB") for tiles in (1, 1, 5)]
     for picture in pictures:  # the first warms up
         tracemalloc.start()
         compress(picture, tiny_model, effort="fast")
