@@ -92,7 +92,7 @@ class BakedPhoto(nn.Module):
     def __init__(self, net: nn.Module, dtype: torch.dtype):
         super().__init__()
         self.net = net
-        net.current = nn.Sequential(_Cast(dtype), net.current)     # the network itself makes float32 of codes
+        net.current = nn.Sequential(_Cast(dtype), net.current)  # the network itself makes float32 of codes
 
     def forward(self, pixels: Tensor, bases: Tensor) -> Tensor:
         return self.net(pixels, bases).float()

@@ -27,21 +27,38 @@ class Size(click.ParamType):
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The file to write.")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="bundle", show_default=True,
-              help="bundle (*.lmconv) for the codec; the others for anybody's programs (docs/export.md).")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="bundle",
+    show_default=True,
+    help="bundle (*.lmconv) for the codec; the others for anybody's programs (docs/export.md).",
+)
 @click.option("--precision", type=click.Choice(PRECISIONS), help="exact for a bundle, else fp32 (default) or fp16.")
-@click.option("--order", "orders", multiple=True, metavar="NAME[:VARIANT]",
-              help="Instead of all (bundle) or the first (the others) that the network was trained on; several for a "
-                   "bundle, on one copy of the weights.")
+@click.option(
+    "--order",
+    "orders",
+    multiple=True,
+    metavar="NAME[:VARIANT]",
+    help="Instead of all (bundle) or the first (the others) that the network was trained on; several for a "
+    "bundle, on one copy of the weights.",
+)
 @click.option("--size", type=Size(), help="Of the paper's networks, instead of the size trained on.")
-@click.option("--pictures", type=click.Path(path_type=Path),
-              help="Data set, folder or zip of pictures. For a bundle, required: half calibrate the ranges, half "
-                   "measure the loss of rounding. Else: the written file is tried on the first three, too.")
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path),
+    help="Data set, folder or zip of pictures. For a bundle, required: half calibrate the ranges, half "
+    "measure the loss of rounding. Else: the written file is tried on the first three, too.",
+)
 @click.option("--count", default=48, show_default=True, help="How many of the pictures a bundle uses.")
 @click.option("--crop", default=192, show_default=True, help="Side of the crops of photographs.")
 @click.option("--name", help="Name of the model (default: the output's name).")
-@click.option("--card", type=click.Path(path_type=Path),
-              help="JSON with more for the model card: data, licence, limits, bits_per_dim.")
+@click.option(
+    "--card",
+    type=click.Path(path_type=Path),
+    help="JSON with more for the model card: data, licence, limits, bits_per_dim.",
+)
 @click.option("--report", is_flag=True, help="Say of each layer of a bundle the scales and the proved bound.")
 @click.option("--force", is_flag=True, help="Overwrite the output.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -65,8 +82,16 @@ def cli(checkpoint: Path, output: Path, form: str, as_json: bool, **options) -> 
     click.echo(json.dumps(told) if as_json else text)
 
 
-def _bundle(checkpoint: Path, output: Path, form: str, precision: str | None, orders: tuple[str, ...],
-            size: tuple[int, int] | None, report: bool, **options) -> tuple[dict, str]:
+def _bundle(
+    checkpoint: Path,
+    output: Path,
+    form: str,
+    precision: str | None,
+    orders: tuple[str, ...],
+    size: tuple[int, int] | None,
+    report: bool,
+    **options,
+) -> tuple[dict, str]:
     """The report for JSON, and as text."""
     from export.bundle import check_target, export_bundle
     from export.reports import ExportError, describe
@@ -81,7 +106,7 @@ def _bundle(checkpoint: Path, output: Path, form: str, precision: str | None, or
     if isinstance(source.network, PhotoConfig):
         from lmconv.data import crops
 
-        pictures = crops(options["pictures"], options["crop"])[:options["count"]]
+        pictures = crops(options["pictures"], options["crop"])[: options["count"]]
     else:
         from export.pixelcnn_bundle import read_levels
 
@@ -93,8 +118,16 @@ def _bundle(checkpoint: Path, output: Path, form: str, precision: str | None, or
     return asdict(found) | {"loss": found.loss}, describe(found, layers=report)
 
 
-def _float(checkpoint: Path, output: Path, form: str, precision: str | None, orders: tuple[str, ...],
-           size: tuple[int, int] | None, report: bool, **options) -> tuple[dict, str]:
+def _float(
+    checkpoint: Path,
+    output: Path,
+    form: str,
+    precision: str | None,
+    orders: tuple[str, ...],
+    size: tuple[int, int] | None,
+    report: bool,
+    **options,
+) -> tuple[dict, str]:
     """The report for JSON, and as text."""
     from export.floats import describe, export_float, read_pictures, target
     from export.reports import ExportError

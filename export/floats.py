@@ -20,7 +20,7 @@ from lmconv.pixelcnn import order_masks
 from runtime.files import whole
 from runtime.least_squares import UNIT, predict_picture
 
-TOLERANCE = {"fp32": 1e-4, "fp16": 2e-2}        # of a parameter, as a part of the largest one or of 1
+TOLERANCE = {"fp32": 1e-4, "fp16": 2e-2}  # of a parameter, as a part of the largest one or of 1
 BATCHES = (1, 3)
 HIGHEST_BASE = 255 * UNIT
 
@@ -77,8 +77,9 @@ def export_float(
     parity = prove(FORMATS[format].open(data), tries, expected, TOLERANCE[precision])
     with whole(path) as file:
         file.write(data)
-    return FloatReport(format, precision, about["order"], about["size"], about["model_id"], len(data),
-                       TOLERANCE[precision], parity)
+    return FloatReport(
+        format, precision, about["order"], about["size"], about["model_id"], len(data), TOLERANCE[precision], parity
+    )
 
 
 def target(checkpoint: Checkpoint, order: str | None, size: tuple[int, int] | None) -> tuple[str, tuple[int, int]]:
@@ -116,8 +117,10 @@ def picture_inputs(network: Network, size: tuple[int, int], pictures: np.ndarray
     photo = isinstance(network, PhotoConfig)
     channels, bits = (3, 8) if photo else (network.channels, network.bits)
     if pictures.dtype != np.uint8 or pictures.shape[1:] != (channels, *size) or not len(pictures):
-        raise ExportError(f"pictures for this export are uint8 [N, {channels}, {size[0]}, {size[1]}], "
-                          f"not {pictures.dtype} {list(pictures.shape)}")
+        raise ExportError(
+            f"pictures for this export are uint8 [N, {channels}, {size[0]}, {size[1]}], "
+            f"not {pictures.dtype} {list(pictures.shape)}"
+        )
     if pictures.max() >= 2**bits:
         raise ExportError(f"pictures for this export have levels 0 to {2**bits - 1}, not {pictures.max()}")
     levels = torch.from_numpy(np.ascontiguousarray(pictures))
@@ -151,8 +154,10 @@ def prove(
             raise ExportError(f"on {name} the export gives {list(given.shape)}, PyTorch {list(wanted.shape)}")
         difference = float(np.abs(given - wanted).max() / max(1.0, np.abs(wanted).max()))
         if not difference <= tolerance:
-            raise ExportError(f"on {name} the export differs from PyTorch by {difference:.2g} of the largest "
-                              f"parameter, over {tolerance:.0e}; nothing was written")
+            raise ExportError(
+                f"on {name} the export differs from PyTorch by {difference:.2g} of the largest "
+                f"parameter, over {tolerance:.0e}; nothing was written"
+            )
         found.append(Parity(name, len(wanted), difference))
     return tuple(found)
 
@@ -160,6 +165,8 @@ def prove(
 def describe(report: FloatReport) -> str:
     """The report as text."""
     lines = [f"{report.format}, {report.precision}: order {report.order}, {report.size}, {report.bytes} bytes"]
-    lines += [f"{each.inputs:<10} differs from PyTorch by {each.difference:.1e} of the largest parameter"
-              for each in report.parity]
+    lines += [
+        f"{each.inputs:<10} differs from PyTorch by {each.difference:.1e} of the largest parameter"
+        for each in report.parity
+    ]
     return "\n".join([*lines, f"model id {report.model_id}"])

@@ -20,7 +20,7 @@ from export.baked import Baked
 from export.graph import OPSET
 from export.reports import ExportError
 
-METADATA = "lmconv.json"                # the extra file of TorchScript's and torch.export's archives
+METADATA = "lmconv.json"  # the extra file of TorchScript's and torch.export's archives
 OUTPUT = "parameters"
 
 Arrays = tuple[Tensor, ...]

@@ -67,8 +67,9 @@ def calibrate(net: PixelCnn, ranks: list[np.ndarray], levels: np.ndarray) -> dic
         return hook
 
     kinds = (LocallyMaskedConv2d, Pointwise, Norm, GatedResnet)
-    hooks = [module.register_forward_hook(watch(name)) for name, module in net.named_modules()
-             if isinstance(module, kinds)]
+    hooks = [
+        module.register_forward_hook(watch(name)) for name, module in net.named_modules() if isinstance(module, kinds)
+    ]
     for i, rank in enumerate(ranks):
         masks = order_masks(rank, net.config)
         for part in torch.from_numpy(levels[i % len(levels) :: len(ranks)]).split(_BATCH):

@@ -4,15 +4,16 @@ Full-size pictures are softer than shrunken ones and often were a JPEG once; oth
 kinds in turn: enlarged, enlarged and noisy, noisy, other gains and gamma; half of the enlarged ones then pass through
 JPEG. Every crop is drawn from (seed, its number) alone.
 """
+
 import io
 
 import numpy as np
 from PIL import Image
 
-ENLARGED = (1.1, 1.7)                   # times
+ENLARGED = (1.1, 1.7)  # times
 FILTERS = (Image.Resampling.BICUBIC, Image.Resampling.LANCZOS, Image.Resampling.BILINEAR)
-QUALITIES = (88, 99)                    # of JPEG, from and below
-NOISE = (0.3, 3.0)                      # standard deviation of the noise in grey levels, before what brightness adds
+QUALITIES = (88, 99)  # of JPEG, from and below
+NOISE = (0.3, 3.0)  # standard deviation of the noise in grey levels, before what brightness adds
 GAINS, GAMMAS, OFFSETS = (0.85, 1.1), (0.8, 1.25), (-4.0, 4.0)
 
 
@@ -40,7 +41,7 @@ def _enlarged(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     larger = round(side * rng.uniform(*ENLARGED))
     resized = np.asarray(Image.fromarray(picture).resize((larger, larger), FILTERS[rng.integers(len(FILTERS))]))
     row, column = rng.integers(0, larger - side + 1, 2)
-    return resized[row:row + side, column:column + side]
+    return resized[row : row + side, column : column + side]
 
 
 def _noisy(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -67,8 +68,9 @@ def _lit(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _jpeg(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """There and back through JPEG, with any subsampling of the chroma."""
     stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "JPEG", quality=int(rng.integers(*QUALITIES)),
-                                  subsampling=int(rng.integers(0, 3)))
+    Image.fromarray(picture).save(
+        stream, "JPEG", quality=int(rng.integers(*QUALITIES)), subsampling=int(rng.integers(0, 3))
+    )
     return np.asarray(Image.open(stream).convert("RGB"))
 
 

@@ -3,6 +3,7 @@
 Tensors are named model/..., ema/..., optimiser/...; the header holds the network's kind and configuration, the
 training's configuration, the step and the curve. Nothing is ever unpickled. Files are written whole or not at all.
 """
+
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -27,6 +28,7 @@ class CheckpointError(LmconvError):
 @dataclass
 class Checkpoint:
     """Everything a run needs to go on, or an export to start from. curve: [step, loss held out], in the task's unit."""
+
     network: networks.Network
     model: dict[str, torch.Tensor]
     ema: dict[str, torch.Tensor]
@@ -48,12 +50,18 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     for group in ("model", "ema", "optimiser"):
         for name, tensor in getattr(checkpoint, group).items():
             tensor = tensor.detach().cpu().contiguous()
-            if tensor.data_ptr() in places:             # weights may be their own average, the file holds both
+            if tensor.data_ptr() in places:  # weights may be their own average, the file holds both
                 tensor = tensor.clone()
             places.add(tensor.data_ptr())
             tensors[f"{group}/{name}"] = tensor
-    header = {"format": FORMAT, "kind": networks.kind(checkpoint.network), "network": asdict(checkpoint.network),
-              "training": checkpoint.training, "step": checkpoint.step, "curve": checkpoint.curve}
+    header = {
+        "format": FORMAT,
+        "kind": networks.kind(checkpoint.network),
+        "network": asdict(checkpoint.network),
+        "training": checkpoint.training,
+        "step": checkpoint.step,
+        "curve": checkpoint.curve,
+    }
     with beside(path) as part:
         save_file(tensors, part, metadata={"lmconv": json.dumps(header)})
 
@@ -72,13 +80,20 @@ def load(path: Path) -> Checkpoint:
                 group, _, rest = name.partition("/")
                 groups[group][rest] = file.get_tensor(name)
         network = networks.KINDS[header["kind"]](**header["network"])
-        checkpoint = Checkpoint(network, groups["model"], groups["ema"], groups["optimiser"],
-                                dict(header["training"]), int(header["step"]), list(header["curve"]))
+        checkpoint = Checkpoint(
+            network,
+            groups["model"],
+            groups["ema"],
+            groups["optimiser"],
+            dict(header["training"]),
+            int(header["step"]),
+            list(header["curve"]),
+        )
     except (SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{path} is not an LMConv checkpoint: {error}") from error
-    if networks.depth(network) > len(checkpoint.model):        # before time is spent on building it
+    if networks.depth(network) > len(checkpoint.model):  # before time is spent on building it
         raise CheckpointError(f"{path} does not fit its own configuration: it is too small for {network}")
     expected = networks.shapes(network)
     for tensors in (checkpoint.ema, checkpoint.model):
@@ -96,10 +111,15 @@ def average(paths: Iterable[Path]) -> Checkpoint:
     Raises CheckpointError where networks differ, and what `load` raises.
     """
     paths = list(paths)
-    states = (load(path) for path in paths)             # one in memory at a time
+    states = (load(path) for path in paths)  # one in memory at a time
     first = next(states)
-    sums = {group: {name: tensor.double() if tensor.is_floating_point() else tensor.clone()
-                    for name, tensor in getattr(first, group).items()} for group in ("model", "ema")}
+    sums = {
+        group: {
+            name: tensor.double() if tensor.is_floating_point() else tensor.clone()
+            for name, tensor in getattr(first, group).items()
+        }
+        for group in ("model", "ema")
+    }
     last, steps = first, [first.step]
     for path, last in zip(paths[1:], states):
         if last.network != first.network:
@@ -109,7 +129,11 @@ def average(paths: Iterable[Path]) -> Checkpoint:
                 if total.is_floating_point():
                     total += getattr(last, group)[name]
         steps.append(last.step)
-    means = {group: {name: (total / len(paths)).to(getattr(first, group)[name].dtype)
-                     if total.is_floating_point() else total for name, total in tensors.items()}
-             for group, tensors in sums.items()}
+    means = {
+        group: {
+            name: (total / len(paths)).to(getattr(first, group)[name].dtype) if total.is_floating_point() else total
+            for name, total in tensors.items()
+        }
+        for group, tensors in sums.items()
+    }
     return Checkpoint(first.network, means["model"], means["ema"], {}, last.training | {"averaged": steps}, last.step)

@@ -2,6 +2,7 @@
 
 Results go to stdout, progress and errors (one line each) to stderr; failed inputs exit with 1, wrong usage with 2.
 """
+
 import click
 
 from lmconv.commands.average import average
@@ -43,6 +44,7 @@ def _explain(error: Exception) -> str:
         raise error
     from lmconv.masks import MaskError
     from lmconv.orders import OrderError
+
     if isinstance(error, LmconvError | MaskError | OrderError):
         text = str(error)
     elif isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":

@@ -3,6 +3,7 @@
 A prepared set is a folder of .npy files read through memory maps: pixels uint8 [N, 3, S, S] and, for every variant
 used, bases int16 [N, 3, S, S] in 1/64 grey level, computed on the oriented crop by the runtime's own predictor.
 """
+
 import hashlib
 import io
 import json
@@ -39,6 +40,7 @@ class Prepared:
 
     altered: pixels and bases of as many altered crops (alter.py), each in one variant, or None.
     """
+
     pixels: np.ndarray
     bases: dict[int, np.ndarray]
     digest: str
@@ -105,7 +107,7 @@ def read(source: Path, wanted: list[str]) -> Iterator[tuple[str, bytes]]:
             for name in wanted:
                 try:
                     data = archive.read(name)
-                except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:   # damaged, or encrypted
+                except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # damaged, or encrypted
                     raise DataError(f"{name} in {source} cannot be unpacked: {error}") from error
                 yield name, data
 
@@ -116,14 +118,22 @@ def crops(source: Path, size: int) -> np.ndarray:
     for _, picture in pictures(source):
         for row in range(0, picture.shape[0] - size + 1, size):
             for column in range(0, picture.shape[1] - size + 1, size):
-                found.append(picture[row:row + size, column:column + size].transpose(2, 0, 1))
+                found.append(picture[row : row + size, column : column + size].transpose(2, 0, 1))
     if not found:
         raise DataError(f"{source} holds no picture of at least {size} x {size} pixels")
     return np.stack(found)
 
 
-def prepare(source: Path, cache: Path, size: int, variants: tuple[int, ...], settings: Settings = Settings(),
-            workers: int = 0, progress: bool = True, altered: bool = False) -> Prepared:
+def prepare(
+    source: Path,
+    cache: Path,
+    size: int,
+    variants: tuple[int, ...],
+    settings: Settings = Settings(),
+    workers: int = 0,
+    progress: bool = True,
+    altered: bool = False,
+) -> Prepared:
     """Crops with bases in every variant, and altered ones if asked for, from the cache where they are there already.
 
     `workers` 0 uses all cores. A cache folder belongs to one set of pixels and one set of predictor settings; it is
@@ -155,12 +165,13 @@ def prepare(source: Path, cache: Path, size: int, variants: tuple[int, ...], set
 
 
 def _bases(crops, count: int, what: str, settings: Settings, workers: int, progress: bool) -> np.ndarray:
-    bar = dict(total=count, desc=f"predicting, {what}", unit="crop",
-               disable=None if progress else True)      # None: only on a terminal
+    bar = dict(
+        total=count, desc=f"predicting, {what}", unit="crop", disable=None if progress else True
+    )  # None: only on a terminal
     workers = workers or os.cpu_count() or 1
     if workers == 1:
         return np.stack([predict_picture(crop, settings) for crop in tqdm(crops, **bar)])
-    ignored = (signal.SIGINT, signal.SIG_IGN)           # an interrupt is this process's to handle
+    ignored = (signal.SIGINT, signal.SIG_IGN)  # an interrupt is this process's to handle
     with multiprocessing.get_context("spawn").Pool(workers, signal.signal, ignored) as pool:
         return np.stack(list(tqdm(pool.imap(_Task(settings), crops, chunksize=8), **bar)))
 
@@ -184,6 +195,7 @@ def _load(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:
     except (ValueError, EOFError) as error:
         raise DataError(f"{path} is damaged, delete it: {error}") from error
     if array.dtype != dtype or array.shape != shape:
-        raise DataError(f"{path} holds {array.dtype} {list(array.shape)}, not {np.dtype(dtype)} {list(shape)}: "
-                        "delete it")
+        raise DataError(
+            f"{path} holds {array.dtype} {list(array.shape)}, not {np.dtype(dtype)} {list(shape)}: delete it"
+        )
     return array

@@ -4,6 +4,7 @@ Sources: cifar10, mnist and celeba through torchvision, a folder or zip of image
 kept with 8 bits, uint8 [N, C, H, W], as all resizing comes before the step to fewer: levels = pixels >> (8 - bits), or
 one bit by one of two conventions, `stochastic` (1 with probability pixel / 255) and `threshold` (pixel > 127).
 """
+
 import hashlib
 import json
 import zipfile
@@ -21,9 +22,9 @@ from lmconv.data import DataError
 
 TORCHVISION = ("cifar10", "mnist", "celeba")
 SPLITS = ("train", "test")
-ALL = "all"                             # the split of a source that is not split
+ALL = "all"  # the split of a source that is not split
 _COLOURS = {1: "grey", 3: "colour"}
-_BATCH = 256                            # images resized at a time
+_BATCH = 256  # images resized at a time
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Grid:
 
     `seed` is that of the stochastic convention where images keep their draws, in evaluation.
     """
+
     channels: int
     bits: int = 8
     binarisation: str | None = None
@@ -63,6 +65,7 @@ def grid(network: PixelCnnConfig, binarisation: str = "stochastic", seed: int = 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
     """`pixels` uint8 [N, C, H, W] with 8 bits of a data set's split, and their grid."""
+
     pixels: np.ndarray
     name: str
     split: str
@@ -92,16 +95,29 @@ class ImageSet:
 
     def about(self) -> dict:
         """What results name, for JSON."""
-        return {"name": self.name, "split": self.split, "images": len(self), "height": self.pixels.shape[2],
-                "width": self.pixels.shape[3], **asdict(self.grid), "digest": self.digest}
+        return {
+            "name": self.name,
+            "split": self.split,
+            "images": len(self),
+            "height": self.pixels.shape[2],
+            "width": self.pixels.shape[3],
+            **asdict(self.grid),
+            "digest": self.digest,
+        }
 
     def __str__(self) -> str:
         _, channels, height, width = self.pixels.shape
         return f"{self.name}, {self.split}: {len(self)} images {height}x{width}x{channels}, {self.grid}"
 
 
-def load(source: str | Path, split: str, grid: Grid, size: tuple[int, int] | None = None,
-         folder: Path = Path("~/.cache/lmconv"), download: bool = False) -> ImageSet:
+def load(
+    source: str | Path,
+    split: str,
+    grid: Grid,
+    size: tuple[int, int] | None = None,
+    folder: Path = Path("~/.cache/lmconv"),
+    download: bool = False,
+) -> ImageSet:
     """Reads a split, "train" or "test", of a data set; a source without splits is given whole, as split "all".
 
     `size` (height, width): images are cropped at the centre and shrunk to it; without one all must be of one size.
@@ -116,15 +132,18 @@ def load(source: str | Path, split: str, grid: Grid, size: tuple[int, int] | Non
     elif path.exists():
         pixels, split = _images(path, split, grid.channels, size)
     else:
-        raise DataError(f"there is no data set {str(source)!r}: known are {', '.join(TORCHVISION)}, and paths of "
-                        f"a folder or zip of images, a .npz or a .npy")
+        raise DataError(
+            f"there is no data set {str(source)!r}: known are {', '.join(TORCHVISION)}, and paths of "
+            f"a folder or zip of images, a .npz or a .npy"
+        )
     name = str(source) if str(source) in TORCHVISION else path.name
     if pixels.shape[1] != grid.channels:
-        raise DataError(f"{source} holds {_COLOURS[pixels.shape[1]]} images, "
-                        f"the network is for {_COLOURS[grid.channels]} images")
+        raise DataError(
+            f"{source} holds {_COLOURS[pixels.shape[1]]} images, the network is for {_COLOURS[grid.channels]} images"
+        )
     if not len(pixels):
         raise DataError(f"{source} holds no images for {split}")
-    if grid.binarisation and pixels.max() <= 1:         # the source is binary itself
+    if grid.binarisation and pixels.max() <= 1:  # the source is binary itself
         pixels = pixels * np.uint8(255)
     return ImageSet(fit(pixels, *size, name) if size else pixels, name, split, grid)
 
@@ -142,7 +161,7 @@ def fit(pixels: np.ndarray, height: int, width: int, name: str = "an image") -> 
     scale = min(h / height, w / width)
     rows, columns = round(height * scale), round(width * scale)
     top, left = (h - rows) // 2, (w - columns) // 2
-    return resize(pixels[:, :, top:top + rows, left:left + columns], height, width)
+    return resize(pixels[:, :, top : top + rows, left : left + columns], height, width)
 
 
 def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -151,16 +170,16 @@ def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
         return pixels
     resized = np.empty((*pixels.shape[:2], height, width), np.uint8)
     for start in range(0, len(pixels), _BATCH):
-        part = torch.tensor(pixels[start:start + _BATCH], dtype=torch.float32)
+        part = torch.tensor(pixels[start : start + _BATCH], dtype=torch.float32)
         part = F.interpolate(part, (height, width), mode="bilinear", antialias=True)
-        resized[start:start + _BATCH] = part.round().clamp(0, 255).to(torch.uint8).numpy()
+        resized[start : start + _BATCH] = part.round().clamp(0, 255).to(torch.uint8).numpy()
     return resized
 
 
 def _torchvision(name: str, split: str, size: tuple[int, int] | None, folder: Path, download: bool) -> np.ndarray:
     try:
         from torchvision import datasets
-    except (ImportError, RuntimeError) as error:        # RuntimeError: one that was built for another PyTorch
+    except (ImportError, RuntimeError) as error:  # RuntimeError: one that was built for another PyTorch
         raise DataError(f"{name} is read by torchvision ({error}): pip install 'lmconv[datasets]'") from error
     try:
         if name == "cifar10":
@@ -208,12 +227,16 @@ def _images(source: Path, split: str, channels: int, size: tuple[int, int] | Non
     for name, content in data.read(source, names):
         image = _planes(data.decode(name, content, source)[None], name)
         if image.shape[1] != channels:
-            raise DataError(f"{name} in {source} is a {_COLOURS[image.shape[1]]} image, "
-                            f"the network is for {_COLOURS[channels]} images")
+            raise DataError(
+                f"{name} in {source} is a {_COLOURS[image.shape[1]]} image, "
+                f"the network is for {_COLOURS[channels]} images"
+            )
         image = fit(image, *size, f"{name} in {source}") if size else image
         if found and image.shape != found[0].shape:
-            raise DataError(f"{name} in {source} has {image.shape[2]}x{image.shape[3]} pixels, others "
-                            f"{found[0].shape[2]}x{found[0].shape[3]}: ask for one size")
+            raise DataError(
+                f"{name} in {source} has {image.shape[2]}x{image.shape[3]} pixels, others "
+                f"{found[0].shape[2]}x{found[0].shape[3]}: ask for one size"
+            )
         found.append(image)
     if not found:
         raise DataError(f"{source} holds no images for {split}")

@@ -4,6 +4,7 @@ Nothing is computed but shapes, on PyTorch's meta device, and masks. A multiply-
 position uses: once with whole kernels, once with those taps alone that the masks of an order leave open, on average
 over the positions whose kernels lie inside the image.
 """
+
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ class Layers:
     Sums over them of parameters, of those `used` by some position, of multiply-adds a pixel with whole kernels, and
     of those for `open` taps.
     """
+
     window: str
     kind: str
     dilation: int
@@ -47,6 +49,7 @@ class Sight:
 
     How far these reach, in rows and columns.
     """
+
     row: int
     column: int
     seen: int
@@ -63,6 +66,7 @@ class Anatomy:
 
     `steps`: in so many an image is drawn; a two-stream network takes one for each pixel.
     """
+
     layers: tuple[Layers, ...]
     order: str
     height: int
@@ -93,6 +97,7 @@ class Anatomy:
 @dataclass(frozen=True)
 class _Conv:
     """One layer: its module, how often a pixel uses each weight, and its mask's window, None for one without."""
+
     module: nn.Module
     uses: float
     kernel: Kernel | None = None
@@ -126,8 +131,12 @@ def sight(rank: np.ndarray, kernels: Iterable[Kernel]) -> Sight:
             found[row + down, column + right] = True
         reached = found
     row, column = (found - at for found, at in zip(np.nonzero(reached), middle))
-    return Sight(*middle, int(reached.sum()), int((rank < rank[middle]).sum()),
-                 *(int(max(0, side.max(initial=0))) for side in (-row, row, -column, column)))
+    return Sight(
+        *middle,
+        int(reached.sum()),
+        int((rank < rank[middle]).sum()),
+        *(int(max(0, side.max(initial=0))) for side in (-row, row, -column, column)),
+    )
 
 
 def _layers(convs: list[_Conv], rank: np.ndarray) -> tuple[Layers, ...]:
@@ -144,9 +153,20 @@ def _layers(convs: list[_Conv], rank: np.ndarray) -> tuple[Layers, ...]:
         anywhere, on_average = _open(rank, kernel) if kernel else (1.0, 1.0)
         outputs, inputs = (shape[1], shape[0]) if transposed else shape[:2]
         rows, columns = shape[2:] or (1, 1)
-        found.append(Layers(f"{rows}x{columns}", kernel.kind if kernel else "", kernel.dilation if kernel else 1,
-                            inputs, outputs, len(group), parameters, parameters - round(weights * (1 - anywhere)),
-                            uses, uses * on_average))
+        found.append(
+            Layers(
+                f"{rows}x{columns}",
+                kernel.kind if kernel else "",
+                kernel.dilation if kernel else 1,
+                inputs,
+                outputs,
+                len(group),
+                parameters,
+                parameters - round(weights * (1 - anywhere)),
+                uses,
+                uses * on_average,
+            )
+        )
     return tuple(found)
 
 

@@ -5,6 +5,7 @@ works position by position over axis 1: parameters may be images [B, P, H, W] or
 Sampling is in two steps, `noise` draws every uniform number and `sample` is a function of it, so that any sampler
 which computes the same parameters draws the same pixels. Likelihoods are in nats.
 """
+
 from __future__ import annotations
 
 import math
@@ -18,8 +19,8 @@ from torch import Tensor
 from lmconv.config import PixelCnnConfig
 from lmconv.errors import LmconvError
 
-LOG_SCALE_MIN = -7.0                    # natural logarithm, in units of [-1, 1]
-LEAST_WIDTH = 1e-30                     # of a bin in scales: keeps logarithms finite where a logistic is flat
+LOG_SCALE_MIN = -7.0  # natural logarithm, in units of [-1, 1]
+LEAST_WIDTH = 1e-30  # of a bin in scales: keeps logarithms finite where a logistic is flat
 
 
 def distribution(config: PixelCnnConfig) -> Logistics | Binary:
@@ -45,6 +46,7 @@ class Logistics:
     exact: nothing cancels in log sigmoid(u) + log sigmoid(-l) + log(1 - exp(l - u)), the logarithm of
     sigmoid(u) - sigmoid(l).
     """
+
     channels: int
     bits: int
     components: int
@@ -68,13 +70,13 @@ class Logistics:
     def log_bins(self, parameters: Tensor, levels: Tensor) -> Tensor:
         """log p of each level under each component, given the channels before it: [B, C, K, H, W]."""
         means, log_scales, couplings = self._logistics(_single_or_double(parameters))
-        x = centred(levels, self.bits, means.dtype).unsqueeze(2)        # [B, C, 1, H, W]
+        x = centred(levels, self.bits, means.dtype).unsqueeze(2)  # [B, C, 1, H, W]
         if self.channels == 3:
             means = torch.stack([self._mean(c, x, means, couplings) for c in range(3)], 1)
         half = 1 / (2**self.bits - 1)
         inverse = torch.exp(-log_scales)
-        below = F.logsigmoid(inverse * (x - means + half))              # log p of what is below the bin's upper edge
-        above = F.logsigmoid(-inverse * (x - means - half))             # log p of what is above its lower edge
+        below = F.logsigmoid(inverse * (x - means + half))  # log p of what is below the bin's upper edge
+        above = F.logsigmoid(-inverse * (x - means - half))  # log p of what is above its lower edge
         width = (2 * half * inverse).clamp(min=LEAST_WIDTH)
         inside = below + above + torch.log(-torch.expm1(-width))
         level = levels.unsqueeze(2)
@@ -98,13 +100,13 @@ class Logistics:
         gumbel = -torch.log(-torch.log(noise[:, : self.components]))
         chosen = (parameters[:, : self.components] + mixture_temperature * gumbel).argmax(1, keepdim=True)
         means, log_scales, couplings = (
-            part if part is None else torch.take_along_dim(part, chosen.unsqueeze(1), 2)        # [B, C, 1, H, W]
+            part if part is None else torch.take_along_dim(part, chosen.unsqueeze(1), 2)  # [B, C, 1, H, W]
             for part in self._logistics(parameters)
         )
         spread = logistic_temperature * torch.exp(log_scales) * torch.logit(noise[:, self.components :].unsqueeze(2))
         top, x, levels = 2**self.bits - 1, torch.zeros_like(spread), []
         for c in range(self.channels):
-            value = self._mean(c, x, means, couplings) + spread[:, c]                           # [B, 1, H, W]
+            value = self._mean(c, x, means, couplings) + spread[:, c]  # [B, 1, H, W]
             levels.append(((value + 1) * (top / 2)).round().clamp(0, top))
             x[:, c] = centred(levels[c], self.bits, x.dtype)
         return torch.cat(levels, 1).to(torch.uint8)
@@ -130,6 +132,7 @@ class Logistics:
 @dataclass(frozen=True)
 class Binary:
     """A pixel of one bit: two logits, of 0 and of 1."""
+
     channels: ClassVar[int] = 1
     bits: ClassVar[int] = 1
     parameters: ClassVar[int] = 2
@@ -167,7 +170,7 @@ def _single_or_double(parameters: Tensor) -> Tensor:
 
 def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     drawn = torch.rand(shape, generator=generator, device=generator.device, dtype=torch.float64)
-    return drawn.clamp_(min=2.0**-54)                                   # rand can give 0, whose logarithm is not finite
+    return drawn.clamp_(min=2.0**-54)  # rand can give 0, whose logarithm is not finite
 
 
 def _check_temperatures(*temperatures: float) -> None:

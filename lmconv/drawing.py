@@ -2,18 +2,19 @@
 
 Pages are uint8 [H, W, 3]. Colours run from dark violet (first) to yellow (last); what is given is grey.
 """
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from lmconv import masks
 from runtime.schedule import Kernel, levels
 
-SIDE = 512                              # of a map, about; every position is a square of one pixel at least
+SIDE = 512  # of a map, about; every position is a square of one pixel at least
 MARGIN = 12
-LINE = 16                               # of text
-MOST_PATTERNS = 60                      # drawn; the rest are counted
-CELL = 10                               # of a pattern's tap
-PATH_CELL = 6                           # the path is drawn where positions are at least as large
+LINE = 16  # of text
+MOST_PATTERNS = 60  # drawn; the rest are counted
+CELL = 10  # of a pattern's tap
+PATH_CELL = 6  # the path is drawn where positions are at least as large
 RAMP = np.array([(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)], float)
 GIVEN = (127, 127, 127)
 OPEN, CLOSED, CENTRE, INK = (33, 100, 140), (225, 225, 225), (214, 69, 65), (30, 30, 30)
@@ -54,7 +55,7 @@ def ranks(rank: np.ndarray) -> np.ndarray:
     ordered = np.sort(rank[rank >= 0])
     if side < PATH_CELL or (np.diff(ordered) == 0).any():
         return drawn
-    path = np.argsort(rank, axis=None)[rank.size - ordered.size:]
+    path = np.argsort(rank, axis=None)[rank.size - ordered.size :]
     row, column = np.unravel_index(path, rank.shape)
     points = [(int(x), int(y)) for x, y in zip(column * side + side // 2, row * side + side // 2)]
     image = Image.fromarray(drawn)
@@ -74,7 +75,7 @@ def patterns(rank: np.ndarray, kernel: int, dilation: int) -> np.ndarray:
         title += f", the {len(shown)} most used"
     drawn = [_titled(str(counts[i]), _pattern(found.taps[i].reshape(kernel, kernel)), below=True) for i in shown]
     per_row = max(1, 2 * SIDE // (drawn[0].shape[1] + MARGIN))
-    return _titled(title, _below([_beside(drawn[i:i + per_row]) for i in range(0, len(drawn), per_row)]))
+    return _titled(title, _below([_beside(drawn[i : i + per_row]) for i in range(0, len(drawn), per_row)]))
 
 
 def _pattern(taps: np.ndarray) -> np.ndarray:

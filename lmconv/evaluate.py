@@ -4,6 +4,7 @@ The paper's ensemble averages JOINT likelihoods: log of the mean over orders of 
 image's best order and says which, in log2(n) bits, is never below the ensemble, and above it by log2(n) bits at most.
 Every image counts, the last incomplete batch too. Likelihoods are negative logarithms, nats in float64.
 """
+
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,13 +24,14 @@ from lmconv.regions import RegionError
 from runtime.least_squares import predict_picture
 from runtime.variants import orient
 
-Progress = Callable[[int], object]      # told how many images are done since the last call
-TRANSPOSED = 4                          # the codec's variant of pictures higher than wide
+Progress = Callable[[int], object]  # told how many images are done since the last call
+TRANSPOSED = 4  # the codec's variant of pictures higher than wide
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """Means over images, nats an image (or its region of `values` values): of each order, ensemble and coded."""
+
     orders: tuple[str, ...]
     images: int
     values: int
@@ -42,11 +44,17 @@ class Evaluation:
 
     def about(self) -> dict:
         """For JSON: every mean in nats and in bits/dim."""
+
         def both(nats: float) -> dict:
             return {"nats": nats, "bits_per_dim": self.bits_per_dim(nats)}
-        return {"images": self.images, "values": self.values,
-                "orders": [{"order": order, **both(nats)} for order, nats in zip(self.orders, self.nats)],
-                "ensemble": both(self.ensemble), "coded": both(self.coded)}
+
+        return {
+            "images": self.images,
+            "values": self.values,
+            "orders": [{"order": order, **both(nats)} for order, nats in zip(self.orders, self.nats)],
+            "ensemble": both(self.ensemble),
+            "coded": both(self.coded),
+        }
 
 
 def ensemble(nats: np.ndarray) -> np.ndarray:
@@ -62,29 +70,50 @@ def coded(nats: np.ndarray) -> np.ndarray:
 
 def summary(specs: Sequence[str], nats: np.ndarray, values: int) -> Evaluation:
     """The means of nats [orders, N]."""
-    return Evaluation(tuple(specs), nats.shape[1], values, tuple(map(float, nats.mean(1))),
-                      float(ensemble(nats).mean()), float(coded(nats).mean()))
+    return Evaluation(
+        tuple(specs),
+        nats.shape[1],
+        values,
+        tuple(map(float, nats.mean(1))),
+        float(ensemble(nats).mean()),
+        float(coded(nats).mean()),
+    )
 
 
 @torch.no_grad()
-def image_nats(net: nn.Module, network: PixelCnnConfig, levels: np.ndarray, masks: OrderMasks | None,
-               device: torch.device, region: np.ndarray | None = None, batch: int = 64,
-               progress: Progress | None = None) -> np.ndarray:
+def image_nats(
+    net: nn.Module,
+    network: PixelCnnConfig,
+    levels: np.ndarray,
+    masks: OrderMasks | None,
+    device: torch.device,
+    region: np.ndarray | None = None,
+    batch: int = 64,
+    progress: Progress | None = None,
+) -> np.ndarray:
     """-log p of each image of levels [N, C, H, W], or of its region [H, W] bool under the order: [N] float64."""
     where = torch.ones(levels.shape[2:], device=device) if region is None else torch.from_numpy(region).to(device)
     found = np.zeros(len(levels))
     for start in range(0, len(levels), batch):
-        part = torch.from_numpy(levels[start:start + batch]).to(device)
+        part = torch.from_numpy(levels[start : start + batch]).to(device)
         each = networks.nll(net, network, part, masks).double() * where
-        found[start:start + batch] = each.sum((1, 2)).cpu().numpy()
+        found[start : start + batch] = each.sum((1, 2)).cpu().numpy()
         if progress:
             progress(len(part))
     return found
 
 
-def joint(net: nn.Module, network: PixelCnnConfig, levels: np.ndarray, specs: Sequence[str], device: torch.device,
-          region: np.ndarray | None = None, batch: int = 64, processes: Processes = Processes(),
-          progress: Progress | None = None) -> np.ndarray:
+def joint(
+    net: nn.Module,
+    network: PixelCnnConfig,
+    levels: np.ndarray,
+    specs: Sequence[str],
+    device: torch.device,
+    region: np.ndarray | None = None,
+    batch: int = 64,
+    processes: Processes = Processes(),
+    progress: Progress | None = None,
+) -> np.ndarray:
     """`image_nats` under each of the orders, [orders, N]; several processes share the images. Raises OrderError.
 
     `net` is in evaluation mode, on the device. A two-stream network has one order, raster.
@@ -116,9 +145,17 @@ def groups(specs: Sequence[str], region: np.ndarray | None = None) -> dict[str, 
     return {"max_context": last, "adversarial": first} if first else {"max_context": last}
 
 
-def measure(net: nn.Module, network: PixelCnnConfig, images: ImageSet, of: dict[str, list[str]], device: torch.device,
-            region: np.ndarray | None = None, batch: int = 64, processes: Processes = Processes(),
-            progress: Progress | None = None) -> dict[str, Evaluation]:
+def measure(
+    net: nn.Module,
+    network: PixelCnnConfig,
+    images: ImageSet,
+    of: dict[str, list[str]],
+    device: torch.device,
+    region: np.ndarray | None = None,
+    batch: int = 64,
+    processes: Processes = Processes(),
+    progress: Progress | None = None,
+) -> dict[str, Evaluation]:
     """Evaluates every image of a set, or its region, under each of the groups of orders."""
     values = images.levels[0].size if region is None else int(region.sum()) * network.channels
     found = {}
@@ -131,6 +168,7 @@ def measure(net: nn.Module, network: PixelCnnConfig, images: ImageSet, of: dict[
 @dataclass(frozen=True)
 class Picture:
     """A picture's bits per subpixel under a photo network."""
+
     name: str
     height: int
     width: int

@@ -116,9 +116,7 @@ class LocallyMaskedConv2d(nn.Module):
         self.kernel_size, self.dilation = kernel_size, dilation
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels, kernel_size, kernel_size))
         self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
-        self.mask_weight = (
-            nn.Parameter(torch.empty(out_channels, kernel_size, kernel_size)) if mask_weight else None
-        )
+        self.mask_weight = nn.Parameter(torch.empty(out_channels, kernel_size, kernel_size)) if mask_weight else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -4,16 +4,17 @@ K components with a weight shared by the channels, a mean and a log-scale per ch
 dependence of the green and blue means on the residuals of the channels already known. Everything is in grey levels:
 pixel values 0..255, bins one grey level wide, the edge bins take the tails. Likelihoods are in nats.
 """
+
 import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-PARAMETERS = 10                         # per component: logit, 3 shifts, 3 log-scales, 3 couplings
-LOG_SCALES = (-4.0, 6.0)                # limits, natural logarithm of grey levels
+PARAMETERS = 10  # per component: logit, 3 shifts, 3 log-scales, 3 couplings
+LOG_SCALES = (-4.0, 6.0)  # limits, natural logarithm of grey levels
 COUPLINGS = (-2.0, 2.0)
-SHIFT_UNIT = 4.0                        # grey levels of mean shift per unit of network output
+SHIFT_UNIT = 4.0  # grey levels of mean shift per unit of network output
 
 
 def split(parameters: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -26,10 +27,14 @@ def split(parameters: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def means(residual: Tensor, shifts: Tensor, couplings: Tensor) -> Tensor:
     """Component means relative to the bases, [B, 3, K, H, W], from the residuals x - base, [B, 3, H, W]."""
     red, green = residual[:, 0:1], residual[:, 1:2]
-    return torch.stack([
-        shifts[:, 0],
-        shifts[:, 1] + couplings[:, 0] * red,
-        shifts[:, 2] + couplings[:, 1] * red + couplings[:, 2] * green], dim=1)
+    return torch.stack(
+        [
+            shifts[:, 0],
+            shifts[:, 1] + couplings[:, 0] * red,
+            shifts[:, 2] + couplings[:, 1] * red + couplings[:, 2] * green,
+        ],
+        dim=1,
+    )
 
 
 def log_bin(residual: Tensor, value: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
@@ -40,8 +45,8 @@ def log_bin(residual: Tensor, value: Tensor, mean: Tensor, log_scale: Tensor) ->
     inverse = torch.exp(-log_scale)
     centred = residual - mean
     upper, lower = inverse * (centred + 0.5), inverse * (centred - 0.5)
-    above, below = upper - F.softplus(upper), -F.softplus(lower)        # logs of the two tails' complements
-    inside = above + below + torch.log(-torch.expm1(-inverse))          # sigmoid(u) - sigmoid(l), nothing cancels
+    above, below = upper - F.softplus(upper), -F.softplus(lower)  # logs of the two tails' complements
+    inside = above + below + torch.log(-torch.expm1(-inverse))  # sigmoid(u) - sigmoid(l), nothing cancels
     return torch.where(value < 0.5, above, torch.where(value > 254.5, below, inside))
 
 
@@ -50,7 +55,7 @@ def nll(pixels: Tensor, bases: Tensor, parameters: Tensor) -> Tensor:
     logits, shifts, log_scales, couplings = split(parameters)
     residual = pixels - bases
     mean = means(residual, shifts, couplings)
-    bins = log_bin(residual[:, :, None], pixels[:, :, None], mean, log_scales)      # [B, 3, K, H, W]
+    bins = log_bin(residual[:, :, None], pixels[:, :, None], mean, log_scales)  # [B, 3, K, H, W]
     return -torch.logsumexp(bins.sum(1) + F.log_softmax(logits, dim=1), dim=1)
 
 

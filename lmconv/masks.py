@@ -66,8 +66,7 @@ def patterns(mask: np.ndarray, height: int, width: int, kernel: int, dilation: i
     known = inside(height, width, kernel, dilation)
     if mask.shape != known.shape:
         raise MaskError(
-            f"a mask for kernel {kernel} on {height}x{width} has shape {list(known.shape)}, "
-            f"not {list(mask.shape)}"
+            f"a mask for kernel {kernel} on {height}x{width} has shape {list(known.shape)}, not {list(mask.shape)}"
         )
     # One row of bits a class of equal positions: the taps' values, then which are inside. Bits outside are 0.
     bits = np.concatenate((np.packbits(mask & known, axis=0), np.packbits(known, axis=0))).T

@@ -3,10 +3,11 @@ hidden layers in neural networks"; scale by J. Liu et al. 2025, "Muon is scalabl
 
 For the hidden layers' weights alone; everything else is Adam's. Convolutions count as matrices [Cout, Cin k k].
 """
+
 import torch
 from torch import Tensor
 
-COEFFICIENTS = (3.4445, -4.7750, 2.0315)     # of the quintic iteration: singular values end within 0.7 and 1.2
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic iteration: singular values end within 0.7 and 1.2
 ITERATIONS = 5
 
 

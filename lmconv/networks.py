@@ -1,4 +1,5 @@
 """Any network of ours from its configuration: built, weighed and asked for likelihoods, whichever it is."""
+
 import torch
 from torch import Tensor, nn
 

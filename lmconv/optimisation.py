@@ -1,4 +1,5 @@
 """How the weights move: which optimiser a weight has, and the learning rates of each step."""
+
 import math
 
 import torch

@@ -52,9 +52,7 @@ def hilbert(height: int, width: int) -> np.ndarray:
     """Hilbert's curve, for squares whose side is a power of two: [H, W] int32."""
     _check_size(height, width)
     if height != width or height & (height - 1):
-        raise OrderError(
-            f"hilbert needs a square whose side is a power of two, not {height}x{width}; use gilbert"
-        )
+        raise OrderError(f"hilbert needs a square whose side is a power of two, not {height}x{width}; use gilbert")
     return gilbert(height, width)
 
 
@@ -132,8 +130,7 @@ def from_file(path: str | Path) -> np.ndarray:
         raise OrderError(f"cannot read an order from {path}: {error}") from error
     if rank.ndim != 2 or rank.size == 0 or rank.dtype.kind not in "iu":
         raise OrderError(
-            f"{path} holds {rank.dtype} of shape {list(rank.shape)}, "
-            "an order is a map [H, W] of whole numbers"
+            f"{path} holds {rank.dtype} of shape {list(rank.shape)}, an order is a map [H, W] of whole numbers"
         )
     low, high = int(rank.min()), int(rank.max())
     if low < OBSERVED or high > _INT32_MAX:
@@ -153,9 +150,7 @@ def check_permutation(rank: np.ndarray) -> None:
 def observe(rank: np.ndarray, region_mask: np.ndarray) -> np.ndarray:
     """A copy of `rank` [H, W] whose positions in `region_mask` [H, W] bool are given (-1)."""
     if region_mask.shape != rank.shape:
-        raise OrderError(
-            f"the observed region has shape {list(region_mask.shape)}, the order {list(rank.shape)}"
-        )
+        raise OrderError(f"the observed region has shape {list(region_mask.shape)}, the order {list(rank.shape)}")
     return np.where(region_mask, OBSERVED, rank).astype(np.int32)
 
 
@@ -231,13 +226,10 @@ def _base(spec: str, height: int, width: int) -> np.ndarray:
     if name == "file":
         rank = from_file(argument)
         if rank.shape != (height, width):
-            raise OrderError(
-                f"{argument} holds an order for {rank.shape[0]}x{rank.shape[1]}, not {height}x{width}"
-            )
+            raise OrderError(f"{argument} holds an order for {rank.shape[0]}x{rank.shape[1]}, not {height}x{width}")
         return rank
     raise OrderError(
-        f"there is no order {spec!r}; known are {', '.join(plain)}, "
-        "multiscale=STEP, random=SEED and file=PATH"
+        f"there is no order {spec!r}; known are {', '.join(plain)}, multiscale=STEP, random=SEED and file=PATH"
     )
 
 

@@ -5,6 +5,7 @@ x - base through a companding table, a plane that marks the inside, and at the c
 differences to six neighbours. Wavefront order, one mask pattern per layer. Output: mixture parameters relative to
 the bases (likelihood.py). Only additions, products and ReLU, so that it quantises to exact integers.
 """
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,7 @@ from runtime.rules import CODE_BITS, CODE_INSIDE, CODE_RANGE, CODE_ZERO, KNOWN, 
 
 CURRENT = len(NEIGHBOURS) + 1
 ZERO, INSIDE = CODE_ZERO, CODE_INSIDE
-KNOWN_SCALE = (64.0, 64.0, 64.0, 32.0, 32.0, 32.0, 64.0)              # codes per unit of the network's input
+KNOWN_SCALE = (64.0, 64.0, 64.0, 32.0, 32.0, 32.0, 64.0)  # codes per unit of the network's input
 CURRENT_SCALE = (32.0,) * len(NEIGHBOURS) + (64.0,)
 
 
@@ -66,7 +67,7 @@ class PhotoNet(nn.Module):
     def _initialise(self) -> None:
         with torch.no_grad():
             for layer, mask in [(self.first, self.first_mask)] + [(block.wide, self.mask) for block in self.blocks]:
-                layer.weight.mul_((mask.taps[0].numel() / mask.taps[0].sum().item()) ** 0.5)   # fan-in is the open taps
+                layer.weight.mul_((mask.taps[0].numel() / mask.taps[0].sum().item()) ** 0.5)  # fan-in is the open taps
             nn.init.zeros_(self.out.weight)
             nn.init.zeros_(self.out.bias)
             spread = torch.arange(self.config.components) * 1.5 - 2.0
@@ -87,7 +88,7 @@ class PhotoNet(nn.Module):
     def code(self, residual: Tensor) -> Tensor:
         """Residuals in 1/64 grey level, any integer tensor -> codes uint8."""
         steps = (residual.int() >> CODE_BITS).clamp(-CODE_RANGE, CODE_RANGE - 1)
-        return self.codes[steps.long() + CODE_RANGE]            # ONNX gathers by int64 alone
+        return self.codes[steps.long() + CODE_RANGE]  # ONNX gathers by int64 alone
 
     def inputs(self, pixels: Tensor, bases: Tensor) -> tuple[Tensor, Tensor]:
         """Codes of the known past [B, 7, H, W] and of the current position [B, 7, H, W], uint8."""
@@ -96,7 +97,7 @@ class PhotoNet(nn.Module):
         known = torch.cat([pixels, self.code(x * UNIT - base), inside], 1)
         red, base = extend(x[:, 0]), base[:, 0]
         h, w = base.shape[1:]
-        near = [red[:, 2 + dr:2 + dr + h, 2 + dc:2 + dc + w] * UNIT - base for dr, dc in NEIGHBOURS]
+        near = [red[:, 2 + dr : 2 + dr + h, 2 + dc : 2 + dc + w] * UNIT - base for dr, dc in NEIGHBOURS]
         current = torch.cat([self.code(torch.stack(near, 1)), (base >> 6).to(torch.uint8)[:, None]], 1)
         return known, current
 

@@ -6,6 +6,7 @@ channels, and these see their neighbours only through `masks.convolve`. So the s
 of single positions: an incremental sampler passes, in place of OrderMasks, an object with the two methods of
 `Neighbours` that keeps each layer's inputs and gathers the taps from them.
 """
+
 from __future__ import annotations
 
 import math
@@ -24,7 +25,7 @@ from lmconv.distributions import distribution
 from lmconv.errors import LmconvError
 from lmconv.layers import LocallyMaskedConv2d, TorchMask, mask_from_rank
 
-EPSILON = 1e-5                          # added to variances
+EPSILON = 1e-5  # added to variances
 
 Which = Literal["first", "plain", "dilated"]
 
@@ -46,6 +47,7 @@ class OrderMasks:
     `first` has kind A and dilation 1, `plain` kind B and dilation 1, `dilated` kind B and the network's dilation.
     `plain_taps` and `dilated_taps` [H, W] int32 count the open taps, for the norm order_rescale.
     """
+
     first: TorchMask
     plain: TorchMask
     dilated: TorchMask
@@ -81,12 +83,12 @@ def concat_elu(x: Tensor) -> Tensor:
 
 def pono(x: Tensor) -> Tensor:
     """Positional normalisation (Li et al. 2019): zero mean and unit unbiased variance over the channels, axis 1."""
-    if x.ndim == 2:                     # rows: one call instead of eight, where a sampler's time is calls
-        c = x.shape[1]                  # layer_norm has the biased variance, smaller by (c - 1) / c
+    if x.ndim == 2:  # rows: one call instead of eight, where a sampler's time is calls
+        c = x.shape[1]  # layer_norm has the biased variance, smaller by (c - 1) / c
         return F.layer_norm(x, (c,), eps=EPSILON * (c - 1) / c) * math.sqrt((c - 1) / c)
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     wide = wide - wide.mean(1, keepdim=True)
-    variance = wide.square().sum(1, keepdim=True) / (x.shape[1] - 1)    # torch.var is many times slower on CPUs here
+    variance = wide.square().sum(1, keepdim=True) / (x.shape[1] - 1)  # torch.var is many times slower on CPUs here
     return (wide * torch.rsqrt(variance + EPSILON)).to(x.dtype)
 
 
@@ -149,7 +151,7 @@ class GatedResnet(nn.Module):
         if self.nin_skip is not None:
             h = h + self.nin_skip(concat_elu(skip))
         h = concat_elu(h)
-        return self.dropout(h) if self.training else h          # rows [N, C] are no input for Dropout2d
+        return self.dropout(h) if self.training else h  # rows [N, C] are no input for Dropout2d
 
     def gate(self, x: Tensor, h: Tensor, open_taps: Tensor) -> Tensor:
         """From the block's input [B, F, ...] and conv_out's output [B, 2 F, ...] to the block's output."""
@@ -186,7 +188,7 @@ class PixelCnn(nn.Module):
         self.head = pointwise(f, distribution(config).parameters)
 
     def forward(self, x: Tensor, masks: Neighbours) -> Tensor:
-        h = torch.cat((x, torch.ones_like(x[:, :1])), 1)       # the ones mark the inside of the image
+        h = torch.cat((x, torch.ones_like(x[:, :1])), 1)  # the ones mark the inside of the image
         h = self.norm(masks.convolve(self.first, h, "first"), masks.open_taps("first"))
         skips = [h]
         for i, group in enumerate(self.up):

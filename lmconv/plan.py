@@ -4,6 +4,7 @@ Levels are the schedule's (runtime.schedule), in which given positions are known
 there, taps on given positions are the padding, as these have no features; here they have, and every tap that a mask
 opens (lmconv.masks) finds them.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ class Taps:
     `columns` [T] int64 are the taps (row-major in the kernel) that are open anywhere, `slots` [N, T] int64 where their
     features are, 0 for a closed one, and `open` [N, k*k] bool the whole masks.
     """
+
     columns: Tensor
     slots: Tensor
     open: Tensor
@@ -38,10 +40,11 @@ class Plan:
     `positions` [N] int64: row-major indices of the hidden ones, level after level (level l is those from starts[l] to
     starts[l + 1]), then of the given ones. Features of positions[i] are in slot i + 1; slot 0 is zero, the padding.
     """
+
     starts: tuple[int, ...]
     positions: Tensor
     taps: dict[Which, Taps]
-    counts: dict[Which, Tensor]         # open taps [N] as the norms count them, for order_rescale
+    counts: dict[Which, Tensor]  # open taps [N] as the norms count them, for order_rescale
 
     @property
     def levels(self) -> list[tuple[int, int]]:
@@ -65,12 +68,12 @@ def plan(rank: np.ndarray, hidden: np.ndarray, config: PixelCnnConfig) -> Plan:
     kernels = (Kernel(config.kernel), Kernel(config.kernel, config.dilation))
     level = levels(np.where(hidden, rank, OBSERVED), kernels).ravel()
     steps = int(level.max()) + 1
-    level = np.where(level < 0, steps, level)           # the given ones come last
+    level = np.where(level < 0, steps, level)  # the given ones come last
     positions = np.argsort(level, kind="stable")
     starts = np.searchsorted(level[positions], np.arange(steps + 1))
     sorts = {"first": (1, "A"), "plain": (1, "B"), "dilated": (config.dilation, "B")}
     taps = {which: _taps(rank, positions, config.kernel, *sort) for which, sort in sorts.items()}
-    counted = {"first": "plain"}                        # as OrderMasks.open_taps does
+    counted = {"first": "plain"}  # as OrderMasks.open_taps does
     counts = {which: taps[counted.get(which, which)].open.sum(1) for which in sorts}
     return Plan(tuple(starts.tolist()), torch.from_numpy(positions), taps, counts)
 
@@ -78,7 +81,7 @@ def plan(rank: np.ndarray, hidden: np.ndarray, config: PixelCnnConfig) -> Plan:
 def _taps(rank: np.ndarray, positions: np.ndarray, kernel: int, dilation: int, kind: str) -> Taps:
     slot = np.empty(rank.size, np.int64)
     slot[positions] = np.arange(1, rank.size + 1)
-    mask = masks.masks(rank, kernel, dilation, kind)[:, positions]                  # [k*k, N]
+    mask = masks.masks(rank, kernel, dilation, kind)[:, positions]  # [k*k, N]
     columns = np.flatnonzero(mask.any(1))
     slots = np.zeros((len(positions), len(columns)), np.int64)
     for column, tap in enumerate(columns):

@@ -5,6 +5,7 @@ without running anything in it: tensors, plain values, argparse's Namespace and 
 The architecture follows from the shapes of its 192 tensors (for colours); what shapes do not show comes from the
 arguments, else from the published settings.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -56,6 +57,7 @@ class PublishedError(LmconvError):
 @dataclass(frozen=True)
 class PublishedInfo:
     """What a file says of itself, and which settings it does not say, so that the published ones were taken."""
+
     epoch: int | None
     step: int | None
     arguments: dict[str, Any]
@@ -64,6 +66,7 @@ class PublishedInfo:
 
 class Published(NamedTuple):
     """A network's config and float32 state for `PixelCnn(config).load_state_dict(state)`."""
+
     config: PixelCnnConfig
     state: dict[str, Tensor]
     info: PublishedInfo
@@ -82,7 +85,7 @@ def load(path: str | Path) -> Published:
     wrong = [name for name, tensor in tensors.items() if not _is_real(name, tensor)]
     if wrong:
         raise PublishedError(f"{path} is not a published checkpoint: not tensors of real numbers: {_some(wrong)}")
-    tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}   # of torch's DataParallel
+    tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}  # of torch's DataParallel
     arguments = content.get("args") or {}
     arguments = vars(arguments) if isinstance(arguments, argparse.Namespace) else arguments
     if not isinstance(arguments, dict):
@@ -155,9 +158,17 @@ def as_checkpoint(published: Published, name: str) -> Checkpoint:
     except (TypeError, ValueError) as error:
         raise PublishedError(f"{name}: its args make no order or size: {error}") from error
     plain = {key: value if isinstance(value, _PLAIN) else str(value) for key, value in said.items()}
-    training = {"published": name, "epoch": info.epoch, "arguments": plain, "assumed": assumed, "order": order,
-                "variants": variants, "height": size or of.height, "width": size or of.width,
-                "unit": "nats" if config.binary else "bits/dim"}
+    training = {
+        "published": name,
+        "epoch": info.epoch,
+        "arguments": plain,
+        "assumed": assumed,
+        "order": order,
+        "variants": variants,
+        "height": size or of.height,
+        "width": size or of.width,
+        "unit": "nats" if config.binary else "bits/dim",
+    }
     return Checkpoint(config, state, state, {}, training, info.step or 0)
 
 
@@ -184,15 +195,18 @@ def published_name(name: str) -> str:
 
 
 def _translate(tensors: dict[str, Tensor], config: PixelCnnConfig) -> dict[str, Tensor]:
-    with torch.device("meta"):                                  # shapes without memory
+    with torch.device("meta"):  # shapes without memory
         expected = PixelCnn(config).state_dict()
     theirs = {published_name(name): name for name in expected}
     found = theirs.keys() & tensors.keys()
     faults = {
         "missing": theirs.keys() - found,
         "extra": tensors.keys() - found,
-        "misshapen": [f"{name} {list(tensors[name].shape)} for {list(expected[theirs[name]].shape)}"
-                      for name in found if tensors[name].shape != expected[theirs[name]].shape],
+        "misshapen": [
+            f"{name} {list(tensors[name].shape)} for {list(expected[theirs[name]].shape)}"
+            for name in found
+            if tensors[name].shape != expected[theirs[name]].shape
+        ],
     }
     if any(faults.values()):
         raise PublishedError("; ".join(f"{kind}: {_some(names)}" for kind, names in faults.items() if names))

@@ -3,6 +3,7 @@
 A region is a map [H, W] bool. The likelihood of a region given the rest of the image is read off a network whose order
 visits it last (it then has all the context there is); an order that visits it first is the adversary, without context.
 """
+
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -26,8 +27,13 @@ def make(spec: str, height: int, width: int) -> np.ndarray:
     Raises RegionError.
     """
     h, w = height // 2, width // 2
-    boxes = {"top": (0, 0, h, width), "bottom": (height - h, 0, h, width), "left": (0, 0, height, w),
-             "right": (0, width - w, height, w), "centre": ((height - h) // 2, (width - w) // 2, h, w)}
+    boxes = {
+        "top": (0, 0, h, width),
+        "bottom": (height - h, 0, h, width),
+        "left": (0, 0, height, w),
+        "right": (0, width - w, height, w),
+        "centre": ((height - h) // 2, (width - w) // 2, h, w),
+    }
     if spec.startswith("mask="):
         return from_image(Path(spec.removeprefix("mask=")), height, width)
     if spec in boxes:
@@ -35,18 +41,20 @@ def make(spec: str, height: int, width: int) -> np.ndarray:
     elif match := re.fullmatch(r"box=(\d+),(\d+),(\d+),(\d+)", spec, re.ASCII):
         top, left, rows, columns = map(int, match.groups())
     else:
-        raise RegionError(f"there is no region {spec!r}; known are {', '.join(NAMES)}, box=TOP,LEFT,HEIGHT,WIDTH and "
-                          f"mask=PATH")
+        raise RegionError(
+            f"there is no region {spec!r}; known are {', '.join(NAMES)}, box=TOP,LEFT,HEIGHT,WIDTH and mask=PATH"
+        )
     if rows < 1 or columns < 1 or top + rows > height or left + columns > width:
         raise RegionError(f"region {spec} is empty or not inside an image of {height}x{width}")
     region = np.zeros((height, width), bool)
-    region[top:top + rows, left:left + columns] = True
+    region[top : top + rows, left : left + columns] = True
     return region
 
 
 def from_image(path: Path, height: int, width: int) -> np.ndarray:
     """The region [H, W] bool where an image of that size is not black. Raises RegionError."""
     from PIL import Image, UnidentifiedImageError
+
     try:
         with Image.open(path) as image:
             region = np.asarray(image.convert("RGB")).any(2)

@@ -6,6 +6,7 @@ in one pass over whole images. `Naive` is the definition: the whole network agai
 Both are functions of `noise` (distributions.py), so they draw the same pixels, to the rounding of floats.
 Images are levels uint8 [B, C, H, W], 0 .. 2^bits - 1; `hidden` [H, W] bool says which positions are drawn.
 """
+
 from __future__ import annotations
 
 import itertools
@@ -28,9 +29,9 @@ from lmconv.pixelcnn import OrderMasks, PixelCnn, Which, order_masks
 from lmconv.plan import plan
 from lmconv.two_stream import TwoStreamPixelCnn
 
-BATCH = 16                              # images at a time
+BATCH = 16  # images at a time
 
-Progress = Callable[[int, int], object]     # told how many steps are done, and of how many
+Progress = Callable[[int, int], object]  # told how many steps are done, and of how many
 
 
 class SampleError(LmconvError):
@@ -40,20 +41,35 @@ class SampleError(LmconvError):
 @dataclass(frozen=True)
 class Temperatures:
     """1 is the network's own distribution, 0 the likeliest component and its mean; see distributions.py."""
+
     mixture: float = 1.0
     logistic: float = 1.0
 
 
-def sample(net: nn.Module, rank: np.ndarray, count: int, seed: int = 0, temperatures: Temperatures = Temperatures(),
-           batch: int = BATCH, progress: Progress | None = None) -> np.ndarray:
+def sample(
+    net: nn.Module,
+    rank: np.ndarray,
+    count: int,
+    seed: int = 0,
+    temperatures: Temperatures = Temperatures(),
+    batch: int = BATCH,
+    progress: Progress | None = None,
+) -> np.ndarray:
     """Draws whole images: uint8 [count, C, H, W]. Raises what `complete` does."""
     nothing = np.zeros((count, net.config.channels, *rank.shape), np.uint8)
     return complete(net, rank, nothing, np.ones(rank.shape, bool), seed, temperatures, batch, progress)
 
 
-def complete(net: nn.Module, rank: np.ndarray, images: np.ndarray, hidden: np.ndarray, seed: int = 0,
-             temperatures: Temperatures = Temperatures(), batch: int = BATCH,
-             progress: Progress | None = None) -> np.ndarray:
+def complete(
+    net: nn.Module,
+    rank: np.ndarray,
+    images: np.ndarray,
+    hidden: np.ndarray,
+    seed: int = 0,
+    temperatures: Temperatures = Temperatures(),
+    batch: int = BATCH,
+    progress: Progress | None = None,
+) -> np.ndarray:
     """Copies of images [N, C, H, W] uint8 whose hidden positions are drawn in the order `rank` [H, W].
 
     `net` is in evaluation mode. What is drawn for an image depends on the seed and its number, not on `batch`, and
@@ -66,15 +82,16 @@ def complete(net: nn.Module, rank: np.ndarray, images: np.ndarray, hidden: np.nd
     total = drawer.steps * -(-len(images) // batch)
     found = []
     for start in range(0, len(images), batch):
-        given = torch.from_numpy(images[start:start + batch])
+        given = torch.from_numpy(images[start : start + batch])
         noise = torch.cat([drawer.distribution.noise(1, *rank.shape, generator) for _ in given])
         drawn = drawer.draw(noise, given, temperatures, progress and (lambda: progress(next(steps), total)))
         found.append(drawn.cpu().numpy())
     return np.concatenate(found) if found else images.copy()
 
 
-def sheets(network: PixelCnnConfig, training: ImageTraining, count: int = BATCH,
-           seed: int = 0) -> Callable[[nn.Module, Path], None] | None:
+def sheets(
+    network: PixelCnnConfig, training: ImageTraining, count: int = BATCH, seed: int = 0
+) -> Callable[[nn.Module, Path], None] | None:
     """For `train.train`: draws samples of a network into a PNG, in the first order that it learns.
 
     None for the baseline of two streams, which would draw for longer than it trains.
@@ -86,6 +103,7 @@ def sheets(network: PixelCnnConfig, training: ImageTraining, count: int = BATCH,
     def draw(net: nn.Module, path: Path) -> None:
         images = sample(net, rank, count, seed)
         sheet.write(path, sheet.sheet(sheet.tiles(images, network.bits), columns=round(count**0.5)))
+
     return draw
 
 
@@ -107,15 +125,21 @@ class Naive:
         self.steps = len(self.groups)
 
     @torch.inference_mode()
-    def draw(self, noise: Tensor, images: Tensor, temperatures: Temperatures = Temperatures(),
-             stepped: Callable[[], object] | None = None) -> Tensor:
+    def draw(
+        self,
+        noise: Tensor,
+        images: Tensor,
+        temperatures: Temperatures = Temperatures(),
+        stepped: Callable[[], object] | None = None,
+    ) -> Tensor:
         """uint8 [B, C, H, W] from noise [B, U, H, W] and images [B, C, H, W], whose hidden levels count for nothing."""
         _check_images(images, noise, self.config)
         drawn, noise = images.to(self.device, copy=True), noise.to(self.device)
         for here in self.groups:
             parameters = self.net(centred(drawn, self.config.bits, self.dtype), *self.masks)
-            drawn[:, :, here] = self.distribution.sample(parameters[:, :, here], noise[:, :, here],
-                                                         temperatures.mixture, temperatures.logistic)
+            drawn[:, :, here] = self.distribution.sample(
+                parameters[:, :, here], noise[:, :, here], temperatures.mixture, temperatures.logistic
+            )
             if stepped:
                 stepped()
         return drawn
@@ -135,8 +159,13 @@ class Sampler:
         self.steps = len(self.plan.levels)
 
     @torch.inference_mode()
-    def draw(self, noise: Tensor, images: Tensor, temperatures: Temperatures = Temperatures(),
-             stepped: Callable[[], object] | None = None) -> Tensor:
+    def draw(
+        self,
+        noise: Tensor,
+        images: Tensor,
+        temperatures: Temperatures = Temperatures(),
+        stepped: Callable[[], object] | None = None,
+    ) -> Tensor:
         """uint8 [B, C, H, W] from noise [B, U, H, W] and images [B, C, H, W], whose hidden levels count for nothing."""
         _check_images(images, noise, self.config)
         batch, hidden = len(noise), self.plan.hidden
@@ -148,21 +177,22 @@ class Sampler:
             rows.keep_given(images)
         for level in range(self.steps):
             here = rows.enter(level)
-            drawn[here] = self.distribution.sample(self.net(rows.current(), rows), noise[here],
-                                                   temperatures.mixture, temperatures.logistic)
+            drawn[here] = self.distribution.sample(
+                self.net(rows.current(), rows), noise[here], temperatures.mixture, temperatures.logistic
+            )
             rows.learn(drawn[here])
             if stepped:
                 stepped()
         out = images.flatten(2).clone()
         positions = self.plan.positions[:hidden]
-        out[:, :, positions] = drawn[:hidden * batch].view(hidden, batch, -1).permute(1, 2, 0)
+        out[:, :, positions] = drawn[: hidden * batch].view(hidden, batch, -1).permute(1, 2, 0)
         return out.view_as(images)
 
     def product(self, layer: LocallyMaskedConv2d, which: Which) -> tuple[Tensor, Tensor]:
         """A layer as a matrix [T Cin, Cout] for the taps open anywhere, and what is added, [1, Cout] or [N, Cout]."""
         if layer not in self.products:
             taps = self.plan.taps[which]
-            weight = layer.weight.flatten(2)[:, :, taps.columns]                    # [Cout, Cin, T]
+            weight = layer.weight.flatten(2)[:, :, taps.columns]  # [Cout, Cin, T]
             added = weight.new_zeros(1, layer.out_channels) if layer.bias is None else layer.bias[None]
             if layer.mask_weight is not None:
                 added = added + taps.open.to(weight.dtype) @ layer.mask_weight.flatten(1).T
@@ -177,6 +207,7 @@ class Sampler:
 @dataclass(frozen=True, eq=False)
 class _Layer:
     """A layer on rows: its inputs so far, [(1 + N) B, Cin], and its product. `added` is [1, Cout] or [N B, Cout]."""
+
     cache: Tensor
     weight: Tensor
     added: Tensor
@@ -191,20 +222,20 @@ class _Rows:
     def __init__(self, sampler: Sampler, batch: int):
         self.sampler, self.plan, self.batch = sampler, sampler.plan, batch
         images = torch.arange(batch, device=sampler.device)
-        self.levels, self.taps = self.plan.levels, {}   # of each sort and level the rows of all taps, flat
+        self.levels, self.taps = self.plan.levels, {}  # of each sort and level the rows of all taps, flat
         for which, taps in self.plan.taps.items():
-            rows = taps.slots[:, None] * batch + images[:, None]                    # [N, B, T]
+            rows = taps.slots[:, None] * batch + images[:, None]  # [N, B, T]
             self.taps[which] = [rows[start:end].flatten() for start, end in self.levels]
         self.counts = {which: count.repeat_interleave(batch)[:, None] for which, count in self.plan.counts.items()}
         self.layers: dict[LocallyMaskedConv2d, _Layer] = {}
         self.pixels = self._empty(sampler.config.channels + 1)
-        self.pixels[batch:, -1] = 1                     # the plane that marks the inside of the image
+        self.pixels[batch:, -1] = 1  # the plane that marks the inside of the image
 
     def keep_given(self, images: Tensor) -> None:
         """Computes every layer at the given positions, in one pass over whole images, and keeps their inputs."""
         given = slice(self.plan.hidden * self.batch, None)
         x = centred(images, self.sampler.config.bits, self.pixels.dtype)
-        self.pixels[self.batch:][given, :-1] = self.sampler.rows(x)[given]
+        self.pixels[self.batch :][given, :-1] = self.sampler.rows(x)[given]
         self.sampler.net(x, _Given(self, given))
 
     def enter(self, level: int) -> slice:
@@ -252,13 +283,14 @@ class _Rows:
 @dataclass(frozen=True, eq=False)
 class _Given:
     """The neighbours of given positions: the order's masks on whole images, whose inputs are kept."""
+
     rows: _Rows
-    given: slice                        # of all rows [N B]
+    given: slice  # of all rows [N B]
 
     def convolve(self, layer: LocallyMaskedConv2d, x: Tensor, which: Which) -> Tensor:
         if which != "first":
             rows = self.rows
-            rows.layer(layer, which).cache[rows.batch:][self.given] = rows.sampler.rows(x)[self.given]
+            rows.layer(layer, which).cache[rows.batch :][self.given] = rows.sampler.rows(x)[self.given]
         return self._masks().convolve(layer, x, which)
 
     def open_taps(self, which: Which) -> Tensor:
@@ -296,8 +328,9 @@ def _checked(net: nn.Module, rank: np.ndarray, hidden: np.ndarray | None) -> np.
     if rank[hidden].min() < 0:
         raise SampleError("the order has the rank -1, which stands for what is given, where pixels are to be drawn")
     if rank[~hidden].max(initial=OBSERVED) >= rank[hidden].min():
-        raise SampleError("the order visits some given pixels after hidden ones: these would be drawn without "
-                          "knowing them")
+        raise SampleError(
+            "the order visits some given pixels after hidden ones: these would be drawn without knowing them"
+        )
     if config.two_stream and (rank != raster(*rank.shape)).any():
         raise OrderError("a two-stream network knows the order raster alone")
     return hidden

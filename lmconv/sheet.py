@@ -2,6 +2,7 @@
 
 Tiles are uint8 [N, H, W, 3] with 8 bits; a file is written whole or not at all.
 """
+
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,9 @@ import numpy as np
 from runtime.files import whole
 
 BACKGROUND = 255
-HIDDEN = 127                            # what stands for pixels that are not given
-PADDING = 2                             # between tiles, in pixels of the sheet
-SIDE = 128                              # tiles are magnified to about so many pixels
+HIDDEN = 127  # what stands for pixels that are not given
+PADDING = 2  # between tiles, in pixels of the sheet
+SIDE = 128  # tiles are magnified to about so many pixels
 
 
 def grey_levels(levels: np.ndarray, bits: int) -> np.ndarray:
@@ -46,13 +47,14 @@ def sheet(pictures: np.ndarray, columns: int) -> np.ndarray:
     page = np.full((rows * down + PADDING, columns * across + PADDING, 3), BACKGROUND, np.uint8)
     for index, picture in enumerate(pictures):
         top, left = PADDING + index // columns * down, PADDING + index % columns * across
-        page[top:top + height * zoom, left:left + width * zoom] = picture.repeat(zoom, 0).repeat(zoom, 1)
+        page[top : top + height * zoom, left : left + width * zoom] = picture.repeat(zoom, 0).repeat(zoom, 1)
     return page
 
 
 def write(path: Path, pixels: np.ndarray) -> None:
     """A PNG of uint8 [H, W] or [H, W, 3]."""
     from PIL import Image
+
     with whole(path) as file:
         Image.fromarray(pixels).save(file, "png")
 

@@ -3,6 +3,7 @@
 All that is random in a batch comes from (seed, step) and is drawn for the whole of it; part `p` of `parts` gets its
 share of the rows. So several processes, or one that accumulates, see together what one process would see alone.
 """
+
 import math
 from typing import Any, Protocol
 
@@ -21,10 +22,11 @@ from runtime.variants import orient
 
 class Task(Protocol):
     """What a Trainer asks for. Losses are means over what is given, in `unit`."""
+
     config: TrainConfig
     network: networks.Network
     unit: str
-    digest: str                         # of the data
+    digest: str  # of the data
 
     def build(self) -> nn.Module:
         """A new network on the device."""
@@ -49,14 +51,17 @@ def rows_of(part: int, parts: int, count: int) -> slice:
 
 class PhotoTask:
     """The photo network on windows of prepared crops; the loss is in bits per subpixel."""
+
     unit = "bits per subpixel"
 
     def __init__(self, prepared: data.Prepared, config: PhotoTraining, network: PhotoConfig, device: torch.device):
         if len(prepared) <= config.holdout:
             raise data.DataError(f"{len(prepared)} crops are too few to hold {config.holdout} out")
         if config.crop != prepared.pixels.shape[-1]:
-            raise data.DataError(f"the training is for crops of {config.crop} pixels, "
-                                 f"the prepared crops have {prepared.pixels.shape[-1]}")
+            raise data.DataError(
+                f"the training is for crops of {config.crop} pixels, "
+                f"the prepared crops have {prepared.pixels.shape[-1]}"
+            )
         if config.altered and prepared.altered is None:
             raise data.DataError("altered crops are asked for, and none are prepared")
         self.prepared, self.config, self.network, self.device = prepared, config, network, device
@@ -109,11 +114,15 @@ class ImageTask:
         if len(images) <= config.holdout:
             raise data.DataError(f"{len(images)} images are too few to hold {config.holdout} out")
         if images.pixels.shape[2:] != (config.height, config.width):
-            raise data.DataError(f"the images have {images.pixels.shape[2]}x{images.pixels.shape[3]} pixels, "
-                                 f"the training is for {config.height}x{config.width}")
+            raise data.DataError(
+                f"the images have {images.pixels.shape[2]}x{images.pixels.shape[3]} pixels, "
+                f"the training is for {config.height}x{config.width}"
+            )
         if network.two_stream and (config.order, config.variants) != ("raster", (0,)):
-            raise LmconvError(f"a two-stream network has the order raster, variants 0, not {config.order}, "
-                              f"variants {','.join(map(str, config.variants))}")
+            raise LmconvError(
+                f"a two-stream network has the order raster, variants 0, not {config.order}, "
+                f"variants {','.join(map(str, config.variants))}"
+            )
         self.images, self.config, self.network, self.device = images, config, network, device
         self.digest = images.digest
         self.unit = "nats" if network.binary else "bits/dim"
@@ -144,7 +153,7 @@ class ImageTask:
     def evaluate(self, net: nn.Module, part: int = 0, parts: int = 1) -> tuple[float, int]:
         """In the first variant, at the images' own size, with fixed draws where bits are drawn."""
         c = self.config
-        held = self.images.grid.levels(self.images.pixels[len(self.images) - c.holdout:])
+        held = self.images.grid.levels(self.images.pixels[len(self.images) - c.holdout :])
         levels = held[rows_of(part, parts, len(held))]
         masks = self._order(c.variants[0], c.height, c.width)
         nats = evaluate.image_nats(net, self.network, levels, masks, self.device, batch=c.batch)
@@ -158,8 +167,9 @@ class ImageTask:
         count = len(self.images) - self.config.holdout
         places = np.arange(step * self.config.batch, (step + 1) * self.config.batch)
         epochs = range(places[0] // count, places[-1] // count + 1)
-        self._epochs = {epoch: self._epochs[epoch] if epoch in self._epochs else self._permutation(epoch, count)
-                        for epoch in epochs}
+        self._epochs = {
+            epoch: self._epochs[epoch] if epoch in self._epochs else self._permutation(epoch, count) for epoch in epochs
+        }
         return np.array([self._epochs[place // count][place % count] for place in places])
 
     def _permutation(self, epoch: int, count: int) -> np.ndarray:

@@ -4,6 +4,7 @@ RUN/last.safetensors is the newest state, best.safetensors the one of the lowest
 last `keep` evaluated ones, plateau.safetensors the one from just before a linear schedule falls (a longer run can start
 from it), config.json what was asked for, tensorboard/ the scalars. Of several processes the first alone writes.
 """
+
 import importlib.metadata
 import json
 import math
@@ -32,7 +33,7 @@ from lmconv.trainer import Trainer
 from runtime.files import whole
 
 LAST = "last.safetensors"
-EVERY = 20                              # steps between the scalars
+EVERY = 20  # steps between the scalars
 
 # Draws samples of a network, in evaluation mode, into a new PNG. Must not train it.
 Sheet = Callable[[nn.Module, Path], object]
@@ -56,8 +57,14 @@ def resume_point(run: Path, resume: Literal["auto"] | Path | None) -> Path | Non
     raise FileExistsError(f"{last} exists: go on with --resume, or choose another folder")
 
 
-def train(task: Task, run: Path, machine: Machine = Machine(), resume: Literal["auto"] | Path | None = None,
-          processes: Processes = Processes(), sheet: Sheet | None = None) -> Path:
+def train(
+    task: Task,
+    run: Path,
+    machine: Machine = Machine(),
+    resume: Literal["auto"] | Path | None = None,
+    processes: Processes = Processes(),
+    sheet: Sheet | None = None,
+) -> Path:
     """Runs or resumes a training and returns the path of its last checkpoint.
 
     `sheet` is called after each evaluation with the averaged network and RUN/samples/step_*.png. Raises what
@@ -91,9 +98,11 @@ class _Run:
     def go(self) -> None:
         """Trains to the last step or the last minute. However it ends, the last whole step is saved."""
         from torch.utils.tensorboard import SummaryWriter
+
         trainer, shown = self.trainer, self.writes and self.trainer.machine.progress
-        bar = tqdm(total=self.config.steps, initial=trainer.step, unit="step",
-                   disable=None if shown else True)             # None: only on a terminal
+        bar = tqdm(
+            total=self.config.steps, initial=trainer.step, unit="step", disable=None if shown else True
+        )  # None: only on a terminal
         writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=trainer.step) if self.writes else None
         with _Interrupts(alone=self.processes.world == 1) as interrupts, ThreadPoolExecutor(1) as ahead, bar:
             try:
@@ -149,7 +158,7 @@ class _Run:
             self._save("best.safetensors")
         if self.config.keep:
             self._save(f"step_{step:08d}.safetensors")
-            for path in sorted(self.folder.glob("step_*.safetensors"))[:-self.config.keep]:
+            for path in sorted(self.folder.glob("step_*.safetensors"))[: -self.config.keep]:
                 path.unlink()
         if self.sheet is not None:
             samples = self.folder / "samples"
@@ -173,6 +182,7 @@ class _Interrupts:
     Between steps a process that is `alone` stops at once. One of several only notes it, for them to agree. Signals that
     are ignored or handled by others stay so, and all of them off the main thread.
     """
+
     USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 
     def __init__(self, alone: bool):
@@ -210,12 +220,18 @@ def _resolved(trainer: Trainer, start: Path | None) -> dict:
     """All that decided a run, for a reader."""
     packages = {name: importlib.metadata.version(name) for name in ("torch", "numpy")}
     machine = asdict(trainer.machine) | {"resolved": str(trainer.device), "bf16": trainer.bf16}
-    if math.isinf(trainer.machine.minutes):             # which JSON cannot say
+    if math.isinf(trainer.machine.minutes):  # which JSON cannot say
         machine["minutes"] = None
-    return {"kind": networks.kind(trainer.task.network), "network": asdict(trainer.task.network),
-            "training": trainer.snapshot().training, "unit": trainer.task.unit,
-            "machine": machine, "processes": trainer.processes.world,
-            "resumed_from": None if start is None else str(start), "versions": packages}
+    return {
+        "kind": networks.kind(trainer.task.network),
+        "network": asdict(trainer.task.network),
+        "training": trainer.snapshot().training,
+        "unit": trainer.task.unit,
+        "machine": machine,
+        "processes": trainer.processes.world,
+        "resumed_from": None if start is None else str(start),
+        "versions": packages,
+    }
 
 
 def _write(path: Path, content: dict) -> None:

@@ -3,6 +3,7 @@
 A step is a function of the state before it, the data and (seed, step): a resumed run is an unbroken one, bit for bit
 on a CPU, and several processes make the same steps as one with the same global batch, to rounding.
 """
+
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -20,7 +21,7 @@ from lmconv.errors import LmconvError
 from lmconv.processes import Processes
 from lmconv.tasks import Task
 
-COMPILATIONS = 64                       # an order and a size compile on their own; PyTorch gives up after 8
+COMPILATIONS = 64  # an order and a size compile on their own; PyTorch gives up after 8
 
 
 class TrainingError(LmconvError):
@@ -34,8 +35,10 @@ class Trainer:
         config = task.config
         self.parts = config.accumulate * processes.world
         if config.batch % self.parts:
-            raise TrainingError(f"a batch of {config.batch} cannot be cut into {self.parts} equal parts, for "
-                                f"{processes.world} processes that accumulate {config.accumulate} each")
+            raise TrainingError(
+                f"a batch of {config.batch} cannot be cut into {self.parts} equal parts, for "
+                f"{processes.world} processes that accumulate {config.accumulate} each"
+            )
         self.task, self.config, self.machine, self.processes = task, config, machine, processes
         self.device, self.bf16 = machine.resolved_device(), machine.bf16()
         torch.manual_seed(config.seed)
@@ -44,7 +47,7 @@ class Trainer:
         self.optimisers = optimisation.optimisers(self.net, config)
         self.model = self._wrapped()
         self.step, self.curve = 0, []
-        self.whole = True               # false while a step changes the weights
+        self.whole = True  # false while a step changes the weights
 
     def batches(self, step: int) -> list[Any]:
         """This process's parts of a step's batch."""
@@ -65,8 +68,10 @@ class Trainer:
         loss = torch.stack(losses).mean()
         norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.config.clip)
         if not torch.isfinite(loss + norm):
-            raise TrainingError(f"the loss of step {self.step} is {loss.item()} and its gradient's norm {norm.item()}: "
-                                f"go on from the last checkpoint with a lower rate or a smaller clip")
+            raise TrainingError(
+                f"the loss of step {self.step} is {loss.item()} and its gradient's norm {norm.item()}: "
+                f"go on from the last checkpoint with a lower rate or a smaller clip"
+            )
         self.whole = False
         optimisation.set_rates(self.optimisers, optimisation.schedule(self.config, self.step))
         for optimiser in self.optimisers:
@@ -94,8 +99,9 @@ class Trainer:
         """The run's state as a checkpoint."""
         optimiser = {f"{key}/{name}": value for name, state in self._states().items() for key, value in state.items()}
         training = asdict(self.config) | {"data": self.task.digest} | self.task.about()
-        return Checkpoint(self.task.network, self.net.state_dict(), self.ema, optimiser, training, self.step,
-                          list(self.curve))
+        return Checkpoint(
+            self.task.network, self.net.state_dict(), self.ema, optimiser, training, self.step, list(self.curve)
+        )
 
     def restore(self, state: Checkpoint) -> None:
         """Goes on from a checkpoint. Raises CheckpointError if it is of another network or data set."""
@@ -103,8 +109,7 @@ class Trainer:
             raise CheckpointError(f"the checkpoint's network is {state.network}, not {self.task.network}")
         trained_on = str(state.training.get("data"))
         if trained_on != self.task.digest:
-            raise CheckpointError(
-                f"the checkpoint was trained on data {trained_on[:12]}, not {self.task.digest[:12]}")
+            raise CheckpointError(f"the checkpoint was trained on data {trained_on[:12]}, not {self.task.digest[:12]}")
         optimiser = state.training.get("optimiser")
         if optimiser != self.config.optimiser:
             raise CheckpointError(f"the checkpoint's optimiser is {optimiser}, not {self.config.optimiser}")
@@ -127,8 +132,12 @@ class Trainer:
 
     def _states(self) -> dict[str, dict[str, Tensor]]:
         """Each parameter's state in the optimiser that it belongs to."""
-        owners = {id(parameter): optimiser for optimiser in self.optimisers
-                  for group in optimiser.param_groups for parameter in group["params"]}
+        owners = {
+            id(parameter): optimiser
+            for optimiser in self.optimisers
+            for group in optimiser.param_groups
+            for parameter in group["params"]
+        }
         return {name: owners[id(parameter)].state[parameter] for name, parameter in self.net.named_parameters()}
 
     def _seed(self, index: int) -> None:
@@ -138,9 +147,11 @@ class Trainer:
 
     def _autocast(self, net: nn.Module) -> Callable[..., Tensor]:
         """The network in bf16 if the machine computes so. The likelihood stays outside, in float32."""
+
         def forward(*inputs: Any) -> Tensor:
             with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
                 return net(*inputs)
+
         return forward
 
     def _wrapped(self) -> nn.Module:

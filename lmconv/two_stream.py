@@ -5,6 +5,7 @@ paper's code): 53,659,080 parameters for colours and 160 filters. The stream u s
 pixels to the left; ul reads u, and the output comes from ul. Two halvings and two doublings of the resolution, so
 heights and widths are multiples of 4. Weight norm everywhere; no initialisation from data; published with dropout 0.5.
 """
+
 from __future__ import annotations
 
 import torch
@@ -18,7 +19,7 @@ from lmconv.distributions import distribution
 from lmconv.errors import LmconvError
 from lmconv.pixelcnn import concat_elu, pointwise
 
-U_KERNEL, UL_KERNEL = (2, 3), (2, 2)    # rows, columns
+U_KERNEL, UL_KERNEL = (2, 3), (2, 2)  # rows, columns
 
 
 class ShiftedConv(nn.Module):
@@ -45,7 +46,7 @@ class ShiftedDeconv(nn.Module):
 
     def __init__(self, channels: int, kernel: tuple[int, int]):
         super().__init__()
-        self.left = (kernel[1] - 1) // 2                        # centred columns for 3, the left ones for 2
+        self.left = (kernel[1] - 1) // 2  # centred columns for 3, the left ones for 2
         self.deconv = weight_norm(nn.ConvTranspose2d(channels, channels, kernel, stride=2, output_padding=1))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -120,16 +121,14 @@ class TwoStreamPixelCnn(nn.Module):
             Resize(ShiftedConv(f, f, U_KERNEL, stride=2), ShiftedConv(f, f, UL_KERNEL, right=True, stride=2))
             for _ in range(2)
         )
-        self.doubling = nn.ModuleList(
-            Resize(ShiftedDeconv(f, U_KERNEL), ShiftedDeconv(f, UL_KERNEL)) for _ in range(2)
-        )
+        self.doubling = nn.ModuleList(Resize(ShiftedDeconv(f, U_KERNEL), ShiftedDeconv(f, UL_KERNEL)) for _ in range(2))
         self.head = pointwise(f, distribution(config).parameters)
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[2:]
         if height % 4 or width % 4:
             raise LmconvError(f"a two-stream network needs multiples of 4 as height and width, not {height}x{width}")
-        x = torch.cat((x, torch.ones_like(x[:, :1])), 1)       # the ones mark the inside of the image
+        x = torch.cat((x, torch.ones_like(x[:, :1])), 1)  # the ones mark the inside of the image
         # Each first result is moved down or right by one, so that no position sees itself.
         u = _down(self.u_first(x))
         ul = _down(self.ul_above(x)) + _right(self.ul_left(x))

@@ -4,6 +4,7 @@ What needs PyTorch is imported in the fixtures, so that the codec's own tests st
 that threads of BLAS and OpenMP only wait for each other, minutes in all on two busy cores: here and in all processes
 that tests start there is one.
 """
+
 import os
 
 os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -16,9 +17,9 @@ from hypothesis import settings
 
 from tests.pictures import photographs
 
-CALIBRATION = (8, 36, 44)               # pictures, height, width
+CALIBRATION = (8, 36, 44)  # pictures, height, width
 
-settings.register_profile("any machine", deadline=None)         # a busy one takes long for what is no fault
+settings.register_profile("any machine", deadline=None)  # a busy one takes long for what is no fault
 settings.load_profile("any machine")
 
 
@@ -40,7 +41,7 @@ def tiny_checkpoint():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         net = PhotoNet(PhotoConfig(channels=8, blocks=2, components=3))
-        torch.nn.init.normal_(net.out.weight, std=0.4)          # PhotoNet starts with zeros there
+        torch.nn.init.normal_(net.out.weight, std=0.4)  # PhotoNet starts with zeros there
     weights = net.state_dict()
     return Checkpoint(net.config, weights, weights, {}, {"made": "by tests/conftest.py"})
 
@@ -53,7 +54,7 @@ def tiny_integers(tiny_checkpoint, tiny_pictures):
     from export.quantise import quantise
     from runtime.least_squares import predict_picture
 
-    half = tiny_pictures[:len(tiny_pictures) // 2]
+    half = tiny_pictures[: len(tiny_pictures) // 2]
     bases = np.stack([predict_picture(picture) for picture in half])
     return quantise(tiny_checkpoint.net(), torch.from_numpy(half), torch.from_numpy(bases))
 

@@ -6,6 +6,7 @@ BUNDLE is of CHECKPOINT, DATA a data set of its size, of which the first images 
 compared. Bits per dimension of the files, of the exact model and of the float network, and of likelihoods averaged over
 the orders, the paper's ensemble.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -33,6 +34,7 @@ from lmconv.pixelcnn import order_masks  # noqa: E402
 @dataclass(frozen=True)
 class Report:
     """Bits of each image, [orders][images], and bytes of its files; `auto` are the bytes of the best [images]."""
+
     names: tuple[str, ...]
     dimensions: int
     files: list[list[int]]
@@ -54,9 +56,15 @@ def measure(model: runtime.Model, source: checkpoint.Checkpoint, levels: np.ndar
         best = compress(image, model)
         assert not image.difference(decompress(best.data, model))
         auto.append(len(best.data))
-    return Report(names, levels[0].size, [[len(each.data) for each in row] for row in coded],
-                  [[each.nll_bits for each in row] for row in coded], _floats(source, names, levels).tolist(), auto,
-                  this_machine(model.threads))
+    return Report(
+        names,
+        levels[0].size,
+        [[len(each.data) for each in row] for row in coded],
+        [[each.nll_bits for each in row] for row in coded],
+        _floats(source, names, levels).tolist(),
+        auto,
+        this_machine(model.threads),
+    )
 
 
 @torch.no_grad()
@@ -77,8 +85,10 @@ def ensemble(bits: list[list[float]]) -> float:
 
 def markdown(report: Report) -> str:
     dims, auto = report.dimensions, (report.auto, np.min(report.exact, 0), np.min(report.floats, 0))
-    lines = ["| order | files | exact model | float network | a file's bytes over the exact model |",
-             "|---|---:|---:|---:|---:|"]
+    lines = [
+        "| order | files | exact model | float network | a file's bytes over the exact model |",
+        "|---|---:|---:|---:|---:|",
+    ]
     for name, files, *bits in [*zip(report.names, report.files, report.exact, report.floats), ("auto", *auto)]:
         means = [float(np.mean(part)) / dims for part in (8 * np.array(files), *bits)]
         over = np.mean(files) - np.mean(bits[0]) / 8

@@ -6,6 +6,7 @@ Both samplers of lmconv.sample, with random weights (time does not depend on the
 measured one after another; the incremental sampler draws whole images, tables and all, and of the naive loop a few of
 its passes are timed, which all cost the same. Ratios are medians over the repetitions, with the smallest and largest.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -30,6 +31,7 @@ from lmconv.distributions import distribution  # noqa: E402
 @dataclass(frozen=True)
 class Row:
     """One order and batch: `incremental` seconds a batch and `naive` seconds a pass, of each repetition."""
+
     order: str
     batch: int
     pixels: int
@@ -73,15 +75,24 @@ def repetition(net: torch.nn.Module, row: Row, height: int, width: int, passes: 
 
 
 def markdown(report: Report) -> str:
-    lines = [f"{report.network}, {report.parameters:,} parameters, {report.height}x{report.width}, {report.device}", "",
-             "| order | images | levels | a pass for every pixel / ours | a pass for every level / ours |",
-             "|---|---:|---:|---:|---:|"]
+    lines = [
+        f"{report.network}, {report.parameters:,} parameters, {report.height}x{report.width}, {report.device}",
+        "",
+        "| order | images | levels | a pass for every pixel / ours | a pass for every level / ours |",
+        "|---|---:|---:|---:|---:|",
+    ]
     for row in report.rows:
         by_pixel, by_level = (_spread(row.ratios(passes)) for passes in (row.pixels, row.levels))
         lines.append(f"| {row.order} | {row.batch} | {row.levels} | {by_pixel} | {by_level} |")
     machine = report.machine
-    return "\n".join([*lines, "", f"{machine.cpu}, {machine.threads} threads, torch {machine.packages['torch']}, "
-                                  f"{machine.date}, {len(report.rows[0].naive)} repetitions."])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"{machine.cpu}, {machine.threads} threads, torch {machine.packages['torch']}, "
+            f"{machine.date}, {len(report.rows[0].naive)} repetitions.",
+        ]
+    )
 
 
 def _spread(ratios: list[float]) -> str:
@@ -115,12 +126,19 @@ def main() -> None:
     for turn in range(given.repeat + 1):
         for row in rows:
             repetition(net, row, given.size, given.size, given.passes)
-            if turn == 0:                               # a warm-up
+            if turn == 0:  # a warm-up
                 row.incremental.clear()
                 row.naive.clear()
         print(f"repetition {turn} of {given.repeat}", file=sys.stderr)
-    report = Report(given.network, sum(p.numel() for p in net.parameters()), given.size, given.size, given.device,
-                    this_machine(given.threads), rows)
+    report = Report(
+        given.network,
+        sum(p.numel() for p in net.parameters()),
+        given.size,
+        given.size,
+        given.device,
+        this_machine(given.threads),
+        rows,
+    )
     if given.json:
         given.json.write_text(json.dumps(asdict(report), indent=1) + "\n")
     print(markdown(report))

@@ -4,6 +4,7 @@
 
 Prints the size beside PNG and lossless WebP. Exits with 1 when anything fails or a single pixel differs.
 """
+
 from __future__ import annotations
 
 import argparse

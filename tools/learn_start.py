@@ -47,7 +47,7 @@ def learn(model: runtime.Model, pictures: np.ndarray) -> dict[str, np.ndarray]:
     coder = PhotoCoder(model, carried)
     for last in (False, True):
         total, used, finals = np.zeros(weights.shape), np.zeros(len(weights)), np.zeros(final.shape)
-        for picture in tqdm(pictures, f"{'second' if last else 'first'} time", disable=None):   # None: on a terminal
+        for picture in tqdm(pictures, f"{'second' if last else 'first'} time", disable=None):  # None: on a terminal
             before = visits.copy()
             coder.code(Encoder(), picture.copy(), Method(), 1, lambda pixels: None)
             errors += made.pop().scales - first

@@ -4,6 +4,7 @@
 
 For when the draft of the format changes, or a shipped model: tests/codec/test_golden.py says so then.
 """
+
 from __future__ import annotations
 
 import hashlib

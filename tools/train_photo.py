@@ -5,6 +5,7 @@
 Run again with the same arguments to resume. The same script on a CPU and on a GPU. Needs torch, numba, pillow,
 safetensors, tqdm and tensorboard, nothing installed from this project. `lmconv train` offers every setting.
 """
+
 import argparse
 import math
 import sys
@@ -34,8 +35,13 @@ def main() -> None:
     parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
     arguments = parser.parse_args()
     config = PhotoTraining(steps=arguments.steps, batch=arguments.batch, window=arguments.window)
-    prepared = data.prepare(arguments.pack, arguments.cache or arguments.run / "prepared", config.crop, config.variants,
-                            altered=config.altered > 0)
+    prepared = data.prepare(
+        arguments.pack,
+        arguments.cache or arguments.run / "prepared",
+        config.crop,
+        config.variants,
+        altered=config.altered > 0,
+    )
     network = PhotoConfig(channels=arguments.channels, blocks=arguments.blocks)
     machine = Machine(arguments.device, arguments.precision, arguments.threads, arguments.minutes)
     task = PhotoTask(prepared, config, network, machine.resolved_device())

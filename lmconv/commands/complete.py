@@ -1,4 +1,5 @@
 """lmconv complete: the hidden part of images, drawn given the rest."""
+
 from pathlib import Path
 
 import click
@@ -14,21 +15,52 @@ from lmconv.errors import LmconvError
 @click.command()
 @click.argument("checkpoint", type=PATH)
 @click.argument("images", nargs=-1, required=True)
-@click.option("--region", metavar="REGION", default="centre", show_default=True,
-              help="What is hidden: top, bottom, left, right, centre, box=TOP,LEFT,HEIGHT,WIDTH, or mask=FILE, an "
-                   "image that is black where pixels are given.")
+@click.option(
+    "--region",
+    metavar="REGION",
+    default="centre",
+    show_default=True,
+    help="What is hidden: top, bottom, left, right, centre, box=TOP,LEFT,HEIGHT,WIDTH, or mask=FILE, an "
+    "image that is black where pixels are given.",
+)
 @click.option("--count", type=table.COUNT, metavar="N", default=8, show_default=True, help="Of the images, the first.")
-@click.option("--split", type=click.Choice(["train", "test"]), default="test", show_default=True,
-              help="Of a data set, if it has any.")
-@click.option("--binarisation", type=click.Choice(BINARISATIONS), default="threshold", show_default=True,
-              help="How grey becomes bits, for binary networks.")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "test"]),
+    default="test",
+    show_default=True,
+    help="Of a data set, if it has any.",
+)
+@click.option(
+    "--binarisation",
+    type=click.Choice(BINARISATIONS),
+    default="threshold",
+    show_default=True,
+    help="How grey becomes bits, for binary networks.",
+)
 @CACHE
 @DOWNLOAD
 @drawing("The sheet to write: a row for each image of what is given, its completion, the truth and their difference.")
-def complete(checkpoint: Path, images: tuple[str, ...], region: str, count: int, split: str, binarisation: str,
-             cache: Path, download: bool, output: Path, order: str | None, seed: int, temperature_mixture: float,
-             temperature_logistic: float, batch: int, save_npy: Path | None, device: str, threads: int,
-             quiet: bool) -> None:
+def complete(
+    checkpoint: Path,
+    images: tuple[str, ...],
+    region: str,
+    count: int,
+    split: str,
+    binarisation: str,
+    cache: Path,
+    download: bool,
+    output: Path,
+    order: str | None,
+    seed: int,
+    temperature_mixture: float,
+    temperature_logistic: float,
+    batch: int,
+    save_npy: Path | None,
+    device: str,
+    threads: int,
+    quiet: bool,
+) -> None:
     """Hide a region of IMAGES and draw it anew, given the rest, from a CHECKPOINT with its averaged weights.
 
     IMAGES are files, or data sets as in `lmconv train`; all are cropped and shrunk to the size of the training. Of the
@@ -62,5 +94,7 @@ def complete(checkpoint: Path, images: tuple[str, ...], region: str, count: int,
     bits = state.network.bits
     sheet.write(output, sheet.sheet(sheet.completions(truth, drawn, hidden, bits), columns=4))
     save(save_npy, drawn, bits)
-    click.echo(f"{output}: {len(truth)} images {hidden.shape[0]}x{hidden.shape[1]}, region {region}, order {order}"
-               f"{', the region moved to its end' if moved else ''}, seed {seed}")
+    click.echo(
+        f"{output}: {len(truth)} images {hidden.shape[0]}x{hidden.shape[1]}, region {region}, order {order}"
+        f"{', the region moved to its end' if moved else ''}, seed {seed}"
+    )

@@ -1,4 +1,5 @@
 """Checkpoints of networks with random weights, small enough to be exported in a test."""
+
 import numpy as np
 import torch
 
@@ -22,7 +23,7 @@ def checkpoint_of(network: networks.Network, training: dict = TRAINING, seed: in
         torch.manual_seed(seed)
         net = networks.build(network)
         if isinstance(net, PhotoNet):
-            torch.nn.init.normal_(net.out.weight, std=0.4)      # PhotoNet starts with zeros there
+            torch.nn.init.normal_(net.out.weight, std=0.4)  # PhotoNet starts with zeros there
         else:
             net.head.parametrizations.weight.original0.data *= 5
     weights = net.state_dict()

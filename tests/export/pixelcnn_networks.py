@@ -1,4 +1,5 @@
 """Tiny networks of every published option, quantised once each for several orders."""
+
 from dataclasses import replace
 from functools import cache
 
@@ -13,7 +14,7 @@ from tests.lmconv import tiny
 
 HEIGHT, WIDTH = 5, 6
 CALIBRATED = ("s_curve", "s_curve:5", "gilbert:3")
-COLOUR = replace(tiny.COLOUR, filters=8)        # pono over fewer random channels magnifies errors a hundred times
+COLOUR = replace(tiny.COLOUR, filters=8)  # pono over fewer random channels magnifies errors a hundred times
 BINARY = replace(tiny.BINARY, filters=8)
 GREY = replace(COLOUR, channels=1)
 NETWORKS = {

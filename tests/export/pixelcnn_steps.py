@@ -1,4 +1,5 @@
 """Runs a step graph of the paper's network as a codec would: level by level, images in lockstep as tiles."""
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -10,8 +11,9 @@ from runtime.schedule import Kernel, levels
 ALL = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
 
 
-def session(graph: onnx.ModelProto, optimisation: onnxruntime.GraphOptimizationLevel = ALL,
-            threads: int = 1) -> onnxruntime.InferenceSession:
+def session(
+    graph: onnx.ModelProto, optimisation: onnxruntime.GraphOptimizationLevel = ALL, threads: int = 1
+) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
@@ -30,8 +32,13 @@ def tap_positions(rank: np.ndarray, kernel: int, dilation: int, kind: str) -> np
     return taps
 
 
-def parameters(found: onnxruntime.InferenceSession, network: IntegerPixelCnn, rank: np.ndarray, images: np.ndarray,
-               at_once: bool = False) -> np.ndarray:
+def parameters(
+    found: onnxruntime.InferenceSession,
+    network: IntegerPixelCnn,
+    rank: np.ndarray,
+    images: np.ndarray,
+    at_once: bool = False,
+) -> np.ndarray:
     """levels uint8 [B, C, H, W] -> int32 [B, P, H, W]. What is not known yet is noise; all positions, or by levels.
 
     A tile's position p is in slot 1 + p after those of the tiles before it; slot 0 is the padding of all.
@@ -39,8 +46,10 @@ def parameters(found: onnxruntime.InferenceSession, network: IntegerPixelCnn, ra
     config, (count, channels, height, width) = network.config, images.shape
     size, tiles = height * width, np.arange(count)[:, None]
     first = np.delete(tap_positions(rank, config.kernel, 1, "A"), config.kernel**2 // 2, 1)
-    taps = {"taps": tap_positions(rank, config.kernel, 1, "B"),
-            "dilated_taps": tap_positions(rank, config.kernel, config.dilation, "B")}
+    taps = {
+        "taps": tap_positions(rank, config.kernel, 1, "B"),
+        "dilated_taps": tap_positions(rank, config.kernel, config.dilation, "B"),
+    }
     level = levels(rank, (Kernel(config.kernel), Kernel(config.kernel, config.dilation))).ravel()
     level = np.zeros_like(level) if at_once else level
     codes = images.reshape(count, channels, size).transpose(0, 2, 1) * np.uint8(255 if config.binary else 1)
@@ -50,11 +59,13 @@ def parameters(found: onnxruntime.InferenceSession, network: IntegerPixelCnn, ra
     for step in range(level.max() + 1):
         at = np.flatnonzero(level == step)
         open_first = (first[at] >= 0)[:, :, None]
-        planes = np.where(open_first, known[:, first[at]], 0)                       # [B, n, T1, C]
+        planes = np.where(open_first, known[:, first[at]], 0)  # [B, n, T1, C]
         inside = np.broadcast_to(np.where(open_first, INSIDE, 0), (*planes.shape[:3], 1))
         rows = np.concatenate([planes, inside], 3).astype(np.uint8).reshape(count * len(at), -1)
-        feed = {name: np.where(t[at] < 0, 0, 1 + tiles[:, :, None] * size + t[at]).reshape(len(rows), -1)
-                for name, t in taps.items()}
+        feed = {
+            name: np.where(t[at] < 0, 0, 1 + tiles[:, :, None] * size + t[at]).reshape(len(rows), -1)
+            for name, t in taps.items()
+        }
         feed |= {"inputs": rows, "slots": (1 + tiles * size + at).reshape(-1, 1)}
         feed |= {f"cache_{i}": cache for i, cache in enumerate(caches)}
         feed = {each.name: feed[each.name] for each in found.get_inputs()}

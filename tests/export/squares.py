@@ -1,4 +1,5 @@
 """The paper's networks, tiny, for tiles of 8 x 8: what the bundles of conftest.py are made of."""
+
 from dataclasses import replace
 
 import numpy as np

@@ -1,4 +1,5 @@
 """A baked network against the network with its masks: any order, size, norm and sort, in both precisions."""
+
 import itertools
 from dataclasses import replace
 
@@ -25,10 +26,17 @@ from tests.export.checkpoints import (
 )
 
 ORDERS = ("raster:2", "s_curve:5", "gilbert", "multiscale=2:1", "random=3", "wavefront:7")
-SORTS = {"colour": COLOUR, "grey": GREY, "binary": BINARY, "kernel 5": replace(COLOUR, kernel=5),
-         "mask weight": replace(COLOUR, mask_weight=True), "no bias": replace(GREY, bias=False),
-         "mask weight alone": replace(BINARY, mask_weight=True, bias=False), "dilation 1": replace(COLOUR, dilation=1),
-         "checkpointing": replace(COLOUR, checkpointing=True)}
+SORTS = {
+    "colour": COLOUR,
+    "grey": GREY,
+    "binary": BINARY,
+    "kernel 5": replace(COLOUR, kernel=5),
+    "mask weight": replace(COLOUR, mask_weight=True),
+    "no bias": replace(GREY, bias=False),
+    "mask weight alone": replace(BINARY, mask_weight=True, bias=False),
+    "dilation 1": replace(COLOUR, dilation=1),
+    "checkpointing": replace(COLOUR, checkpointing=True),
+}
 
 
 def both(network, order: str, size: tuple[int, int], precision: str = "fp32", batch: int = 2):
@@ -58,7 +66,7 @@ def test_sizes_in_which_taps_stay_closed(size):
 def test_a_single_pixel_reads_nothing():
     found, expected, checkpoint = both(COLOUR, "raster", (1, 1), batch=3)
     tolerance.assert_close(found, expected, tolerance.depth(checkpoint.net()))
-    tolerance.assert_close(found, found[[0, 0, 0]], tolerance.depth(checkpoint.net()))      # whatever the pixel
+    tolerance.assert_close(found, found[[0, 0, 0]], tolerance.depth(checkpoint.net()))  # whatever the pixel
     assert len(np.unique(found[0])) == 20
 
 
@@ -86,9 +94,16 @@ def half(checkpoint) -> float:
     return tolerance.bound(3 * layers, "float16")
 
 
-@pytest.mark.parametrize("network, order, size", [
-    *((replace(COLOUR, norm=norm), "s_curve:1", (5, 6)) for norm in NORMS), (BINARY, "gilbert", (5, 6)),
-    (TWO_STREAM, "raster", (4, 8)), (PHOTO, "wavefront", (5, 6))], ids=[*NORMS, "binary", "two-stream", "photo"])
+@pytest.mark.parametrize(
+    "network, order, size",
+    [
+        *((replace(COLOUR, norm=norm), "s_curve:1", (5, 6)) for norm in NORMS),
+        (BINARY, "gilbert", (5, 6)),
+        (TWO_STREAM, "raster", (4, 8)),
+        (PHOTO, "wavefront", (5, 6)),
+    ],
+    ids=[*NORMS, "binary", "two-stream", "photo"],
+)
 def test_half_precision(network, order, size):
     """Near, but not the same: arithmetic and weights are float16."""
     found, expected, checkpoint = both(network, order, size, "fp16")
@@ -106,8 +121,9 @@ def test_half_precision_keeps_the_statistics_of_pono():
     assert difference(found, reference(checkpoint, rank, inputs)) < half(checkpoint)
 
 
-@pytest.mark.parametrize("network", [replace(COLOUR, norm="weight_norm"), TWO_STREAM, PHOTO],
-                         ids=["one-stream", "two-stream", "photo"])
+@pytest.mark.parametrize(
+    "network", [replace(COLOUR, norm="weight_norm"), TWO_STREAM, PHOTO], ids=["one-stream", "two-stream", "photo"]
+)
 def test_only_plain_operators_are_left(network):
     checkpoint = checkpoint_of(network)
     before = {name: tensor.clone() for name, tensor in checkpoint.ema.items()}
@@ -135,8 +151,10 @@ def test_groups_are_the_mask(order):
         np.testing.assert_array_equal(found.flatten(1).numpy()[inside], mask.dense.numpy()[inside], f"{dilation}{kind}")
 
 
-@pytest.mark.parametrize("order, count, shapes", [
-    ("raster", 1, [(2, 3)]), ("wavefront", 1, [(2, 3)]), ("s_curve", 3, [(1, 1), (1, 1), (2, 3)])])
+@pytest.mark.parametrize(
+    "order, count, shapes",
+    [("raster", 1, [(2, 3)]), ("wavefront", 1, [(2, 3)]), ("s_curve", 3, [(1, 1), (1, 1), (2, 3)])],
+)
 def test_few_convolutions_of_cut_kernels(order, count, shapes):
     mask = mask_from_rank(orders.make(order, 8, 8), 3, kind="B")
     conv = BakedConv(LocallyMaskedConv2d(2, 3, 3), mask, tap_groups(mask))

@@ -1,4 +1,5 @@
 """The export as a whole: what it reports and leaves behind, and one network in many ways giving equal integers."""
+
 import hashlib
 import zipfile
 
@@ -36,6 +37,7 @@ def expected(tiny_checkpoint, tiny_integers):
         if key not in known:
             known[key] = integer(*inputs(net, picture))[0].numpy()
         return known[key]
+
     return parameters
 
 
@@ -50,10 +52,10 @@ def step_by_step(model, pictures) -> np.ndarray:
     walk, tiles = model.network.start(plan, len(pictures)), [model.tile(height, width) for _ in pictures]
     found = np.empty((len(pictures), height * width, model.network.outputs), np.int32)
     for level in range(plan.steps):
-        at = plan.positions[plan.starts[level]:plan.starts[level + 1]]
+        at = plan.positions[plan.starts[level] : plan.starts[level + 1]]
         for tile in tiles:
             prepare(level, tile)
-        lines = np.concatenate([tile.inputs[:len(at)] for tile in tiles])
+        lines = np.concatenate([tile.inputs[: len(at)] for tile in tiles])
         found[:, at] = walk.step(level, lines).reshape(len(tiles), len(at), -1)
         for tile, picture in zip(tiles, pictures):
             take_over(level, picture, tile)
@@ -111,6 +113,7 @@ def test_parameters_vary(expected):
 
 def test_the_bundle_holds_the_integers(tiny_bundle, tiny_integers):
     from safetensors.numpy import load
+
     with zipfile.ZipFile(tiny_bundle) as archive:
         weights = load(archive.read("weights.safetensors"))
     for layer in tiny_integers.layers():
@@ -125,6 +128,7 @@ def test_the_bundle_holds_the_integers(tiny_bundle, tiny_integers):
 def test_the_probe_reaches_the_ends(tiny_model, tiny_bundle):
     """A probe finds saturating kernels only if it has large inputs, and sees anything only if its outputs vary."""
     from safetensors.numpy import load
+
     with zipfile.ZipFile(tiny_bundle) as archive:
         tables = load(archive.read("tables.safetensors"))
     assert (tables["probe.inputs"] == 255).all(1).any() and (tables["probe.inputs"] == 0).all(1).any()
@@ -141,8 +145,15 @@ def test_report_and_manifest(tiny_export, tiny_checkpoint, tiny_integers):
     assert (manifest.layout.components, manifest.layout.kernel) == (3, 3)
     assert manifest.parameters == sum(layer.weight.size + layer.bias.size for layer in tiny_integers.layers())
     assert [layer.name for layer in report.layers] == [
-        "first", "blocks.0.wide", "blocks.0.narrow", "blocks.1.wide", "blocks.1.narrow", "head", "out",
-        "residual stream"]
+        "first",
+        "blocks.0.wide",
+        "blocks.0.narrow",
+        "blocks.1.wide",
+        "blocks.1.narrow",
+        "head",
+        "out",
+        "residual stream",
+    ]
     assert all(0 < layer.largest_sum < BOUND for layer in report.layers) and report.orders == "wavefront"
     for layer, proved in zip(tiny_integers.layers(), report.layers):
         assert proved.shifts == (layer.shift.min(), layer.shift.max())
@@ -155,11 +166,21 @@ def test_describe(tiny_export):
     assert lines[0].split() == ["layer", "inputs", "outputs", "steps", "largest", "sum", "of", "2^24"]
     for line, layer in zip(lines[1:], report.layers[:-1]):
         share, (low, high) = f"{layer.largest_sum / BOUND:.1%}", layer.shifts
-        assert line.split() == [layer.name, str(layer.inputs), str(layer.outputs), f"2^{-high}", "to", f"2^{-low}",
-                                str(layer.largest_sum), share]
+        assert line.split() == [
+            layer.name,
+            str(layer.inputs),
+            str(layer.outputs),
+            f"2^{-high}",
+            "to",
+            f"2^{-low}",
+            str(layer.largest_sum),
+            share,
+        ]
     assert lines[8].split()[:2] == ["residual", "stream"] and str(report.layers[-1].largest_sum) in lines[8]
-    assert lines[9] == (f"bits per subpixel: float {report.float_bits:.5f}, integers {report.integer_bits:.5f} "
-                        f"({report.integer_bits / report.float_bits - 1:+.3%})")
+    assert lines[9] == (
+        f"bits per subpixel: float {report.float_bits:.5f}, integers {report.integer_bits:.5f} "
+        f"({report.integer_bits / report.float_bits - 1:+.3%})"
+    )
     assert lines[10:] == ["orders: wavefront", f"model id {report.model_id}"]
     assert describe(report, layers=False).splitlines() == lines[9:]
 
@@ -194,6 +215,7 @@ def test_a_successful_export_replaces_the_file(tiny_checkpoint, tiny_pictures, t
 def test_a_network_that_does_not_fit_leaves_no_file(tiny_checkpoint, tiny_pictures, tmp_path, monkeypatch):
     def refuse(*arguments):
         raise QuantisationError("layer head: too large")
+
     monkeypatch.setattr(photo_bundle, "quantise", refuse)
     with pytest.raises(QuantisationError, match="head"):
         export(tiny_checkpoint, tmp_path, tiny_pictures[:2])
@@ -202,12 +224,14 @@ def test_a_network_that_does_not_fit_leaves_no_file(tiny_checkpoint, tiny_pictur
 
 def test_a_graph_that_differs_from_pytorch_leaves_no_file(tiny_checkpoint, tiny_pictures, tmp_path, monkeypatch):
     """One weight of PyTorch's network is off by one: the bundle is consistent in itself, but not what was trained."""
+
     class Off(IntegerPhotoNet):
         def layer(self, x, layer):
             total = super().layer(x, layer)
             if layer.name == "head":
                 total[:, 3] += x[:, 2]
             return total
+
     monkeypatch.setattr(photo_bundle, "IntegerPhotoNet", Off)
     with pytest.raises(ExportError, match=r"integer products: \d+ parameters differ from PyTorch"):
         export(tiny_checkpoint, tmp_path, tiny_pictures[:2])
@@ -225,6 +249,7 @@ def test_a_graph_that_differs_from_its_probe_leaves_no_file(tiny_checkpoint, tin
 def test_an_interrupt_leaves_no_file(tiny_checkpoint, tiny_pictures, tmp_path, monkeypatch):
     def interrupt(*arguments):
         raise KeyboardInterrupt
+
     monkeypatch.setattr(photo_bundle, "_prove", interrupt)
     with pytest.raises(KeyboardInterrupt):
         export(tiny_checkpoint, tmp_path, tiny_pictures[:2])

@@ -1,4 +1,5 @@
 """Float files: run by what others have, alike whatever runs them, described inside, whole or not there at all."""
+
 import json
 import os
 import subprocess
@@ -85,11 +86,17 @@ def test_onnx_says_what_it_takes_and_gives(files):
     assert model.producer_name == "lmconv" and not model.functions
     assert {node.domain for node in model.graph.node} == {""}
     assert not any(each.data_location == onnx.TensorProto.EXTERNAL for each in model.graph.initializer)
-    shapes = {value.name: (value.type.tensor_type.elem_type,
-                           [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim])
-              for value in (*model.graph.input, *model.graph.output)}
-    assert shapes == {"levels": (onnx.TensorProto.UINT8, ["batch", 3, *SIZE]),
-                      "parameters": (onnx.TensorProto.FLOAT, ["batch", 20, *SIZE])}
+    shapes = {
+        value.name: (
+            value.type.tensor_type.elem_type,
+            [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim],
+        )
+        for value in (*model.graph.input, *model.graph.output)
+    }
+    assert shapes == {
+        "levels": (onnx.TensorProto.UINT8, ["batch", 3, *SIZE]),
+        "parameters": (onnx.TensorProto.FLOAT, ["batch", 20, *SIZE]),
+    }
     onnx.checker.check_model(model, full_check=True)
 
 
@@ -140,8 +147,14 @@ def test_plain_torch_runs_the_archives(files, colour, folder):
         (levels,), wanted = expected(colour, batch)
         cases |= {f"levels{batch}": levels.numpy(), f"parameters{batch}": wanted}
     np.savez(folder / "cases.npz", **cases)
-    done = subprocess.run([sys.executable, "-I", "-W", "ignore", "-c", PLAIN], cwd=folder, capture_output=True,
-                          text=True, check=False, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-I", "-W", "ignore", "-c", PLAIN],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines()]
     files = ("colour.pt", "colour.pt2")
@@ -161,9 +174,11 @@ def test_onnxruntime_runs_the_photo_network(photo_onnx, photo):
     assert [(each.inputs, each.batch) for each in report.parity] == [("random 1", 1), ("random 3", 3), ("pictures", 2)]
 
 
-@pytest.mark.parametrize("network, order, size", [
-    (GREY, "gilbert:6", (4, 6)), (BINARY, "raster", (3, 3)), (TWO_STREAM, "raster", (8, 4)), (PHOTO, None, (9, 5))],
-    ids=["grey", "binary", "two-stream", "photo"])
+@pytest.mark.parametrize(
+    "network, order, size",
+    [(GREY, "gilbert:6", (4, 6)), (BINARY, "raster", (3, 3)), (TWO_STREAM, "raster", (8, 4)), (PHOTO, None, (9, 5))],
+    ids=["grey", "binary", "two-stream", "photo"],
+)
 def test_every_network_becomes_torchscript(network, order, size, tmp_path):
     path, checkpoint = tmp_path / "file.pt", checkpoint_of(network, {})
     report = export_float(checkpoint, path, "torchscript", order, size)
@@ -188,8 +203,11 @@ def test_pictures_are_tried_too(photo, tmp_path):
     pictures = photographs(4, 7, 7)
     report = export_float(photo, tmp_path / "a.pt", "torchscript", pictures=pictures)
     assert [(each.inputs, each.batch) for each in report.parity][2:] == [("pictures", 4)]
-    for wrong, message in ((pictures[:, :1], r"uint8 \[N, 3, 7, 7\], not uint8 \[4, 1, 7, 7\]"),
-                           (pictures.astype(float), "not float64"), (pictures[:0], r"\[0, 3, 7, 7\]")):
+    for wrong, message in (
+        (pictures[:, :1], r"uint8 \[N, 3, 7, 7\], not uint8 \[4, 1, 7, 7\]"),
+        (pictures.astype(float), "not float64"),
+        (pictures[:0], r"\[0, 3, 7, 7\]"),
+    ):
         with pytest.raises(ExportError, match=message):
             export_float(photo, tmp_path / "b.pt", "torchscript", pictures=wrong)
     with pytest.raises(ExportError, match="levels 0 to 31, not"):
@@ -219,20 +237,25 @@ def test_half_precision_has_its_own_tolerance(photo, tmp_path, monkeypatch):
 def test_an_interrupted_write_leaves_no_file(photo, tmp_path, monkeypatch):
     def interrupt(*paths):
         raise KeyboardInterrupt
+
     monkeypatch.setattr(os, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
         export_float(photo, tmp_path / "a.pt", "torchscript")
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("network, order, size, error, message", [
-    (COLOUR, "zigzag", None, OrderError, "no order 'zigzag:?0?'"),
-    (COLOUR, "hilbert", (5, 6), OrderError, "square whose side is a power of two, not 5x6"),
-    (COLOUR, "s_curve:9", None, OrderError, "variant 9"),
-    (PHOTO, "s_curve", None, ExportError, "a photo network knows the order wavefront alone, not s_curve"),
-    (PHOTO, "wavefront:1", None, ExportError, "not wavefront:1"),
-    (TWO_STREAM, "s_curve:3", (8, 4), ExportError, "a two-stream network knows the order raster alone"),
-    (TWO_STREAM, "raster", (5, 6), LmconvError, "multiples of 4 as height and width, not 5x6")])
+@pytest.mark.parametrize(
+    "network, order, size, error, message",
+    [
+        (COLOUR, "zigzag", None, OrderError, "no order 'zigzag:?0?'"),
+        (COLOUR, "hilbert", (5, 6), OrderError, "square whose side is a power of two, not 5x6"),
+        (COLOUR, "s_curve:9", None, OrderError, "variant 9"),
+        (PHOTO, "s_curve", None, ExportError, "a photo network knows the order wavefront alone, not s_curve"),
+        (PHOTO, "wavefront:1", None, ExportError, "not wavefront:1"),
+        (TWO_STREAM, "s_curve:3", (8, 4), ExportError, "a two-stream network knows the order raster alone"),
+        (TWO_STREAM, "raster", (5, 6), LmconvError, "multiples of 4 as height and width, not 5x6"),
+    ],
+)
 def test_orders_and_sizes_that_cannot_be(network, order, size, error, message, tmp_path):
     with pytest.raises(error, match=message):
         export_float(checkpoint_of(network), tmp_path / "a.pt", "torchscript", order, size)

@@ -1,4 +1,5 @@
 """The ONNX step graphs: valid, reproducible, made of exact operators alone, and silent about where they were made."""
+
 import getpass
 import os
 import re
@@ -18,8 +19,14 @@ from export.integers import BOUND, WIDE_LIMIT, IntegerLayer
 
 EXACT = {"Add", "Cast", "Floor", "Gather", "Mul", "QuantizeLinear", "Reshape", "ScatterND"}
 PRODUCT = {"integer": "MatMulInteger", "float32": "MatMul"}
-TYPES = {onnx.TensorProto.UINT8, onnx.TensorProto.INT8, onnx.TensorProto.INT16, onnx.TensorProto.INT32,
-         onnx.TensorProto.INT64, onnx.TensorProto.FLOAT}
+TYPES = {
+    onnx.TensorProto.UINT8,
+    onnx.TensorProto.INT8,
+    onnx.TensorProto.INT16,
+    onnx.TensorProto.INT32,
+    onnx.TensorProto.INT64,
+    onnx.TensorProto.FLOAT,
+}
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -43,7 +50,7 @@ def texts(message):
 def user() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError):                             # a container's user may have no name
+    except (OSError, KeyError):  # a container's user may have no name
         return ""
 
 
@@ -57,8 +64,11 @@ def test_only_exact_operators(graph):
     found = {node.op_type for node in graph.graph.node}
     assert found == EXACT | {PRODUCT[kind]}
     assert {node.domain for node in graph.graph.node} == {""}
-    assert not any(attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
-                   for node in graph.graph.node for attribute in node.attribute)      # nothing hides in a subgraph
+    assert not any(
+        attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
+        for node in graph.graph.node
+        for attribute in node.attribute
+    )  # nothing hides in a subgraph
     assert not graph.functions and [(opset.domain, opset.version) for opset in graph.opset_import] == [("", 21)]
 
 
@@ -70,7 +80,7 @@ def test_no_type_is_inexact(graph):
     used |= {tensor.data_type for tensor in graph.graph.initializer}
     used |= {attribute.i for node in graph.graph.node if node.op_type == "Cast" for attribute in node.attribute}
     assert used <= TYPES
-    assert len(values) >= len(graph.graph.node)             # types of all were inferred
+    assert len(values) >= len(graph.graph.node)  # types of all were inferred
 
 
 def test_weights_are_constants_and_scales_powers_of_two(graph, tiny_integers):
@@ -96,10 +106,15 @@ def run(layer: IntegerLayer, products: str, inputs: np.ndarray, optimise: bool) 
     g.constant("radix", np.array(64, np.int32))
     value = g.value("inputs", layer)
     info = onnx.helper.make_tensor_value_info
-    ends = ([info("inputs", onnx.TensorProto.UINT8, ["n", len(layer.weight)])],
-            [info(value, onnx.TensorProto.FLOAT, ["n", layer.weight.shape[1]])])
-    model = onnx.helper.make_model(onnx.helper.make_graph(g.nodes, "layer", *ends, g.constants),
-                                   opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    ends = (
+        [info("inputs", onnx.TensorProto.UINT8, ["n", len(layer.weight)])],
+        [info(value, onnx.TensorProto.FLOAT, ["n", layer.weight.shape[1]])],
+    )
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(g.nodes, "layer", *ends, g.constants),
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+    )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     if not optimise:
@@ -110,15 +125,16 @@ def run(layer: IntegerLayer, products: str, inputs: np.ndarray, optimise: bool) 
 
 @pytest.mark.parametrize("optimise", [True, False])
 @pytest.mark.parametrize("products", PRODUCTS)
-@pytest.mark.parametrize(("inputs", "limit"), [(1, WIDE_LIMIT), (16, WIDE_LIMIT), (168, 390), (168, 63), (2, 32767),
-                                               (2100, 31), (1037, 63)])
+@pytest.mark.parametrize(
+    ("inputs", "limit"), [(1, WIDE_LIMIT), (16, WIDE_LIMIT), (168, 390), (168, 63), (2, 32767), (2100, 31), (1037, 63)]
+)
 def test_a_layer_is_exact_up_to_its_bound(products, optimise, inputs, limit):
     """Weights and inputs at their ends, sums next to 2^24, one to three parts."""
     rng = np.random.default_rng(inputs)
     weight = rng.integers(-limit, limit + 1, (inputs, 12)).astype(np.int8 if limit <= 63 else np.int16)
     weight[:, :4] = limit * np.array([1, -1, 1, -1])
     weight[::2, 2:4] *= -1
-    weight[:, 4:6] = weight[:, 4:6].clip(-32, 31)           # the lower part's ends alone
+    weight[:, 4:6] = weight[:, 4:6].clip(-32, 31)  # the lower part's ends alone
     shift = rng.integers(-3, 20, 12)
     layer = IntegerLayer("small", weight, np.zeros(12, np.int64), shift)
     assert len(layer.parts()) == 1 + (limit > 63) + (limit > WIDE_LIMIT)
@@ -130,31 +146,43 @@ def test_a_layer_is_exact_up_to_its_bound(products, optimise, inputs, limit):
     x[0], x[1] = 0, 255
     x[2:14], x[14:26] = 255 * (weight > 0).T, 255 * (weight < 0).T
     exact = x.astype(np.int64) @ weight.astype(np.int64) + layer.bias
-    assert np.abs(exact).max() == BOUND - 1                 # some sum gets there
-    np.testing.assert_array_equal(run(layer, products, x, optimise), exact * 2.0 ** -shift)
+    assert np.abs(exact).max() == BOUND - 1  # some sum gets there
+    np.testing.assert_array_equal(run(layer, products, x, optimise), exact * 2.0**-shift)
 
 
 def test_inputs_and_outputs(graph):
     def described(values):
-        return {value.name: (value.type.tensor_type.elem_type,
-                             [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim])
-                for value in values}
+        return {
+            value.name: (
+                value.type.tensor_type.elem_type,
+                [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim],
+            )
+            for value in values
+        }
+
     u8, i32, i64 = onnx.TensorProto.UINT8, onnx.TensorProto.INT32, onnx.TensorProto.INT64
-    features = 23 * 7 + 7                                   # the 23 of 7 x 7 taps that come earlier in the wavefront
-    assert described(graph.graph.input) == {"inputs": (u8, ["n", features]), "slots": (i64, ["n", 1]),
-                                            "taps": (i64, ["n", 5]), "cache_0": (u8, ["slots", 8]),
-                                            "cache_1": (u8, ["slots", 8])}
-    assert described(graph.graph.output) == {"parameters": (i32, ["n", 30]), "new_cache_0": (u8, ["slots", 8]),
-                                             "new_cache_1": (u8, ["slots", 8])}
+    features = 23 * 7 + 7  # the 23 of 7 x 7 taps that come earlier in the wavefront
+    assert described(graph.graph.input) == {
+        "inputs": (u8, ["n", features]),
+        "slots": (i64, ["n", 1]),
+        "taps": (i64, ["n", 5]),
+        "cache_0": (u8, ["slots", 8]),
+        "cache_1": (u8, ["slots", 8]),
+    }
+    assert described(graph.graph.output) == {
+        "parameters": (i32, ["n", 30]),
+        "new_cache_0": (u8, ["slots", 8]),
+        "new_cache_1": (u8, ["slots", 8]),
+    }
 
 
 def test_nothing_of_the_machine_is_inside(graph):
     words = list(texts(graph))
-    assert len(words) > 100                                 # it is the names that were looked through
+    assert len(words) > 100  # it is the names that were looked through
     private = [os.getcwd(), str(ROOT), str(Path.home()), user(), socket.gethostname()]
     private += ["site-packages", ".py", "python", "torch", "Traceback", "/", "\\"]
     for word in words:
-        for secret in filter(None, private):                # as words: "root" may be part of one
+        for secret in filter(None, private):  # as words: "root" may be part of one
             assert not re.search(rf"(?<![A-Za-z]){re.escape(secret)}(?![A-Za-z])", word), (word, secret)
     data = graph.SerializeToString(deterministic=True)
     assert not any(secret.encode() in data for secret in private if len(secret) > 5)
@@ -196,8 +224,15 @@ for kind in PRODUCTS:
 def test_the_same_bytes_from_another_process_in_another_folder(tmp_path):
     def run(seed, folder):
         environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run([sys.executable, "-c", EXPORT], cwd=folder, env=environment, capture_output=True,
-                              text=True, check=True, timeout=120)
+        done = subprocess.run(
+            [sys.executable, "-c", EXPORT],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        )
         return done.stdout.split()
 
     first, second = run("1", tmp_path), run("2", ROOT)

@@ -1,4 +1,5 @@
 """Bundles of the paper's network: many ways of running them give PyTorch's integers, and what they refuse."""
+
 from dataclasses import replace
 from functools import cache
 
@@ -43,15 +44,17 @@ def expected(kind, levels, order=0) -> np.ndarray:
 @cache
 def computed(kind, order, shape, data):
     levels = torch.from_numpy(np.frombuffer(data, np.uint8).reshape(shape).copy())
-    rank = RANKS[order][:shape[2], :shape[3]]
-    single, double = (IntegerPixelCnnNet(quantised(kind), rank, dtype)(levels) for dtype in
-                      (torch.float32, torch.float64))
+    rank = RANKS[order][: shape[2], : shape[3]]
+    single, double = (
+        IntegerPixelCnnNet(quantised(kind), rank, dtype)(levels) for dtype in (torch.float32, torch.float64)
+    )
     assert torch.equal(single, double)
     return single.numpy()
 
 
-@pytest.fixture(scope="module", params=[("integer", True), ("integer", False), ("float32", True), ("float32", False)],
-                ids=str)
+@pytest.fixture(
+    scope="module", params=[("integer", True), ("integer", False), ("float32", True), ("float32", False)], ids=str
+)
 def model(request, kind, square_bundles):
     products, optimise = request.param
     return runtime.load(square_bundles[kind], threads=1, products=products, optimise=optimise)
@@ -74,7 +77,7 @@ def test_every_batch_gives_equal_integers(model, kind, monkeypatch):
         np.testing.assert_array_equal(model.parameters(codes, 1), wanted)
         np.testing.assert_array_equal(model.parameters_by_levels(codes, 1), wanted)
         with monkeypatch.context() as patch:
-            patch.setattr("runtime.pixelcnn._POSITIONS", 100)       # in parts: images of 64 positions
+            patch.setattr("runtime.pixelcnn._POSITIONS", 100)  # in parts: images of 64 positions
             np.testing.assert_array_equal(model.parameters(codes, 1), wanted)
 
 
@@ -85,6 +88,7 @@ def test_two_threads_give_equal_integers(kind, square_bundles, monkeypatch):
     class Two(options):
         def __setattr__(self, name, value):
             super().__setattr__(name, 2 if name.endswith("_num_threads") else value)
+
     monkeypatch.setattr(onnxruntime, "SessionOptions", Two)
     levels = squares.levels(kind, 5, 9)
     model = runtime.load(square_bundles[kind])
@@ -106,7 +110,7 @@ def test_the_report(kind, tmp_path):
     path = tmp_path / "a.lmconv"
     report = export_bundle(squares.checkpoint(kind), path, "a", squares.levels(kind, 8), {"data": "made up"})
     manifest = runtime.read_manifest(path)
-    assert report.orders == manifest.order == "s_curve:0, s_curve:1"            # as it was trained
+    assert report.orders == manifest.order == "s_curve:0, s_curve:1"  # as it was trained
     assert manifest.model_id == report.model_id and manifest.kind == "pixelcnn"
     assert manifest.bits_per_subpixel == round(report.integer_bits, 5)
     assert [layer.name for layer in report.layers] == [layer.name for layer in quantised(kind).layers()]
@@ -132,19 +136,31 @@ def test_a_graph_that_differs_from_pytorch_leaves_no_file(tmp_path, monkeypatch)
 
     def off(model, network, ranks, levels):
         return prove(model, replace(network, highest=network.highest - 5000), ranks, levels)
+
     monkeypatch.setattr(pixelcnn_bundle, "_prove", off)
     with pytest.raises(ExportError, match=r"integer products: \d+ parameters of order s_curve:0 at once differ"):
         export_bundle(squares.checkpoint("colour"), tmp_path / "a.lmconv", "a", squares.levels("colour", 4) | 128)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("change, error, match", [
-    (dict(pictures=squares.levels("colour", 4)[..., :5]), ExportError, r"uint8 \[3, 8, 8\], not uint8 \[4, 3, 8, 5\]"),
-    (dict(pictures=squares.levels("colour", 1)), ExportError, "2 or more"),
-    (dict(orders=("zigzag",)), OrderError, "no order 'zigzag'"),
-    (dict(checkpoint=checkpoint_of(TWO_STREAM, {"height": 8, "width": 8})), QuantisationError, "one-stream"),
-    (dict(checkpoint=checkpoint_of(replace(squares.KINDS["colour"], bits=5), {"height": 8, "width": 8})),
-     QuantisationError, "not for 5 bits")])
+@pytest.mark.parametrize(
+    "change, error, match",
+    [
+        (
+            dict(pictures=squares.levels("colour", 4)[..., :5]),
+            ExportError,
+            r"uint8 \[3, 8, 8\], not uint8 \[4, 3, 8, 5\]",
+        ),
+        (dict(pictures=squares.levels("colour", 1)), ExportError, "2 or more"),
+        (dict(orders=("zigzag",)), OrderError, "no order 'zigzag'"),
+        (dict(checkpoint=checkpoint_of(TWO_STREAM, {"height": 8, "width": 8})), QuantisationError, "one-stream"),
+        (
+            dict(checkpoint=checkpoint_of(replace(squares.KINDS["colour"], bits=5), {"height": 8, "width": 8})),
+            QuantisationError,
+            "not for 5 bits",
+        ),
+    ],
+)
 def test_what_cannot_be_exported_leaves_no_file(tmp_path, change, error, match):
     given = {"checkpoint": squares.checkpoint("colour"), "pictures": squares.levels("colour", 4)} | change
     with pytest.raises(error, match=match):
@@ -152,18 +168,33 @@ def test_what_cannot_be_exported_leaves_no_file(tmp_path, change, error, match):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    (dict(orders=squares.ORDERS + ("s_curve:7",)), "table rank.3 is missing"),
-    (dict(orders=()), "the number of orders is 0"), (dict(height=8.0), "height is 8.0, not an integer"),
-    (dict(height=9), r"table rank.0 is int32 \[8, 8\], not int32 \[9, 8\]"), (dict(width=7), "table rank.0 is int32"),
-    (dict(height=0), "height is 0"), (dict(width=True), "width is True"),
-    (dict(channels=1), "do not fit together"), (dict(channels=2), "channels is 2, not one of 1, 3"),
-    (dict(binary=True), "3 channels are binary"), (dict(binary=None), "binary is None"),
-    (dict(components=3), "do not fit together"), (dict(components=-1), "components is -1"),
-    (dict(kernel=5), "do not fit together"), (dict(kernel=4), "kernel is 4, not one of 3, 5"),
-    (dict(kernel=3.0), "kernel is 3.0"), (dict(dilation=0), "dilation is 0, not an integer within 1 to 16"),
-    (dict(dilation="2"), "dilation is '2'"), (dict(resnets=0), "resnets is 0"), (dict(norm="batch"), "norm is 'batch'"),
-    (dict(mask_weight=2), "mask_weight is 2, not one of False, True")], ids=str)
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (dict(orders=squares.ORDERS + ("s_curve:7",)), "table rank.3 is missing"),
+        (dict(orders=()), "the number of orders is 0"),
+        (dict(height=8.0), "height is 8.0, not an integer"),
+        (dict(height=9), r"table rank.0 is int32 \[8, 8\], not int32 \[9, 8\]"),
+        (dict(width=7), "table rank.0 is int32"),
+        (dict(height=0), "height is 0"),
+        (dict(width=True), "width is True"),
+        (dict(channels=1), "do not fit together"),
+        (dict(channels=2), "channels is 2, not one of 1, 3"),
+        (dict(binary=True), "3 channels are binary"),
+        (dict(binary=None), "binary is None"),
+        (dict(components=3), "do not fit together"),
+        (dict(components=-1), "components is -1"),
+        (dict(kernel=5), "do not fit together"),
+        (dict(kernel=4), "kernel is 4, not one of 3, 5"),
+        (dict(kernel=3.0), "kernel is 3.0"),
+        (dict(dilation=0), "dilation is 0, not an integer within 1 to 16"),
+        (dict(dilation="2"), "dilation is '2'"),
+        (dict(resnets=0), "resnets is 0"),
+        (dict(norm="batch"), "norm is 'batch'"),
+        (dict(mask_weight=2), "mask_weight is 2, not one of False, True"),
+    ],
+    ids=str,
+)
 def test_layouts_that_do_not_fit_the_tables_are_refused(square_bundles, tmp_path, change, words):
     path = bundles.forge(tmp_path / "x.lmconv", square_bundles["colour"], {}, **change)
     with pytest.raises(runtime.BundleError, match=words):
@@ -178,8 +209,10 @@ def test_ranks_out_of_range_are_refused(square_bundles, tmp_path):
         runtime.load(path)
 
 
-@pytest.mark.parametrize("name", ["rank.1", "probe.inputs", "probe.taps", "probe.dilated_taps", "probe.slots",
-                                  "probe.cache_0", "probe.parameters"])
+@pytest.mark.parametrize(
+    "name",
+    ["rank.1", "probe.inputs", "probe.taps", "probe.dilated_taps", "probe.slots", "probe.cache_0", "probe.parameters"],
+)
 def test_tables_that_are_missing_or_altered_are_refused(square_bundles, tmp_path, name):
     for change in ("missing", "short"):
         tables = bundles.tensors(bundles.members(square_bundles["colour"])[bundles.TABLES])

@@ -1,4 +1,5 @@
 """The paper's network as a step graph: the same integers as PyTorch's, in any order, however it is run."""
+
 from functools import cache
 
 import numpy as np
@@ -16,8 +17,24 @@ from tests.export.pixelcnn_networks import NETWORKS, hostile, images, quantised,
 from tests.export.test_graph import TYPES, texts
 
 ORDERS = ("raster", "s_curve:5", "gilbert:3", "wavefront:2", "random=1")
-EXACT = {"Add", "Cast", "Clip", "Concat", "Floor", "Gather", "Max", "Min", "Mul", "Neg", "QuantizeLinear", "Reshape",
-         "Round", "ScatterND", "Split", "Sub"}
+EXACT = {
+    "Add",
+    "Cast",
+    "Clip",
+    "Concat",
+    "Floor",
+    "Gather",
+    "Max",
+    "Min",
+    "Mul",
+    "Neg",
+    "QuantizeLinear",
+    "Reshape",
+    "Round",
+    "ScatterND",
+    "Split",
+    "Sub",
+}
 OF_NORMS = {"pono": {"ReduceSum", "Div", "Sqrt"}, "order_rescale": {"ReduceSum", "Div"}}
 PRODUCT = {"integer": "MatMulInteger", "float32": "MatMul"}
 KNOWN = {}
@@ -32,8 +49,9 @@ def expected(network, where, levels):
 
 
 def computed(network, where, levels):
-    found = [IntegerPixelCnnNet(network, where, dtype)(torch.from_numpy(levels)) for dtype in
-             (torch.float32, torch.float64)]
+    found = [
+        IntegerPixelCnnNet(network, where, dtype)(torch.from_numpy(levels)) for dtype in (torch.float32, torch.float64)
+    ]
     assert found[0].dtype == torch.int32 and torch.equal(*found)
     return found[0].numpy()
 
@@ -67,7 +85,7 @@ def test_every_way_gives_equal_integers(graph, session):
         for at_once in (True, False):
             found = pixelcnn_steps.parameters(session, network, rank(order), levels, at_once)
             np.testing.assert_array_equal(found, right, f"{order}, {at_once}")
-    assert (np.unique(right[0], axis=1).size > 20) and (right.std((0, 2, 3)) > 0).any()     # there was much to compare
+    assert (np.unique(right[0], axis=1).size > 20) and (right.std((0, 2, 3)) > 0).any()  # there was much to compare
 
 
 def test_hostile_images(graph, session):
@@ -101,8 +119,10 @@ def test_optimisation_and_threads_change_nothing(kind, name):
     np.testing.assert_array_equal(pixelcnn_steps.parameters(session, network, where, levels, True), right)
 
 
-@pytest.mark.parametrize(("order", "size"), [("hilbert:6", (8, 8)), ("s_curve", (1, 7)), ("s_curve:4", (7, 1)),
-                                             ("gilbert", (9, 4)), ("raster", (1, 1))])
+@pytest.mark.parametrize(
+    ("order", "size"),
+    [("hilbert:6", (8, 8)), ("s_curve", (1, 7)), ("s_curve:4", (7, 1)), ("gilbert", (9, 4)), ("raster", (1, 1))],
+)
 def test_other_orders_and_sizes_than_it_was_made_for(order, size):
     """The same graph: an order is nothing but slots and taps."""
     _, network = quantised("colour")
@@ -153,18 +173,29 @@ def test_inputs_and_outputs(graphs):
     u8, i32, i64 = onnx.TensorProto.UINT8, onnx.TensorProto.INT32, onnx.TensorProto.INT64
 
     def described(values):
-        return [(value.name, value.type.tensor_type.elem_type,
-                 [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]) for value in values]
+        return [
+            (
+                value.name,
+                value.type.tensor_type.elem_type,
+                [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim],
+            )
+            for value in values
+        ]
+
     for name, model in graphs:
-        config, taps = NETWORKS[name], NETWORKS[name].kernel**2
+        config, taps = NETWORKS[name], NETWORKS[name].kernel ** 2
         widths = [len(row) for row in quantised(name)[1].padding()]
         assert described(model.graph.input) == [
-            ("inputs", u8, ["n", (taps - 1) * (config.channels + 1)]), ("slots", i64, ["n", 1]),
-            ("taps", i64, ["n", taps]), ("dilated_taps", i64, ["n", taps]),
-            *((f"cache_{i}", u8, ["slots", w]) for i, w in enumerate(widths))], name
+            ("inputs", u8, ["n", (taps - 1) * (config.channels + 1)]),
+            ("slots", i64, ["n", 1]),
+            ("taps", i64, ["n", taps]),
+            ("dilated_taps", i64, ["n", taps]),
+            *((f"cache_{i}", u8, ["slots", w]) for i, w in enumerate(widths)),
+        ], name
         assert described(model.graph.output) == [
             ("parameters", i32, ["n", 1 if config.binary else 10 * config.components]),
-            *((f"new_cache_{i}", u8, ["slots", w]) for i, w in enumerate(widths))], name
+            *((f"new_cache_{i}", u8, ["slots", w]) for i, w in enumerate(widths)),
+        ], name
         blocks = 6 * config.resnets + 2
         assert sorted(widths) == [config.filters] * 4 + [2 * config.filters] * 2 * blocks, name
 

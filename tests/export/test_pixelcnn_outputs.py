@@ -1,4 +1,5 @@
 """The head's outputs in the codec's units: there and back, and as the codec itself reads them."""
+
 import math
 from dataclasses import replace
 
@@ -37,7 +38,7 @@ def test_there_and_back(name):
     parameters = np.floor(h @ there + offset).clip(lowest, highest)
     assert parameters.shape[1] == (1 if config.binary else 10 * config.components) == len(lowest)
     if config.channels == 3:
-        couplings = parameters[:, 7 * config.components:]
+        couplings = parameters[:, 7 * config.components :]
         couplings[:] = np.round(np.tanh(couplings / TANH_UNIT) * rules.COUPLING_UNIT)
     back = floats(config, torch.from_numpy(parameters)[:, :, None, None])
     if config.binary:
@@ -45,15 +46,15 @@ def test_there_and_back(name):
         assert (back - exact).abs().max() <= half / LOG_ODDS_UNIT
         return
     assert back.shape == exact.shape
-    logits, rest = ((part[:, :config.components], part[:, config.components:]) for part in (back, exact))
+    logits, rest = ((part[:, : config.components], part[:, config.components :]) for part in (back, exact))
     assert (logits[0] - rest[0]).abs().max() <= half / rules.LOGIT_UNIT
     found, right = (part.unflatten(1, (config.channels, -1, config.components)) for part in (logits[1], rest[1]))
     assert (found[:, :, 0] - right[:, :, 0]).abs().max() <= half / rules.MEAN_UNIT / GREY
-    widest = 6 - math.log(GREY)                                     # of the codec's log-scales
+    widest = 6 - math.log(GREY)  # of the codec's log-scales
     assert (right[:, :, 1] < widest).any() and (right[:, :, 1] > widest).any()
     assert (found[:, :, 1] - right[:, :, 1].clamp(max=widest)).abs().max() <= half / rules.SCALE_UNIT
     if config.channels == 3:
-        steps = 1 / TANH_UNIT + 1 / rules.COUPLING_UNIT             # of the table's argument and of its entries
+        steps = 1 / TANH_UNIT + 1 / rules.COUPLING_UNIT  # of the table's argument and of its entries
         assert (torch.tanh(found[:, :, 2]) - torch.tanh(right[:, :, 2])).abs().max() <= half * steps
 
 
@@ -96,6 +97,7 @@ def test_the_codec_spends_what_the_likelihood_says(name):
     levels = images(config, 6, seed=4)
     parameters = IntegerPixelCnnNet(network, rank("s_curve"))(torch.from_numpy(levels))
     nats = distribution(config).nll(floats(config, parameters), torch.from_numpy(levels)).sum().item()
-    spent = codec_bits(parameters.permute(0, 2, 3, 1).flatten(0, 2).numpy(),
-                       levels.transpose(0, 2, 3, 1).reshape(-1, config.channels))
+    spent = codec_bits(
+        parameters.permute(0, 2, 3, 1).flatten(0, 2).numpy(), levels.transpose(0, 2, 3, 1).reshape(-1, config.channels)
+    )
     assert spent == pytest.approx(nats / math.log(2), rel=5e-4)

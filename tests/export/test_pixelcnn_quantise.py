@@ -1,4 +1,5 @@
 """The paper's network in integers: every bound holds for the worst input, and next to nothing is lost."""
+
 import copy
 import math
 from fractions import Fraction
@@ -116,8 +117,8 @@ def test_channels_use_their_codes(name):
     _, network = quantised(name)
     levels = images(network.config, 12, seed=1)
     levels = np.concatenate([levels, exaggerated(levels, network.config)])
-    lows, highs = moved(network, [levels[i::len(CALIBRATED)] for i in range(len(CALIBRATED))])
-    reached = torch.stack([-lows, highs - 255]).amax(0)             # by rounding errors before; each channel
+    lows, highs = moved(network, [levels[i :: len(CALIBRATED)] for i in range(len(CALIBRATED))])
+    reached = torch.stack([-lows, highs - 255]).amax(0)  # by rounding errors before; each channel
     assert (reached < 8).double().mean() > 0.95 and ((highs - lows) > 120).double().mean() > 0.8
 
 
@@ -133,7 +134,7 @@ def test_pono_is_exact(name):
         x = rng.integers(-product.limit, product.limit + 1, (40, filters))
         x[:8] = product.limit * rng.choice([-1, 1], (8, filters))
         x[8], x[9:12] = 7, x[9:12] // 1000
-        x[12], x[12, 0] = -product.limit, product.limit             # the farthest a channel can be
+        x[12], x[12, 0] = -product.limit, product.limit  # the farthest a channel can be
         found = machine.norm(torch.from_numpy(x.astype(float))[:, :, None, None], product, "plain")[:, :, 0, 0]
         assert found.abs().max() <= filters**0.5 * 2**network.lattice + 0.5 <= network.limit + 0.5
         for row, y in zip(x.tolist(), found.tolist()):
@@ -141,8 +142,10 @@ def test_pono_is_exact(name):
             variance = Fraction(sum(d * d for d in distance), filters - 1)
             variance += Fraction(EPSILON) * filters**2 * Fraction(4) ** product.lattice
             root = Fraction(isqrt(int(variance * 4**60)), 2**60)
-            assert all(abs(d * 2**network.lattice / root - value) <= Fraction(1, 2) + Fraction(1, 1 << 20)
-                       for d, value in zip(distance, y))
+            assert all(
+                abs(d * 2**network.lattice / root - value) <= Fraction(1, 2) + Fraction(1, 1 << 20)
+                for d, value in zip(distance, y)
+            )
 
 
 @names
@@ -151,7 +154,7 @@ def test_tables(name):
     one, elu, sigmoid, tanh = 1 << network.lattice, network.elu, network.sigmoid, network.tanh
     steps = np.arange(len(elu))
     assert (np.abs(elu[-steps] - one * np.expm1(-steps / one)) <= 0.5).all() and elu[0] == 0 and elu[1] == -one
-    assert (elu[-steps] >= -steps).all()                            # so that the larger one of x and it is elu
+    assert (elu[-steps] >= -steps).all()  # so that the larger one of x and it is elu
     ends = SIGMOID_RANGE * SIGMOID_UNIT
     assert len(sigmoid) == 2 * ends + 1 and sigmoid[0] * 2 == 2**network.sigmoid_bits
     assert (sigmoid[np.arange(-ends, ends + 1)] + sigmoid[np.arange(ends, -ends - 1, -1)] == 2 * sigmoid[0]).all()
@@ -175,10 +178,10 @@ def test_rounding_loses_next_to_nothing(name):
     rounded = floats(net.config, IntegerPixelCnnNet(network, ranks[0])(torch.from_numpy(levels)))
     if net.config.binary:
         exact = exact - exact[:, :1]
-    else:                                       # log-scales end where the codec's do
-        kinds = exact[:, net.config.components:].unflatten(1, (net.config.channels, -1, net.config.components))
+    else:  # log-scales end where the codec's do
+        kinds = exact[:, net.config.components :].unflatten(1, (net.config.channels, -1, net.config.components))
         kinds[:, :, 1].clamp_(max=6 - math.log(GREY))
-    difference = (rounded - exact).clamp(-1, 1)                     # of large couplings only tanh matters
+    difference = (rounded - exact).clamp(-1, 1)  # of large couplings only tanh matters
     assert difference.square().mean().sqrt() < 0.1 * exact.std()
 
 
@@ -219,9 +222,13 @@ def test_numbers_that_are_not_finite_are_refused(net, name, value):
         again(net)
 
 
-@pytest.mark.parametrize(("config", "words"), [
-    (PixelCnnConfig(bits=5, filters=4, resnets=1, components=1), "8 bits and for binary images, not for 5 bits"),
-    (PixelCnnConfig(norm="weight_norm", two_stream=True, filters=4, resnets=1, components=1), "TwoStreamPixelCnn")])
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (PixelCnnConfig(bits=5, filters=4, resnets=1, components=1), "8 bits and for binary images, not for 5 bits"),
+        (PixelCnnConfig(norm="weight_norm", two_stream=True, filters=4, resnets=1, components=1), "TwoStreamPixelCnn"),
+    ],
+)
 def test_settings_without_an_integer_form_are_refused(config, words):
     with pytest.raises(QuantisationError, match=words):
         quantise_pixelcnn(build(config), [rank("raster")], images(config, 1))
@@ -231,10 +238,10 @@ def test_settings_without_an_integer_form_are_refused(config, words):
 def equal_weights():
     """A network of which a layer has 1100 codes of equal weights, 62 at 7 bits: they may sum up to more than 2^24."""
     net = tiny.random_net(PixelCnnConfig(channels=1, filters=22, resnets=1, components=1, kernel=5, norm="none"))
-    with pytest.MonkeyPatch.context() as patch:             # for the scales alone, which are there before any rounding
+    with pytest.MonkeyPatch.context() as patch:  # for the scales alone, which are there before any rounding
         patch.setattr("export.integers.compensated", lambda weight, bias, *_: (weight.round(), bias))
         network, layer = again(net), net.up[0][0].conv_out
-    scale = torch.from_numpy(network.up[0][0].conv_out.codes.scale)[:, None, None]      # codes per step of the lattice
+    scale = torch.from_numpy(network.up[0][0].conv_out.codes.scale)[:, None, None]  # codes per step of the lattice
     with torch.no_grad():
         layer.weight[0] = 62.3 / 2**12 * scale
     return net
@@ -269,8 +276,9 @@ def test_values_too_large_for_the_lattice_make_it_coarser():
     network = again(net)
     assert network.lattice < 10 and network.limit <= 1 << 15
     levels = torch.from_numpy(images(net.config))
-    single, double = (IntegerPixelCnnNet(network, rank("gilbert"), dtype)(levels) for dtype in
-                      (torch.float32, torch.float64))
+    single, double = (
+        IntegerPixelCnnNet(network, rank("gilbert"), dtype)(levels) for dtype in (torch.float32, torch.float64)
+    )
     assert torch.equal(single, double)
 
 
@@ -286,7 +294,7 @@ def test_closed_taps_count_for_nothing(seed):
     value = (zeros @ product.layer.weight.astype(np.int64) + product.layer.bias) * 2.0**-product.layer.shift
     bias = net.get_submodule(name).bias.detach().numpy() * 2.0**product.lattice
     step = np.abs(value - bias).max() * 2.0**-product.lattice
-    assert step < 0.05                      # ten times what is seen: the bias makes up for the weights' errors
+    assert step < 0.05  # ten times what is seen: the bias makes up for the weights' errors
 
 
 def test_the_tensors_name_everything():

@@ -1,4 +1,5 @@
 """Rounding to integers: every bound holds for the worst input there is, and rounding loses next to nothing."""
+
 import copy
 from fractions import Fraction
 
@@ -83,7 +84,7 @@ def test_wide_weights_are_as_fine_as_the_bound_allows(count):
             assert layer.bound().max() < BOUND
         finer = IntegerLayer("finer", 2 * layer.weight.astype(int), 2 * layer.bias, layer.shift + 1)
         assert finer.bound() >= BOUND * 0.99 or np.abs(finer.weight).max() > WIDE_LIMIT or 4 * abs(layer.bias) >= BOUND
-        if count == 3000:                   # no wide weight is coarser than one of 7 bits: the caller names the layer
+        if count == 3000:  # no wide weight is coarser than one of 7 bits: the caller names the layer
             assert layer.shift == narrow.shift and layer.bound() >= BOUND
 
 
@@ -93,7 +94,7 @@ def test_a_first_layer_of_equal_weights_stays_below_the_bound(net, calibration, 
         net.first.weight[2], net.current.weight[2] = fill, fill
     integers = quantise(net, *calibration)
     assert stream_bound(list(integers.writers())).max() < BOUND and integers.first.bound().max() < BOUND
-    assert np.abs(integers.first.weight[:, 2].astype(int)).max() < 400                  # 168 * 255 * 400 > 2^24
+    assert np.abs(integers.first.weight[:, 2].astype(int)).max() < 400  # 168 * 255 * 400 > 2^24
 
 
 def test_two_products_fit_sixteen_bits():
@@ -129,7 +130,7 @@ def streams(integers, inputs: np.ndarray, hidden: np.ndarray, number=np.float32)
     total = np.zeros(len(inputs), number)
     for i, layer in enumerate(integers.writers()):
         value = np.diagonal(sums(layer, inputs if i == 0 else hidden[i - 1])).astype(number)
-        total = total + value * (2.0 ** -layer.shift).astype(number)
+        total = total + value * (2.0**-layer.shift).astype(number)
         yield total
 
 
@@ -147,7 +148,7 @@ def test_the_stream_is_exact_in_float32_for_the_worst_inputs(tiny_integers, sign
         exact = [e + Fraction(int(v)) / Fraction(2) ** int(s) for e, v, s in zip(exact, values, layer.shift)]
         assert [Fraction(float(x)) for x in found] == exact
         steps = [int(e * 2 ** int(s)) for e, s in zip(exact, finest)]
-        assert [Fraction(s, 2 ** int(f)) for s, f in zip(steps, finest)] == exact      # on the lattice
+        assert [Fraction(s, 2 ** int(f)) for s, f in zip(steps, finest)] == exact  # on the lattice
         assert (np.abs(steps) <= bound).all()
     # The bound is no looser than the biases make it: both extremes are 255 sum |w| apart.
     opposite = [worst(layer)[1 - which] for layer in tiny_integers.writers()]
@@ -177,8 +178,10 @@ def test_sums_of_real_and_hostile_pictures_stay_below_the_bounds(tiny_checkpoint
     assert len(seen) == len(tiny_integers.layers()) and max(seen.values()) > 0.05
 
 
-@pytest.mark.parametrize(("layer", "factor"), [("blocks.0.narrow", 1e6), ("blocks.0.narrow", 1e-6),
-                                               ("blocks.1.narrow", 1e6), ("blocks.1.narrow", 1e-6)])
+@pytest.mark.parametrize(
+    ("layer", "factor"),
+    [("blocks.0.narrow", 1e6), ("blocks.0.narrow", 1e-6), ("blocks.1.narrow", 1e6), ("blocks.1.narrow", 1e-6)],
+)
 def test_writers_of_very_different_scale_are_coarsened(net, calibration, layer, factor):
     weight = net.get_submodule(layer).weight
     with torch.no_grad():
@@ -188,8 +191,8 @@ def test_writers_of_very_different_scale_are_coarsened(net, calibration, layer, 
     assert stream_bound(writers).max() < BOUND and max(x.bound().max() for x in integers.layers()) < BOUND
     spans = np.ptp([writer.shift for writer in writers], axis=0)
     uses = np.array([np.abs(writer.weight[:, 2].astype(int)).max() for writer in writers])
-    assert uses.max() >= 31                     # the writer that matters keeps its precision
-    assert uses.min() < 31                      # and another one gave some of it up
+    assert uses.max() >= 31  # the writer that matters keeps its precision
+    assert uses.min() < 31  # and another one gave some of it up
     assert (spans < 24).all()
 
 
@@ -259,17 +262,19 @@ def test_a_stream_far_beyond_64_bits_does_not_wrap():
 
 def test_rounding_loses_next_to_nothing(tiny_checkpoint, tiny_integers, tiny_pictures):
     net = tiny_checkpoint.net()
-    pictures = tiny_pictures[len(tiny_pictures) // 2:]
+    pictures = tiny_pictures[len(tiny_pictures) // 2 :]
     pixels = torch.from_numpy(pictures)
     bases = torch.from_numpy(np.stack([predict_picture(picture) for picture in pictures]))
     with torch.no_grad():
         exact = net(pixels, bases)
     rounded = float_parameters(net, IntegerPhotoNet(tiny_integers)(*net.inputs(pixels, bases)))
-    assert exact.std((0, 2, 3)).min() > 0.005                   # parameters that vary: there is something to compare
-    assert (rounded - exact).abs().mean() < 0.5 / rules.SCALE_UNIT          # half of the codec's coarsest step
-    bits = [likelihood.bits_per_subpixel(likelihood.nll(pixels.float(), bases.float() / 64, parameters)).item()
-            for parameters in (exact, rounded)]
-    assert abs(bits[1] / bits[0] - 1) < 2e-3                    # 3e-4 is seen
+    assert exact.std((0, 2, 3)).min() > 0.005  # parameters that vary: there is something to compare
+    assert (rounded - exact).abs().mean() < 0.5 / rules.SCALE_UNIT  # half of the codec's coarsest step
+    bits = [
+        likelihood.bits_per_subpixel(likelihood.nll(pixels.float(), bases.float() / 64, parameters)).item()
+        for parameters in (exact, rounded)
+    ]
+    assert abs(bits[1] / bits[0] - 1) < 2e-3  # 3e-4 is seen
 
 
 def test_no_parameter_is_far_off_where_nothing_is_clipped(tiny_checkpoint, tiny_pictures):
@@ -279,7 +284,7 @@ def test_no_parameter_is_far_off_where_nothing_is_clipped(tiny_checkpoint, tiny_
     integers = IntegerPhotoNet(quantise(net, pixels, bases))
     with torch.no_grad():
         error = (float_parameters(net, integers(*net.inputs(pixels, bases))) - net(pixels, bases)).abs()
-    assert error.max() < 6 / rules.SCALE_UNIT               # of the codec's coarsest steps; one is seen
+    assert error.max() < 6 / rules.SCALE_UNIT  # of the codec's coarsest steps; one is seen
 
 
 def test_activations_round_half_to_even_and_saturate():
@@ -292,8 +297,11 @@ def test_activations_round_half_to_even_and_saturate():
 def test_tables_have_the_shapes_and_ends_that_the_rules_ask_for():
     tables = distribution_tables()
     assert {name: (table.shape, table.dtype) for name, table in tables.items()} == {
-        "exponential": ((16 * rules.LOGIT_UNIT,), np.int64), "inverse_scale": ((rules.SCALES,), np.int64),
-        "deviation": ((rules.SCALES,), np.int64), "logistic": ((2 * 16 * rules.LOGISTIC_UNIT + 1,), np.int64)}
+        "exponential": ((16 * rules.LOGIT_UNIT,), np.int64),
+        "inverse_scale": ((rules.SCALES,), np.int64),
+        "deviation": ((rules.SCALES,), np.int64),
+        "logistic": ((2 * 16 * rules.LOGISTIC_UNIT + 1,), np.int64),
+    }
     logistic, exponential = tables["logistic"], tables["exponential"]
     assert logistic[0] == 0 and logistic[-1] == 1 << rules.CDF_BITS and (np.diff(logistic) >= 0).all()
     np.testing.assert_array_equal(logistic + logistic[::-1], 1 << rules.CDF_BITS)

@@ -1,4 +1,5 @@
 """Rounding whose errors cancel: whole numbers within the limit, and less error on inputs that go together."""
+
 import numpy as np
 import pytest
 
@@ -30,7 +31,7 @@ def test_errors_cancel(layer):
     found = compensated(weight, bias, moments(inputs), 63)
     assert (found[0] == np.round(found[0])).all() and np.abs(found[0] - weight).max() < 3
     assert error(inputs, weight, bias, found) < plain / 20
-    new = layer[0][::-1] + np.random.default_rng(1).normal(0, 3, inputs.shape)       # not what it was made for
+    new = layer[0][::-1] + np.random.default_rng(1).normal(0, 3, inputs.shape)  # not what it was made for
     assert error(new, weight, bias, found) < np.square(new @ (np.round(weight) - weight)).mean() / 20
 
 
@@ -38,7 +39,7 @@ def test_means_are_made_up_for_by_the_bias(layer):
     inputs, weight, bias = layer
     found = compensated(weight, bias, moments(inputs), 63)
     mean = (inputs @ (found[0] - weight) + found[1] - bias).mean(0)
-    condition = len(weight) / DAMPING                       # of the moments, at most: damping bounds it from below
+    condition = len(weight) / DAMPING  # of the moments, at most: damping bounds it from below
     assert np.abs(mean).max() < tolerance.bound(condition) * np.abs(inputs @ weight).max()
 
 

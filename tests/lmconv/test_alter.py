@@ -1,4 +1,5 @@
 """Altered crops: what each kind does, and that the seed decides all."""
+
 import numpy as np
 import pytest
 

@@ -1,4 +1,5 @@
 """Checkpoints: what goes in comes out, and any other file is refused in a clear sentence."""
+
 import json
 from dataclasses import asdict, replace
 
@@ -54,8 +55,16 @@ def test_round_trip(path):
 def test_names_in_the_file(path):
     """The format others rely on."""
     names = load_file(path).keys()
-    assert {"model/first.weight", "ema/blocks.0.wide.weight", "ema/blocks.0.narrow.bias", "ema/current.weight",
-            "ema/head.weight", "ema/out.bias", "ema/codes", "optimiser/exp_avg/out.bias"} <= names
+    assert {
+        "model/first.weight",
+        "ema/blocks.0.wide.weight",
+        "ema/blocks.0.narrow.bias",
+        "ema/current.weight",
+        "ema/head.weight",
+        "ema/out.bias",
+        "ema/codes",
+        "optimiser/exp_avg/out.bias",
+    } <= names
     with safe_open(path, framework="pt") as file:
         assert json.loads(file.metadata()["lmconv"])["format"] == "lmconv checkpoint 1"
 
@@ -68,9 +77,17 @@ def test_net_has_the_averaged_weights(path):
     assert not torch.equal(net.first.weight, state.model["first.weight"])
 
 
-@pytest.mark.parametrize(("network", "cls"), [
-    (TINY, PhotoNet), (COLOUR, PixelCnn), (BINARY, PixelCnn), (replace(COLOUR, norm="weight_norm"), PixelCnn),
-    (TWO_STREAM, TwoStreamPixelCnn)], ids=str)
+@pytest.mark.parametrize(
+    ("network", "cls"),
+    [
+        (TINY, PhotoNet),
+        (COLOUR, PixelCnn),
+        (BINARY, PixelCnn),
+        (replace(COLOUR, norm="weight_norm"), PixelCnn),
+        (TWO_STREAM, TwoStreamPixelCnn),
+    ],
+    ids=str,
+)
 def test_every_kind_of_network(tmp_path, network, cls):
     weights = build(network).state_dict()
     assert {name: tensor.shape for name, tensor in weights.items()} == shapes(network)
@@ -96,8 +113,18 @@ def test_a_file_that_is_not_there(tmp_path):
         checkpoint.load(tmp_path / "nothing")
 
 
-@pytest.mark.parametrize("content", [b"", b"\0", b"hello, this is a text file", b"PK\3\4" + bytes(100),
-                                     b"\xff" * 64, (2**40).to_bytes(8, "little") + b"{}", b"\2\0\0\0\0\0\0\0{}"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\0",
+        b"hello, this is a text file",
+        b"PK\3\4" + bytes(100),
+        b"\xff" * 64,
+        (2**40).to_bytes(8, "little") + b"{}",
+        b"\2\0\0\0\0\0\0\0{}",
+    ],
+)
 def test_foreign_files(tmp_path, content):
     path = tmp_path / "foreign.safetensors"
     path.write_bytes(content)
@@ -119,7 +146,7 @@ def test_truncated_files(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "truncated.safetensors"
     checkpoint.save(path, example())
     whole = path.read_bytes()
-    path.write_bytes(whole[:data.draw(st.integers(0, len(whole) - 1))])
+    path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
     with pytest.raises(CheckpointError, match="is not an LMConv checkpoint"):
         checkpoint.load(path)
 
@@ -128,7 +155,7 @@ def test_every_byte_of_the_head(path):
     """Damage is refused, or falls where the format has room (names of settings, white space) and changes a value."""
     whole = path.read_bytes()
     for position in range(0, 8 + int.from_bytes(whole[:8], "little"), 7):
-        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x15]) + whole[position + 1:])
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x15]) + whole[position + 1 :])
         try:
             checkpoint.load(path)
         except CheckpointError as error:
@@ -139,25 +166,42 @@ def without(name):
     return lambda mapping: {key: value for key, value in mapping.items() if key != name}
 
 
-@pytest.mark.parametrize("change", [
-    lambda header: header | {"format": "lmconv checkpoint 2"}, lambda header: [], lambda header: None,
-    lambda header: header | {"network": {"channels": 4, "colour": "blue"}}, lambda header: header | {"network": 3},
-    lambda header: header | {"network": asdict(TINY) | {"channels": -4}},
-    lambda header: header | {"network": asdict(TINY) | {"kernel": 4}},
-    lambda header: header | {"network": asdict(TINY) | {"blocks": 10**12}},
-    lambda header: header | {"step": "many"}, lambda header: header | {"training": 5},
-    lambda header: header | {"curve": 5},
-    without("kind"), without("network"), without("training"), without("step"), without("curve")])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header: header | {"format": "lmconv checkpoint 2"},
+        lambda header: [],
+        lambda header: None,
+        lambda header: header | {"network": {"channels": 4, "colour": "blue"}},
+        lambda header: header | {"network": 3},
+        lambda header: header | {"network": asdict(TINY) | {"channels": -4}},
+        lambda header: header | {"network": asdict(TINY) | {"kernel": 4}},
+        lambda header: header | {"network": asdict(TINY) | {"blocks": 10**12}},
+        lambda header: header | {"step": "many"},
+        lambda header: header | {"training": 5},
+        lambda header: header | {"curve": 5},
+        without("kind"),
+        without("network"),
+        without("training"),
+        without("step"),
+        without("curve"),
+    ],
+)
 def test_headers_that_are_wrong(path, change):
     rewrite(path, change_header=change)
     with pytest.raises(CheckpointError, match="is not an LMConv checkpoint"):
         checkpoint.load(path)
 
 
-@pytest.mark.parametrize(("change", "named"), [
-    (without("ema/out.bias"), "out.bias"), (without("model/head.weight"), "head.weight"),
-    (lambda tensors: tensors | {"ema/out.bias": torch.zeros(11)}, "out.bias"),
-    (lambda tensors: tensors | {"model/extra": torch.zeros(1)}, "extra")])
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (without("ema/out.bias"), "out.bias"),
+        (without("model/head.weight"), "head.weight"),
+        (lambda tensors: tensors | {"ema/out.bias": torch.zeros(11)}, "out.bias"),
+        (lambda tensors: tensors | {"model/extra": torch.zeros(1)}, "extra"),
+    ],
+)
 def test_tensors_that_do_not_fit(path, change, named):
     rewrite(path, change_tensors=change)
     with pytest.raises(CheckpointError, match=f"does not fit its own configuration: {named}"):
@@ -204,6 +248,7 @@ def test_a_save_that_fails_leaves_the_old_file(path, monkeypatch):
 
 
 # Averages
+
 
 def test_the_average_of_checkpoints(tmp_path):
     states, paths = [], []

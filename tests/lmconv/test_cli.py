@@ -1,4 +1,5 @@
 """The command line `lmconv`: its options are the dataclasses' fields, its results readable, its failures one line."""
+
 import json
 import signal
 import subprocess
@@ -20,10 +21,23 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_help_needs_neither_torch_nor_numpy():
     """So that it answers at once."""
-    for arguments in ([], ["train"], ["train", "photo"], ["train", "cifar10"], ["eval"], ["average"], ["describe"],
-                      ["orders"], ["sample"], ["complete"], ["import-checkpoint"]):
-        code = ("import sys; from lmconv.cli import cli; cli(standalone_mode=False); "
-                "print([m for m in ('torch', 'numpy', 'numba', 'PIL', 'tqdm', 'runtime') if m in sys.modules])")
+    for arguments in (
+        [],
+        ["train"],
+        ["train", "photo"],
+        ["train", "cifar10"],
+        ["eval"],
+        ["average"],
+        ["describe"],
+        ["orders"],
+        ["sample"],
+        ["complete"],
+        ["import-checkpoint"],
+    ):
+        code = (
+            "import sys; from lmconv.cli import cli; cli(standalone_mode=False); "
+            "print([m for m in ('torch', 'numpy', 'numba', 'PIL', 'tqdm', 'runtime') if m in sys.modules])"
+        )
         command = [sys.executable, "-c", code, *arguments, "--help"]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
         assert done.returncode == 0, done.stderr
@@ -31,19 +45,22 @@ def test_help_needs_neither_torch_nor_numpy():
 
 
 def test_importing_lmconv_needs_no_torch():
-    code = ("import sys, lmconv, lmconv.orders, lmconv.masks, lmconv.config; "
-            "sys.exit(any(m in sys.modules for m in ('torch', 'click', 'numba', 'PIL')))")
+    code = (
+        "import sys, lmconv, lmconv.orders, lmconv.masks, lmconv.config; "
+        "sys.exit(any(m in sys.modules for m in ('torch', 'click', 'numba', 'PIL')))"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 @pytest.mark.parametrize("name", ["photo", *PRESETS])
 def test_every_setting_is_an_option_with_its_default(name):
     options = {option.name: option for option in group.commands["train"].commands[name].params}
-    network, training = (PhotoConfig(), PhotoTraining()) if name == "photo" else (
-        preset(name).network, image_training(preset(name)))
+    network, training = (
+        (PhotoConfig(), PhotoTraining()) if name == "photo" else (preset(name).network, image_training(preset(name)))
+    )
     for settings in (training, network, Machine()):
         for field in fields(settings):
-            if field.name == "progress":                # -q
+            if field.name == "progress":  # -q
                 continue
             assert options[field.name].default == getattr(settings, field.name)
             assert options[field.name].opts == ["--" + field.name.replace("_", "-")]
@@ -53,6 +70,7 @@ def test_every_setting_is_an_option_with_its_default(name):
 def test_the_defaults_are_those_that_train_the_shipped_model(monkeypatch, run, photographs, tmp_path):
     from lmconv import data, tasks
     from lmconv import train as training
+
     seen = []
 
     def record(*arguments):
@@ -123,11 +141,27 @@ def test_sources_that_cannot_be_used(train, tmp_path):
     assert "run: File exists" in train("-q", code=1).stderr
 
 
-@pytest.mark.parametrize("arguments", [
-    ["--steps", 0], ["--variants", "0,8"], ["--variants", ""], ["--variants", "1,1"], ["--kernel", 4], ["--rate", -1],
-    ["--betas", 0.9], ["--betas", 0.9, 2],
-    ["--schedule", "steps"], ["--batch", 3, "--accumulate", 2], ["--window", 64, "--crop", 32], ["--precision", "fp8"],
-    ["--device", "abacus"], ["--device", "cuda:99"], ["--colour", "blue"]], ids=str)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--steps", 0],
+        ["--variants", "0,8"],
+        ["--variants", ""],
+        ["--variants", "1,1"],
+        ["--kernel", 4],
+        ["--rate", -1],
+        ["--betas", 0.9],
+        ["--betas", 0.9, 2],
+        ["--schedule", "steps"],
+        ["--batch", 3, "--accumulate", 2],
+        ["--window", 64, "--crop", 32],
+        ["--precision", "fp8"],
+        ["--device", "abacus"],
+        ["--device", "cuda:99"],
+        ["--colour", "blue"],
+    ],
+    ids=str,
+)
 def test_wrong_usage(run, photographs, tmp_path, arguments):
     result = run("train", "photo", "--data", photographs, "-o", tmp_path / "run", *arguments, code=2)
     assert result.stdout == "" and "Error: " in result.stderr
@@ -136,6 +170,7 @@ def test_wrong_usage(run, photographs, tmp_path, arguments):
 
 # The paper's networks
 
+
 def test_an_image_network_is_trained_and_goes_on(run, trained, ramps, tmp_path):
     state = checkpoint.load(trained["tiny_mnist_binary"] / "last.safetensors")
     assert state.step == 3 and state.network.binary and state.network.filters == 4
@@ -143,7 +178,7 @@ def test_an_image_network_is_trained_and_goes_on(run, trained, ramps, tmp_path):
     first = trained["tiny_mnist_binary"] / "step_00000001.safetensors"
     arguments = ["train", "tiny_mnist_binary", "--data", ramps[1], "-o", tmp_path / "on", "-q"]
     summary = json.loads(run(*arguments, "--resume", first, "--json").stdout)
-    assert summary["step"] == 3 and summary["unit"] == "nats"       # all other settings are the checkpoint's
+    assert summary["step"] == 3 and summary["unit"] == "nats"  # all other settings are the checkpoint's
     resumed = checkpoint.load(tmp_path / "on" / "last.safetensors")
     assert all((tensor == resumed.model[name]).all() for name, tensor in state.model.items())
     assert resumed.curve == state.curve
@@ -152,8 +187,19 @@ def test_an_image_network_is_trained_and_goes_on(run, trained, ramps, tmp_path):
 
 
 def test_samples_are_drawn_on_the_way(run, ramps, tmp_path):
-    run("train", "tiny_mnist_binary", "--data", ramps[1], "-o", tmp_path / "run", *IMAGE_OPTIONS, "--samples", 2,
-        "--evaluate-every", 2)
+    run(
+        "train",
+        "tiny_mnist_binary",
+        "--data",
+        ramps[1],
+        "-o",
+        tmp_path / "run",
+        *IMAGE_OPTIONS,
+        "--samples",
+        2,
+        "--evaluate-every",
+        2,
+    )
     drawn = sorted((tmp_path / "run" / "samples").iterdir())
     assert [path.name for path in drawn] == ["step_00000002.png", "step_00000003.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
@@ -162,6 +208,7 @@ def test_samples_are_drawn_on_the_way(run, ramps, tmp_path):
 def test_training_that_cannot_be(run, ramps, trained, tmp_path):
     def fails(*arguments, name="tiny_cifar10", code=1):
         return run("train", name, "-o", tmp_path / "run", *IMAGE_OPTIONS, *arguments, code=code).stderr
+
     assert "there is no data set 'imagenet': known are cifar10" in fails("--data", "imagenet")
     assert "holds grey images, the network is for colour images" in fails("--data", ramps[1])
     assert "there is no order 'spiral'" in fails("--data", ramps[3], "--order", "spiral")
@@ -169,10 +216,12 @@ def test_training_that_cannot_be(run, ramps, trained, tmp_path):
     assert "20 images are too few to hold 20 out" in fails("--data", ramps[3], "--holdout", 20)
     assert "has the order raster" in fails("--data", ramps[3], "--two-stream", "--norm", "weight_norm")
     assert "this network has none: take adam" in fails(
-        "--data", ramps[3], "--norm", "weight_norm", "--optimiser", "muon")
+        "--data", ramps[3], "--norm", "weight_norm", "--optimiser", "muon"
+    )
     other = trained["tiny_mnist_binary"] / "last.safetensors"
-    assert "the checkpoint's network is" in fails("--data", ramps[3], "--resume", other, "--channels", 3, "--bits", 8,
-                                                  "--no-binary")
+    assert "the checkpoint's network is" in fails(
+        "--data", ramps[3], "--resume", other, "--channels", 3, "--bits", 8, "--no-binary"
+    )
     assert "two-stream network has norm = weight_norm" in fails("--data", ramps[3], "--two-stream", code=2)
     assert "a binary network has 1 channel" in fails("--data", ramps[3], "--binary", code=2)
     assert "is not a list of different numbers from 1 to 4096" in fails("--data", ramps[3], "--sizes", "8,8", code=2)
@@ -187,9 +236,15 @@ def test_a_photo_run_does_not_go_on_as_another(train, run, ramps, tmp_path):
     assert "is of another kind of network: PhotoConfig" in error
 
 
-@pytest.mark.parametrize(("error", "text"), [
-    (MemoryError(), "not enough memory"), (ImportError("No module named 'torch'"), "pip install lmconv[train]"),
-    (PermissionError(13, "Permission denied", "there"), "there: Permission denied"), (OSError("odd"), "odd")])
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (MemoryError(), "not enough memory"),
+        (ImportError("No module named 'torch'"), "pip install lmconv[train]"),
+        (PermissionError(13, "Permission denied", "there"), "there: Permission denied"),
+        (OSError("odd"), "odd"),
+    ],
+)
 def test_errors_that_a_user_can_act_on(error, text):
     assert text in cli._explain(error)
 
@@ -203,12 +258,31 @@ def test_bugs_keep_their_traceback():
 
 def test_an_interrupt_saves_the_run(photographs, tmp_path):
     """A real one, to the real command; the run then goes on."""
-    arguments = ["train", "photo", "--data", photographs, "-o", tmp_path / "run", "--cache", tmp_path / "cache",
-                 *PHOTO_OPTIONS, "--steps", 1000000, "--evaluate-every", 20]
+    arguments = [
+        "train",
+        "photo",
+        "--data",
+        photographs,
+        "-o",
+        tmp_path / "run",
+        "--cache",
+        tmp_path / "cache",
+        *PHOTO_OPTIONS,
+        "--steps",
+        1000000,
+        "--evaluate-every",
+        20,
+    ]
     command = [sys.executable, "-c", "from lmconv.cli import cli; cli(prog_name='lmconv')", *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
-                          preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler)) as process:
-        lines = [process.stderr.readline()]             # the first evaluation: training is under way
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        lines = [process.stderr.readline()]  # the first evaluation: training is under way
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
         out, rest = process.communicate(timeout=60)

@@ -1,4 +1,5 @@
 """The commands that draw, look and import: sample, complete, orders, describe, import-checkpoint."""
+
 import argparse
 import json
 from dataclasses import asdict, replace
@@ -15,7 +16,7 @@ from lmconv.config import PhotoConfig, PixelCnnConfig
 from lmconv.published import PublishedError, load, published_name
 from tests.lmconv.tiny import BINARY, COLOUR, CONFIG, pixels, random_net
 
-TRAINED = replace(CONFIG, variants=(2, 1, 4))           # s-curves that end below, above and on the right
+TRAINED = replace(CONFIG, variants=(2, 1, 4))  # s-curves that end below, above and on the right
 TWO_STREAMS = PixelCnnConfig(filters=4, resnets=1, components=2, norm="weight_norm", two_stream=True)
 
 
@@ -45,6 +46,7 @@ def images(tmp_path_factory):
 @pytest.fixture
 def run(tmp_path):
     """Runs `lmconv`; a failure leaves one line and no file."""
+
     def invoke(*arguments, code=0):
         before = sorted(tmp_path.rglob("*"))
         result = CliRunner().invoke(cli, [str(argument) for argument in arguments], prog_name="lmconv")
@@ -54,6 +56,7 @@ def run(tmp_path):
         if code == 1:
             assert result.stderr.startswith("lmconv: ") and result.stderr.count("\n") == 1
         return result
+
     return invoke
 
 
@@ -64,12 +67,29 @@ def read(path):
 
 # sample
 
+
 def test_sample(run, colour, tmp_path):
     sheets = {}
-    for name, options in {"a": [], "same": ["--batch", 2], "seed": ["--seed", 1], "order": ["--order", "raster"],
-                          "cold": ["--temperature-mixture", 0.0, "--temperature-logistic", 0.5]}.items():
-        result = run("sample", colour, "-o", tmp_path / "sheet.png", "--count", 5, "--save-npy",
-                     tmp_path / "drawn.npy", "--device", "cpu", *options)
+    for name, options in {
+        "a": [],
+        "same": ["--batch", 2],
+        "seed": ["--seed", 1],
+        "order": ["--order", "raster"],
+        "cold": ["--temperature-mixture", 0.0, "--temperature-logistic", 0.5],
+    }.items():
+        result = run(
+            "sample",
+            colour,
+            "-o",
+            tmp_path / "sheet.png",
+            "--count",
+            5,
+            "--save-npy",
+            tmp_path / "drawn.npy",
+            "--device",
+            "cpu",
+            *options,
+        )
         assert result.stderr == ""
         sheets[name] = np.load(tmp_path / "drawn.npy")
     assert result.stdout == f"{tmp_path / 'sheet.png'}: 5 images 6x5, order s_curve:2, seed 0\n"
@@ -81,8 +101,22 @@ def test_sample(run, colour, tmp_path):
 
 
 def test_sample_of_bits_and_another_size(run, binary, tmp_path):
-    run("sample", binary, "-o", tmp_path / "sheet.png", "--count", 2, "--height", 4, "--width", 9, "--save-npy",
-        tmp_path / "drawn.npy", "--temperature-mixture", 0.7)
+    run(
+        "sample",
+        binary,
+        "-o",
+        tmp_path / "sheet.png",
+        "--count",
+        2,
+        "--height",
+        4,
+        "--width",
+        9,
+        "--save-npy",
+        tmp_path / "drawn.npy",
+        "--temperature-mixture",
+        0.7,
+    )
     drawn = np.load(tmp_path / "drawn.npy")
     assert drawn.shape == (2, 4, 9, 1) and set(np.unique(drawn)) == {0, 255}
 
@@ -90,14 +124,19 @@ def test_sample_of_bits_and_another_size(run, binary, tmp_path):
 def test_what_is_sampled_can_be_evaluated(run, binary, tmp_path):
     run("sample", binary, "-o", tmp_path / "sheet.png", "--count", 3, "--save-npy", tmp_path / "drawn.npy")
     found = json.loads(run("eval", binary, tmp_path / "drawn.npy", "--json", "-q").stdout)["results"]
-    for result in found:                                # under both conventions the bits are those that were drawn
+    for result in found:  # under both conventions the bits are those that were drawn
         assert result["data"]["images"] == 3
         assert result["likelihood"] == found[0]["likelihood"]
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["--order", "spiral"], "there is no order 'spiral'"), (["--order", "hilbert"], "hilbert needs a square"),
-    (["--order", "file=/missing"], "cannot read an order from /missing")])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--order", "spiral"], "there is no order 'spiral'"),
+        (["--order", "hilbert"], "hilbert needs a square"),
+        (["--order", "file=/missing"], "cannot read an order from /missing"),
+    ],
+)
 def test_sample_refuses(run, colour, tmp_path, arguments, message):
     assert message in run("sample", colour, "-o", tmp_path / "sheet.png", *arguments, code=1).stderr
 
@@ -124,9 +163,17 @@ def test_the_two_stream_baseline_is_sampled(run, tmp_path):
 
 # complete
 
-@pytest.mark.parametrize(("region", "order"), [
-    ("top", "s_curve:1"), ("bottom", "s_curve:2"), ("right", "s_curve:4"),
-    ("left", "s_curve:2, the region moved to its end"), ("box=1,1,2,3", "s_curve:2, the region moved to its end")])
+
+@pytest.mark.parametrize(
+    ("region", "order"),
+    [
+        ("top", "s_curve:1"),
+        ("bottom", "s_curve:2"),
+        ("right", "s_curve:4"),
+        ("left", "s_curve:2, the region moved to its end"),
+        ("box=1,1,2,3", "s_curve:2, the region moved to its end"),
+    ],
+)
 def test_complete_takes_an_order_that_ends_in_the_region(run, colour, images, tmp_path, region, order):
     result = run("complete", colour, images, "-o", tmp_path / "sheet.png", "--region", region, "--count", 3)
     assert result.stdout == f"{tmp_path / 'sheet.png'}: 3 images 6x5, region {region}, order {order}, seed 0\n"
@@ -134,8 +181,21 @@ def test_complete_takes_an_order_that_ends_in_the_region(run, colour, images, tm
 
 def test_complete(run, colour, images, tmp_path):
     Image.fromarray(np.array([[0, 0, 0, 0, 9]] + [[0] * 5] * 4 + [[255] * 5], np.uint8)).save(tmp_path / "mask.png")
-    run("complete", colour, images, "-o", tmp_path / "sheet.png", "--region", f"mask={tmp_path / 'mask.png'}",
-        "--order", "gilbert", "--save-npy", tmp_path / "drawn.npy", "--seed", 3)
+    run(
+        "complete",
+        colour,
+        images,
+        "-o",
+        tmp_path / "sheet.png",
+        "--region",
+        f"mask={tmp_path / 'mask.png'}",
+        "--order",
+        "gilbert",
+        "--save-npy",
+        tmp_path / "drawn.npy",
+        "--seed",
+        3,
+    )
     truth, drawn = pixels(5), np.load(tmp_path / "drawn.npy").transpose(0, 3, 1, 2)
     hidden = np.zeros((6, 5), bool)
     hidden[0, 4] = hidden[5] = True
@@ -150,8 +210,9 @@ def test_complete_reads_files_and_makes_bits(run, binary, tmp_path):
     grey = pixels(2, 1, 12, 10)[:, 0]
     for index, picture in enumerate(grey):
         Image.fromarray(picture).save(tmp_path / f"{index}.png")
-    result = run("complete", binary, tmp_path / "0.png", tmp_path / "1.png", "-o", tmp_path / "sheet.png",
-                 "--region", "top")
+    result = run(
+        "complete", binary, tmp_path / "0.png", tmp_path / "1.png", "-o", tmp_path / "sheet.png", "--region", "top"
+    )
     assert ": 2 images 6x5, region top" in result.stdout
     top = read(tmp_path / "sheet.png")[2, 2:-2]
     assert set(np.unique(top)) <= {0, 127, 255}
@@ -159,8 +220,11 @@ def test_complete_reads_files_and_makes_bits(run, binary, tmp_path):
 
 def test_complete_refuses(run, colour, binary, images, tmp_path):
     out = ["-o", tmp_path / "sheet.png"]
-    for region, message in (("middle", "there is no region 'middle'"), ("box=0,0,7,5", "not inside an image of 6x5"),
-                            (f"mask={tmp_path / 'no'}", "cannot be read as a mask")):
+    for region, message in (
+        ("middle", "there is no region 'middle'"),
+        ("box=0,0,7,5", "not inside an image of 6x5"),
+        (f"mask={tmp_path / 'no'}", "cannot be read as a mask"),
+    ):
         assert message in run("complete", colour, images, *out, "--region", region, code=1).stderr
     assert "colour images, the network is for grey" in run("complete", binary, images, *out, code=1).stderr
     assert "there is no data set" in run("complete", colour, tmp_path / "no", *out, code=1).stderr
@@ -174,16 +238,27 @@ def test_complete_refuses(run, colour, binary, images, tmp_path):
 
 # orders
 
-@pytest.mark.parametrize(("arguments", "steps"), [
-    (["wavefront", "--height", 8, "--width", 10], 24), (["raster", "--height", 8, "--width", 10], 24),
-    (["s_curve"], 1024), (["multiscale=4", "--width", 10], 4), (["raster:4", "--height", 8, "--width", 10], 8 + 2 * 9),
-    (["raster", "--kernel", 1], 1), (["raster", "--dilation", 2], 94), (["raster", "--kernel", 5], 32 + 3 * 31)])
+
+@pytest.mark.parametrize(
+    ("arguments", "steps"),
+    [
+        (["wavefront", "--height", 8, "--width", 10], 24),
+        (["raster", "--height", 8, "--width", 10], 24),
+        (["s_curve"], 1024),
+        (["multiscale=4", "--width", 10], 4),
+        (["raster:4", "--height", 8, "--width", 10], 8 + 2 * 9),
+        (["raster", "--kernel", 1], 1),
+        (["raster", "--dilation", 2], 94),
+        (["raster", "--kernel", 5], 32 + 3 * 31),
+    ],
+)
 def test_orders(run, arguments, steps):
     assert f": {steps} steps for " in run("orders", *arguments).stdout
 
 
 def test_orders_draws(run, tmp_path):
     from lmconv import drawing
+
     result = run("orders", "gilbert:6", "--height", 4, "--width", 7, "--dilation", 2, "-o", tmp_path / "order.png")
     expected = drawing.page(orders.make("gilbert:6", 4, 7), 3, 2, result.stdout.strip())
     np.testing.assert_array_equal(read(tmp_path / "order.png"), expected)
@@ -200,6 +275,7 @@ def test_orders_refuses(run, tmp_path):
 
 
 # describe
+
 
 def test_describe_a_preset(run):
     about = json.loads(run("describe", "cifar10", "--json").stdout)
@@ -229,19 +305,33 @@ def test_describe_checkpoints(run, colour, tmp_path):
 
 # import-checkpoint
 
+
 def published_file(path, **arguments):
     """A file with the published names of a network's tensors."""
     config = PixelCnnConfig(filters=4, resnets=1, components=2)
     state = random_net(config).state_dict()
-    content = {"epoch": 7, "global_step": 90, "args": argparse.Namespace(**arguments),
-               "model_state_dict": {published_name(name): tensor for name, tensor in state.items()}}
+    content = {
+        "epoch": 7,
+        "global_step": 90,
+        "args": argparse.Namespace(**arguments),
+        "model_state_dict": {published_name(name): tensor for name, tensor in state.items()},
+    }
     torch.save(content, path)
     return config, state
 
 
 def test_import(run, tmp_path):
-    config, state = published_file(tmp_path / "a.pth", order=["s_curve"], randomize_order=True, dataset="cifar",
-                                   normalization="pono", max_dilation=2, n_bits=8, lr=0.1, odd=torch.Size([3]))
+    config, state = published_file(
+        tmp_path / "a.pth",
+        order=["s_curve"],
+        randomize_order=True,
+        dataset="cifar",
+        normalization="pono",
+        max_dilation=2,
+        n_bits=8,
+        lr=0.1,
+        odd=torch.Size([3]),
+    )
     out = tmp_path / "a.safetensors"
     result = run("import-checkpoint", tmp_path / "a.pth", "-o", out)
     count = sum(tensor.numel() for tensor in state.values())
@@ -255,12 +345,17 @@ def test_import(run, tmp_path):
     assert "4 -> 4" in run("describe", out).stdout
 
 
-@pytest.mark.parametrize(("arguments", "order", "variants", "height"), [
-    ({}, "s_curve", list(range(8)), 32),
-    ({"order": ["raster_scan"]}, "raster", [0], 32),
-    ({"order": ["gilbert2d"], "base_order_transpose": True, "base_order_reflect_cols": True}, "gilbert", [6], 32),
-    ({"order": "hilbert", "randomize_order": True, "order_variants": [3, 1]}, "hilbert", [3, 1], 32),
-    ({"order": ["s_curve"], "dataset": "celebahq", "celeba_size": 64, "n_bits": 5}, "s_curve", [0], 64)], ids=str)
+@pytest.mark.parametrize(
+    ("arguments", "order", "variants", "height"),
+    [
+        ({}, "s_curve", list(range(8)), 32),
+        ({"order": ["raster_scan"]}, "raster", [0], 32),
+        ({"order": ["gilbert2d"], "base_order_transpose": True, "base_order_reflect_cols": True}, "gilbert", [6], 32),
+        ({"order": "hilbert", "randomize_order": True, "order_variants": [3, 1]}, "hilbert", [3, 1], 32),
+        ({"order": ["s_curve"], "dataset": "celebahq", "celeba_size": 64, "n_bits": 5}, "s_curve", [0], 64),
+    ],
+    ids=str,
+)
 def test_import_takes_size_and_orders_from_the_run(run, tmp_path, arguments, order, variants, height):
     published_file(tmp_path / "a.pth", **arguments)
     out = tmp_path / "a.safetensors"

@@ -1,4 +1,5 @@
 """Preparing training pictures: the same crops from a folder and a zip, predictions computed once and only once."""
+
 import io
 import zipfile
 
@@ -12,7 +13,7 @@ from runtime.least_squares import Settings, predict_picture
 from runtime.variants import orient, unorient
 
 NAMES = ["b/one.png", "b-two.webp", "B.png", "b/c/three.PNG", "notes.txt", "z.bmp"]
-CROPS = 10                              # of 16 x 16 in the pictures of these names
+CROPS = 10  # of 16 x 16 in the pictures of these names
 
 
 def pictures():
@@ -35,7 +36,7 @@ def folder(tmp_path):
     for name, pixels in pictures().items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(encoded(name, pixels))
-    (root / "album.png").mkdir()                        # a folder, whatever its name says
+    (root / "album.png").mkdir()  # a folder, whatever its name says
     return root
 
 
@@ -82,8 +83,12 @@ def test_crops_are_the_grids_squares(folder, archive):
     crops = data.crops(folder, 16)
     np.testing.assert_array_equal(crops, data.crops(archive, 16))
     whole = [pictures()[name] for name in sorted(set(NAMES) - {"notes.txt"})]
-    expected = [picture[r:r + 16, c:c + 16].transpose(2, 0, 1) for picture in whole
-                for r in range(0, picture.shape[0] - 15, 16) for c in range(0, picture.shape[1] - 15, 16)]
+    expected = [
+        picture[r : r + 16, c : c + 16].transpose(2, 0, 1)
+        for picture in whole
+        for r in range(0, picture.shape[0] - 15, 16)
+        for c in range(0, picture.shape[1] - 15, 16)
+    ]
     assert len(expected) == CROPS
     np.testing.assert_array_equal(crops, expected)
 
@@ -132,7 +137,7 @@ def test_the_cache_is_used(folder, archive, tmp_path, monkeypatch):
 
 
 def test_an_interrupted_preparation_goes_on(folder, tmp_path, monkeypatch):
-    left = CROPS + 5                                     # the first variant and a part of the second
+    left = CROPS + 5  # the first variant and a part of the second
 
     def until_interrupted(*arguments):
         nonlocal left
@@ -146,7 +151,7 @@ def test_an_interrupted_preparation_goes_on(folder, tmp_path, monkeypatch):
         prepare(folder, tmp_path)
     (cached,) = (tmp_path / "cache").iterdir()
     assert [path.name for path in cached.iterdir()] == ["bases_0.npy"]
-    left = 2 * CROPS                                    # enough for the other two, not for all
+    left = 2 * CROPS  # enough for the other two, not for all
     assert set(prepare(folder, tmp_path).bases) == {0, 4, 3}
     assert left == 0
 
@@ -168,8 +173,15 @@ def test_several_processes_give_the_same(folder, tmp_path):
     np.testing.assert_array_equal(together.bases[3], alone.bases[3])
 
 
-@pytest.mark.parametrize("damage", [lambda whole: whole[:50], lambda whole: whole[:-1], lambda whole: b"",
-                                    lambda whole: whole.replace(b"<i2", b"<u2")])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda whole: whole[:50],
+        lambda whole: whole[:-1],
+        lambda whole: b"",
+        lambda whole: whole.replace(b"<i2", b"<u2"),
+    ],
+)
 def test_damaged_cache(folder, tmp_path, damage):
     prepare(folder, tmp_path)
     (path,) = (tmp_path / "cache").rglob("bases_4.npy")
@@ -188,8 +200,10 @@ def test_sources_that_are_none(tmp_path):
         data.crops(tmp_path / "empty", 16)
 
 
-@pytest.mark.parametrize("spoil", [lambda png: b"not an image", lambda png: png[:100], lambda png: b"",
-                                   lambda png: png[:60] + bytes(20) + png[80:]])
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda png: b"not an image", lambda png: png[:100], lambda png: b"", lambda png: png[:60] + bytes(20) + png[80:]],
+)
 def test_pictures_that_cannot_be_read_are_named(folder, spoil):
     path = folder / "b" / "one.png"
     path.write_bytes(spoil(path.read_bytes()))
@@ -207,7 +221,7 @@ def test_damaged_zip(archive):
     with zipfile.ZipFile(archive) as file:
         middle = file.getinfo("b/one.png").header_offset + 200
     spoiled = bytearray(archive.read_bytes())
-    spoiled[middle:middle + 4] = b"\xff\x00\xff\x00"
+    spoiled[middle : middle + 4] = b"\xff\x00\xff\x00"
     archive.write_bytes(spoiled)
     with pytest.raises(DataError, match=r"b/one\.png in .*pack\.zip cannot be unpacked"):
         data.crops(archive, 16)

@@ -1,4 +1,5 @@
 """Data sets: the same images from any source, on the grid of levels that was asked for, or a clear sentence."""
+
 import hashlib
 import io
 import sys
@@ -34,6 +35,7 @@ def hwc(images: np.ndarray) -> np.ndarray:
 @pytest.fixture(params=["folder", "zip"])
 def source(request, tmp_path):
     """Makes a folder or a zip of files."""
+
     def make(files: dict[str, bytes]):
         path = tmp_path / ("images.zip" if request.param == "zip" else "images")
         if request.param == "zip":
@@ -45,17 +47,19 @@ def source(request, tmp_path):
                 (path / name).parent.mkdir(parents=True, exist_ok=True)
                 (path / name).write_bytes(content)
         return path
+
     return make
 
 
 # Grids of levels
+
 
 @pytest.mark.parametrize("bits", range(1, 9))
 def test_bits_are_the_highest_ones(bits):
     values = np.arange(256, dtype=np.uint8)
     levels = Grid(1, bits).levels(values)
     assert levels.dtype == np.uint8
-    np.testing.assert_array_equal(levels, values // 2**(8 - bits))
+    np.testing.assert_array_equal(levels, values // 2 ** (8 - bits))
     assert set(levels) == set(range(2**bits))
 
 
@@ -83,7 +87,7 @@ def test_a_stochastic_set_is_drawn_once_and_for_all():
     assert (images.levels != images.on(Grid(1, 1, "threshold")).levels).any()
     other = np.random.default_rng(7)
     assert (grid.levels(images.pixels, other) == images.levels).all()
-    assert (grid.levels(images.pixels, other) != images.levels).any()       # training draws anew each time
+    assert (grid.levels(images.pixels, other) != images.levels).any()  # training draws anew each time
 
 
 def test_the_convention_is_named():
@@ -104,12 +108,16 @@ def test_digest_is_of_pixels_shape_and_grid():
     changed = images.pixels.copy()
     changed[3, 2, 5, 4] ^= 1
     turned = np.ascontiguousarray(images.pixels.reshape(4, 3, 5, 6))
-    others = [ImageSet(changed, "ramps", "test", COLOUR), ImageSet(turned, "ramps", "test", COLOUR),
-              images.on(Grid(3, 5))]
+    others = [
+        ImageSet(changed, "ramps", "test", COLOUR),
+        ImageSet(turned, "ramps", "test", COLOUR),
+        images.on(Grid(3, 5)),
+    ]
     assert len({images.digest, *(other.digest for other in others)}) == 4
 
 
 # Sizes
+
 
 def test_resizing_is_bilinear_with_antialias():
     """Against Pillow's, which rounds inside: one level of difference."""
@@ -117,8 +125,10 @@ def test_resizing_is_bilinear_with_antialias():
     for height, width in ((8, 12), (10, 7), (30, 36)):
         resized = resize(images, height, width)
         assert resized.dtype == np.uint8 and resized.shape == (3, 3, height, width)
-        expected = [np.asarray(Image.fromarray(hwc(images)[i]).resize((width, height), Image.Resampling.BILINEAR))
-                    for i in range(3)]
+        expected = [
+            np.asarray(Image.fromarray(hwc(images)[i]).resize((width, height), Image.Resampling.BILINEAR))
+            for i in range(3)
+        ]
         assert np.abs(hwc(resized).astype(int) - np.stack(expected)).max() <= 1
     assert resize(images, 24, 36) is images
 
@@ -145,10 +155,11 @@ def test_bits_are_dropped_after_resizing(tmp_path):
     np.save(tmp_path / "a.npy", images)
     levels = datasets.load(tmp_path / "a.npy", "test", Grid(1, 3), (6, 6)).levels
     np.testing.assert_array_equal(levels, resize(images[:, None], 6, 6) >> 5)
-    assert (levels != resize(images[:, None] >> 5, 6, 6)).any()         # the other way round
+    assert (levels != resize(images[:, None] >> 5, 6, 6)).any()  # the other way round
 
 
 # Sources
+
 
 def test_folder_and_zip(source):
     images = pixels(4)
@@ -181,16 +192,23 @@ def test_images_of_many_sizes_become_one(source):
 def test_palettes_are_colours_and_one_bit_is_grey(source):
     image = hwc(pixels(1))[0]
     path = source({"a.png": png(image, "P")})
-    np.testing.assert_array_equal(hwc(datasets.load(path, "test", COLOUR).pixels)[0],
-                                  np.asarray(Image.open(io.BytesIO(png(image, "P"))).convert("RGB")))
+    np.testing.assert_array_equal(
+        hwc(datasets.load(path, "test", COLOUR).pixels)[0],
+        np.asarray(Image.open(io.BytesIO(png(image, "P"))).convert("RGB")),
+    )
     path = source({"a.png": png(image, "1")})
     assert set(datasets.load(path, "test", GREY).levels.ravel()) <= {0, 255}
 
 
-@pytest.mark.parametrize(("mode", "grid", "message"), [
-    ("L", COLOUR, "a.png in .* is a grey image, the network is for colour"),
-    ("RGB", GREY, "a.png in .* is a colour image, the network is for grey"),
-    ("RGBA", COLOUR, "a.png in .* is of mode RGBA: convert it"), ("LA", GREY, "a.png in .* is of mode LA")])
+@pytest.mark.parametrize(
+    ("mode", "grid", "message"),
+    [
+        ("L", COLOUR, "a.png in .* is a grey image, the network is for colour"),
+        ("RGB", GREY, "a.png in .* is a colour image, the network is for grey"),
+        ("RGBA", COLOUR, "a.png in .* is of mode RGBA: convert it"),
+        ("LA", GREY, "a.png in .* is of mode LA"),
+    ],
+)
 def test_wrong_image_modes(source, mode, grid, message):
     with pytest.raises(DataError, match=message):
         datasets.load(source({"a.png": png(hwc(pixels(1))[0], mode)}), "test", grid)
@@ -228,11 +246,17 @@ def test_arrays_that_are_binary_already(tmp_path):
         np.testing.assert_array_equal(found.levels[:, 0], bits)
 
 
-@pytest.mark.parametrize(("array", "message"), [
-    (np.zeros((2, 3, 4), np.float32), r"holds float32 \[2, 3, 4\], not uint8 \[N, H, W\]"),
-    (np.zeros((3, 4), np.uint8), r"holds uint8 \[3, 4\]"), (np.zeros((2, 3, 4, 2), np.uint8), r"\[2, 3, 4, 2\]"),
-    (np.zeros((0, 3, 4), np.uint8), "holds no images for all"), (np.zeros((2, 0, 4), np.uint8), r"\[2, 0, 4"),
-    (np.zeros((2, 3, 4, 3), np.uint8), "holds colour images, the network is for grey")])
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((2, 3, 4), np.float32), r"holds float32 \[2, 3, 4\], not uint8 \[N, H, W\]"),
+        (np.zeros((3, 4), np.uint8), r"holds uint8 \[3, 4\]"),
+        (np.zeros((2, 3, 4, 2), np.uint8), r"\[2, 3, 4, 2\]"),
+        (np.zeros((0, 3, 4), np.uint8), "holds no images for all"),
+        (np.zeros((2, 0, 4), np.uint8), r"\[2, 0, 4"),
+        (np.zeros((2, 3, 4, 3), np.uint8), "holds colour images, the network is for grey"),
+    ],
+)
 def test_arrays_that_hold_no_images(tmp_path, array, message):
     np.save(tmp_path / "a.npy", array)
     with pytest.raises(DataError, match=message):
@@ -259,6 +283,7 @@ def test_archives_that_are_none(tmp_path):
 
 
 # torchvision: a stand-in of its interface
+
 
 @pytest.fixture
 def torchvision(monkeypatch):

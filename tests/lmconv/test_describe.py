@@ -1,4 +1,5 @@
 """What networks are made of, against published numbers, PyTorch's own counter, and gradients."""
+
 import numpy as np
 import pytest
 import torch
@@ -16,19 +17,21 @@ from tests.lmconv.tiny import COLOUR, random_net
 TWO_STREAMS = PixelCnnConfig(filters=4, resnets=1, norm="weight_norm", two_stream=True)
 
 
-@pytest.mark.parametrize(("name", "parameters"), [
-    ("cifar10", 46_072_360), ("mnist", 46_058_140), ("mnist_binary", 46_053_604), ("celebahq", 184_202_120)])
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("cifar10", 46_072_360), ("mnist", 46_058_140), ("mnist_binary", 46_053_604), ("celebahq", 184_202_120)],
+)
 def test_published_networks(name, parameters):
     of = preset(name)
     found = anatomy(of.network, of.order, of.height, of.width)
     assert found.parameters == parameters and found.steps == of.height * of.width
     assert sum(each.count for each in found.layers) == 1 + 64 + 4 + 17 + 1
     assert [each.window for each in found.layers] == ["3x3"] * 4 + ["1x1"] * 2
-    if of.order == "s_curve":                           # two patterns with 4 open taps of 9, or 5 with the centre
+    if of.order == "s_curve":  # two patterns with 4 open taps of 9, or 5 with the centre
         shares = [each.open / each.multiply_adds for each in found.layers]
         assert shares == [4 / 9] + 3 * [5 / 9] + [1, 1]
         assert [each.used < each.parameters for each in found.layers] == [True] * 4 + [False] * 2
-    assert found.sight.seen == found.sight.before       # curves lose nothing of the past
+    assert found.sight.seen == found.sight.before  # curves lose nothing of the past
 
 
 def test_every_preset_has_an_anatomy():
@@ -79,7 +82,8 @@ def test_sight_is_what_has_a_gradient(order):
     rows, columns = (places - 4 for places in np.nonzero(seen))
     assert (found.row, found.column, found.seen, found.before) == (4, 4, seen.sum(), (rank < rank[4, 4]).sum())
     assert (found.above, found.below, found.left, found.right) == tuple(
-        max(0, int(side.max(initial=0))) for side in (-rows, rows, -columns, columns))
+        max(0, int(side.max(initial=0))) for side in (-rows, rows, -columns, columns)
+    )
 
 
 def test_sight_of_one_layer_and_of_the_first_position():

@@ -1,4 +1,5 @@
 """The paper's likelihoods: they sum to one, equal a slow reading, and their samples follow them."""
+
 import itertools
 import math
 
@@ -10,14 +11,14 @@ from lmconv.distributions import LOG_SCALE_MIN, Binary, Logistics, centred, dist
 from lmconv.errors import LmconvError
 from tests import tolerance
 
-FALSE_ALARM = 1e-4                      # chance of a seed at which a right sampler fails one chi-square test
+FALSE_ALARM = 1e-4  # chance of a seed at which a right sampler fails one chi-square test
 
 
 def random_parameters(of: Logistics, count: int, seed: int = 0) -> torch.Tensor:
     """float64 rows [N, P]: means in and beyond [-1, 1], scales from below the limit to wider than all levels."""
     generator = torch.Generator().manual_seed(seed)
     p = torch.randn(count, of.parameters, dtype=torch.double, generator=generator)
-    rest = p[:, of.components:].unflatten(1, (of.channels, -1, of.components))      # a view
+    rest = p[:, of.components :].unflatten(1, (of.channels, -1, of.components))  # a view
     rest[:, :, 0] *= 0.7
     rest[:, :, 1] = rest[:, :, 1] * 2.5 - 3.5
     return p
@@ -36,7 +37,7 @@ def conditionals(of: Logistics, parameters: torch.Tensor, pixel: list[int]) -> l
     for c in range(of.channels):
         varied = levels.clone()
         varied[:, c] = torch.arange(2**of.bits)
-        bins = of.log_bins(parameters.expand(len(varied), -1), varied)[:, c].exp()     # [levels, K]
+        bins = of.log_bins(parameters.expand(len(varied), -1), varied)[:, c].exp()  # [levels, K]
         found.append(bins @ weights)
         weights = weights * bins[pixel[c]]
         weights = weights / weights.sum()
@@ -44,6 +45,7 @@ def conditionals(of: Logistics, parameters: torch.Tensor, pixel: list[int]) -> l
 
 
 # Probabilities
+
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("bits", [1, 2, 5, 8])
@@ -84,7 +86,7 @@ def slow_probability(of: Logistics, row: list[float], pixel: list[int]) -> float
     """The mixture by its definition, in Python floats."""
     k, top = of.components, 2**of.bits - 1
     per = 3 if of.channels == 3 else 2
-    part = [[row[k + (c * per + i) * k:][:k] for i in range(per)] for c in range(of.channels)]
+    part = [[row[k + (c * per + i) * k :][:k] for i in range(per)] for c in range(of.channels)]
     x = [2 * level / top - 1 for level in pixel]
 
     def below(edge, mean, scale):
@@ -114,12 +116,12 @@ def test_equals_the_slow_reading(bits, channels):
     of = Logistics(channels, bits, 4)
     parameters = random_parameters(of, 200, seed=bits)
     noise = of.noise(200, 1, 1, torch.Generator().manual_seed(1))[:, :, 0, 0]
-    levels = of.sample(parameters, noise)                       # likely ones: the slow reading keeps their digits
+    levels = of.sample(parameters, noise)  # likely ones: the slow reading keeps their digits
     levels[:20], levels[20:40] = 0, 2**bits - 1
     nats, compared = of.nll(parameters, levels), 0
     for row, pixel, nat in zip(parameters.tolist(), levels.tolist(), nats.tolist()):
         p = slow_probability(of, row, pixel)
-        if p > 1e-9:                        # below, the slow difference of numbers near 1 has lost its digits
+        if p > 1e-9:  # below, the slow difference of numbers near 1 has lost its digits
             assert abs(nat + math.log(p)) < tolerance.bound(channels) / 1e-9
             compared += 1
     assert compared > 100
@@ -163,7 +165,7 @@ def test_gradients_are_finite():
     nats = of.nll(parameters, level[:, 0].expand(-1, 3).long())
     nats.sum().backward()
     finite = torch.isfinite(nats) & torch.isfinite(parameters.grad).all(1)
-    likely = nats < -tolerance.bound(10, "float32")                     # more than certain
+    likely = nats < -tolerance.bound(10, "float32")  # more than certain
     assert finite.all() and not likely.any(), [case for case, ok in zip(cases, finite & ~likely) if not ok]
 
 
@@ -183,6 +185,7 @@ def test_distribution_of_a_config():
 
 
 # Samples
+
 
 def p_value(counts: torch.Tensor, expected: torch.Tensor) -> float:
     """Of Pearson's chi-square; cells that expect fewer than 5 are taken together."""
@@ -245,7 +248,7 @@ def test_mixture_temperature_divides_the_logits():
         levels = draw(of, parameters, count, 1, mixture_temperature=temperature)[:, 0]
         seen = levels // 86
         assert p_value(torch.bincount(seen, minlength=3), count * torch.softmax(logits / temperature, 0)) > FALSE_ALARM
-        assert (levels - at[seen]).abs().max() <= 2             # scales of 0.12 levels
+        assert (levels - at[seen]).abs().max() <= 2  # scales of 0.12 levels
     assert (draw(of, parameters, 500, 2, mixture_temperature=0.0) // 86 == 1).all()
 
 
@@ -255,22 +258,22 @@ def test_logistic_temperature_multiplies_the_scales():
     for temperature in (0.25, 1.0):
         spread = draw(of, parameters, 20_000, 0, logistic_temperature=temperature).double().std().item()
         expected = 127.5 * temperature * math.exp(-3) * math.pi / math.sqrt(3)
-        assert spread == pytest.approx(expected, rel=0.05)      # of 20000 draws: eight of its own deviations
+        assert spread == pytest.approx(expected, rel=0.05)  # of 20000 draws: eight of its own deviations
     assert draw(of, parameters, 50, 0, logistic_temperature=0.0).unique().tolist() == [round(1.1 * 127.5)]
 
 
 def test_both_temperatures_zero_give_the_means_and_couplings_use_rounded_levels():
-    of = Logistics(3, 2, 2)                                     # levels at -1, -1/3, 1/3, 1
+    of = Logistics(3, 2, 2)  # levels at -1, -1/3, 1/3, 1
     parameters = torch.zeros(1, of.parameters, dtype=torch.double)
-    parameters[0, 1] = 1.0                                      # the second component is likelier
-    of_second = parameters[0, 2:].view(3, 3, 2)[:, :, 1]        # channel, (mean, log-scale, coupling)
+    parameters[0, 1] = 1.0  # the second component is likelier
+    of_second = parameters[0, 2:].view(3, 3, 2)[:, :, 1]  # channel, (mean, log-scale, coupling)
     of_second[:, 0] = torch.tensor([0.6, 0.1, -0.4])
     of_second[:, 2] = torch.atanh(torch.tensor([0.5, -0.9, 0.8], dtype=torch.double))
     # R: 0.6 -> 1/3 (level 2). G: 0.1 + 0.5/3 = 0.27 -> 1/3 (2). B: -0.4 - 0.9/3 + 0.8/3 = -0.43 -> -1/3 (1).
     levels = draw(of, parameters, 3, 0, mixture_temperature=0.0, logistic_temperature=0.0)
     assert levels.tolist() == [[2, 2, 1]] * 3
     # Unrounded, R would stay 0.6, G 0.4 and B -0.4 - 0.54 + 0.32 = -0.62: the same level by luck; with -0.5 it is not.
-    of_second[2, 0] = -0.5                                      # rounded: -0.53 -> 1; unrounded: -0.72 -> 0
+    of_second[2, 0] = -0.5  # rounded: -0.53 -> 1; unrounded: -0.72 -> 0
     assert draw(of, parameters, 1, 0, mixture_temperature=0.0, logistic_temperature=0.0).tolist() == [[2, 2, 1]]
 
 

@@ -1,4 +1,5 @@
 """Pictures of orders: colours in the order of ranks, the path, and every pattern of a mask."""
+
 import numpy as np
 import pytest
 
@@ -20,7 +21,7 @@ def test_colours_run_from_first_to_last():
     np.testing.assert_array_equal(found.repeat(73, 0).repeat(73, 1), drawn)
     in_order = found.reshape(-1, 3)[np.argsort(rank, axis=None)].astype(int)
     assert tuple(in_order[0]) == tuple(RAMP[0]) and tuple(in_order[-1]) == tuple(RAMP[-1])
-    assert (np.diff(in_order[:, 1]) > 0).all()          # green only grows along the ramp
+    assert (np.diff(in_order[:, 1]) > 0).all()  # green only grows along the ramp
 
 
 def test_what_is_given_is_grey():
@@ -34,13 +35,13 @@ def test_what_is_given_is_grey():
 def test_the_path_of_orders_without_ties(spec, has_path):
     rank = orders.make(spec, 8, 8)
     assert (drawing.ranks(rank) != drawing.colours(rank)).any() == has_path
-    large = orders.make(spec, 128, 8)                   # squares too small for a path
+    large = orders.make(spec, 128, 8)  # squares too small for a path
     np.testing.assert_array_equal(drawing.ranks(large), drawing.colours(large))
 
 
 def test_a_pattern_shows_its_taps():
     taps = masks.single_pattern("raster", 3).reshape(3, 3)
-    found = drawing._pattern(taps)[CELL // 2::CELL, CELL // 2::CELL]
+    found = drawing._pattern(taps)[CELL // 2 :: CELL, CELL // 2 :: CELL]
     expected = [[OPEN] * 3, [OPEN, CENTRE, CLOSED], [CLOSED] * 3]
     np.testing.assert_array_equal(found, expected)
 

@@ -1,4 +1,5 @@
 """`lmconv eval` and `lmconv average`: what they print is what the library computes, failures are one line."""
+
 import json
 
 import numpy as np
@@ -32,7 +33,7 @@ def test_eval_of_binary_images_names_both_conventions(run, trained, ramps):
         about_data = result["data"]
         assert (about_data["images"], about_data["split"], len(about_data["digest"])) == (7, "test", 64)
         found = result["likelihood"]
-        assert [row["order"] for row in found["orders"]] == ["s_curve:1", "s_curve:4"]      # those trained on
+        assert [row["order"] for row in found["orders"]] == ["s_curve:1", "s_curve:4"]  # those trained on
         ensemble, coded = found["ensemble"]["nats"], found["coded"]["nats"]
         assert ensemble <= coded <= ensemble + np.log(2) + tolerance.bound(10) * coded
         assert found["values"] == 30
@@ -49,8 +50,23 @@ def test_eval_of_chosen_orders(run, trained, ramps):
     assert len(one) == 1 and one[0]["data"]["images"] == 5 and one[0]["data"]["binarisation"] is None
     found = one[0]["likelihood"]
     assert len(found["orders"]) == 1 and found["ensemble"]["nats"] == found["orders"][0]["nats"]
-    many = json.loads(run("eval", last, ramps[3], "--order", "raster", "--order", "gilbert", "--variants", "0,2",
-                          "--split", "train", "-q", "--json").stdout)["results"][0]
+    many = json.loads(
+        run(
+            "eval",
+            last,
+            ramps[3],
+            "--order",
+            "raster",
+            "--order",
+            "gilbert",
+            "--variants",
+            "0,2",
+            "--split",
+            "train",
+            "-q",
+            "--json",
+        ).stdout
+    )["results"][0]
     assert many["data"]["images"] == 20
     assert [row["order"] for row in many["likelihood"]["orders"]] == ["raster:0", "raster:2", "gilbert:0", "gilbert:2"]
     assert "average" not in run("eval", last, ramps[3], "--variants", 0, "-q").stdout
@@ -58,8 +74,9 @@ def test_eval_of_chosen_orders(run, trained, ramps):
 
 def test_eval_of_a_region(run, trained, ramps):
     last = trained["tiny_cifar10"] / "last.safetensors"
-    result = json.loads(run("eval", last, ramps[3], "--region", "top", "--variants", "0,1,2,3,4", "-q",
-                            "--json").stdout)["results"][0]
+    result = json.loads(
+        run("eval", last, ramps[3], "--region", "top", "--variants", "0,1,2,3,4", "-q", "--json").stdout
+    )["results"][0]
     assert result["region"] == "top" and "likelihood" not in result
     assert [row["order"] for row in result["max_context"]["orders"]] == ["s_curve:1", "s_curve:3"]
     assert [row["order"] for row in result["adversarial"]["orders"]] == ["s_curve:0", "s_curve:2"]
@@ -71,10 +88,11 @@ def test_eval_of_a_region(run, trained, ramps):
 def test_eval_that_cannot_be(run, trained, ramps, tmp_path):
     last = trained["tiny_cifar10"] / "last.safetensors"
     for arguments, message in (
-            (["--region", "middle"], "there is no region 'middle'"),
-            (["--region", "box=4,4,4,4"], "not inside an image"),
-            (["--region", "centre"], "none of the orders s_curve:1, s_curve:4 visits the region last"),
-            (["--order", "spiral"], "there is no order 'spiral'")):
+        (["--region", "middle"], "there is no region 'middle'"),
+        (["--region", "box=4,4,4,4"], "not inside an image"),
+        (["--region", "centre"], "none of the orders s_curve:1, s_curve:4 visits the region last"),
+        (["--order", "spiral"], "there is no order 'spiral'"),
+    ):
         assert message in run("eval", last, ramps[3], "-q", *arguments, code=1).stderr
     assert "holds grey images" in run("eval", last, ramps[1], "-q", code=1).stderr
     assert "there is no data set 'here'" in run("eval", last, "here", "-q", code=1).stderr
@@ -88,8 +106,10 @@ def test_eval_of_photographs(train, run, photographs, tmp_path):
     train("-q")
     last = tmp_path / "run" / "last.safetensors"
     about = json.loads(run("eval", last, photographs, "-q", "--json").stdout)
-    assert [(row["name"], row["height"], row["width"]) for row in about["pictures"]] == [("0.png", 64, 96),
-                                                                                       ("1.png", 64, 96)]
+    assert [(row["name"], row["height"], row["width"]) for row in about["pictures"]] == [
+        ("0.png", 64, 96),
+        ("1.png", 64, 96),
+    ]
     bits = [row["bits_per_subpixel"] for row in about["pictures"]]
     tolerance.assert_close(about["mean"], sum(bits) / 2, depth=3)
     tolerance.assert_close(about["mean_over_pixels"], sum(bits) / 2, depth=5)

@@ -1,4 +1,5 @@
 """Likelihoods of data sets: every image counted, ensembles against brute force, conditionals against enumeration."""
+
 import math
 
 import numpy as np
@@ -33,14 +34,15 @@ def close(net, found, expected, largest=0):
 
 # Whole images
 
+
 @pytest.mark.parametrize("network", [COLOUR, BINARY, PixelCnnConfig(channels=1, bits=3, filters=4, resnets=1)], ids=str)
 def test_the_batch_size_does_not_matter_and_every_image_counts(network):
     net, levels = random_net(network), image_set(network, 11).levels
     done = []
-    alone = np.concatenate([nats_of(net, network, levels[i:i + 1]) for i in range(11)])
+    alone = np.concatenate([nats_of(net, network, levels[i : i + 1]) for i in range(11)])
     assert alone.shape == (11,) and alone.dtype == np.float64 and (alone > 0).all()
     assert len(np.unique(alone)) > 8
-    for batch in (1, 3, 4, 11, 64):                     # 3 and 4 leave a partial batch
+    for batch in (1, 3, 4, 11, 64):  # 3 and 4 leave a partial batch
         found = nats_of(net, network, levels, batch=batch, progress=done.append)
         close(net, found, alone)
         assert sum(done) == 11
@@ -60,6 +62,7 @@ def test_several_processes_share_the_images():
     class Part(Processes):
         def sum(self, values):
             return values
+
     shares = [joint(net, BINARY, levels, SPECS[:2], CPU, processes=Part(rank, 3)) for rank in range(3)]
     assert all((share == 0).any() for share in shares)
     close(net, sum(shares), joint(net, BINARY, levels, SPECS[:2], CPU))
@@ -77,11 +80,12 @@ def test_orders_that_do_not_fit():
 
 # Ensembles
 
+
 def test_ensemble_is_the_mean_of_joint_likelihoods():
     nats = np.random.default_rng(0).uniform(0.1, 9, (5, 40))
     expected = [-math.log(sum(math.exp(-value) for value in image) / 5) for image in nats.T]
     tolerance.assert_close(ensemble(nats), expected, depth=10)
-    tolerance.assert_close(ensemble(nats + 5000), ensemble(nats) + 5000, depth=10)      # where exp would be 0
+    tolerance.assert_close(ensemble(nats + 5000), ensemble(nats) + 5000, depth=10)  # where exp would be 0
     np.testing.assert_array_equal(ensemble(nats[:1]), nats[0])
 
 
@@ -92,7 +96,7 @@ def test_coding_the_best_of_8_orders_costs_the_ensemble_and_3_bits_at_most(sprea
     rounding = tolerance.bound(10) * nats.max()
     assert surplus.min() > -rounding and surplus.max() < 3 + rounding
     if spread == 0:
-        tolerance.assert_close(surplus, np.full(300, 3.0), 10, nats.max())      # all alike: the index is lost
+        tolerance.assert_close(surplus, np.full(300, 3.0), 10, nats.max())  # all alike: the index is lost
 
 
 def test_a_model_of_8_orders():
@@ -118,6 +122,7 @@ def test_summary_counts_values():
 
 # Regions, given the rest of the image
 
+
 def all_images() -> np.ndarray:
     """The 512 binary images of 3x3, uint8 [512, 1, 3, 3]; image i has the bits of i."""
     return ((np.arange(512)[:, None] >> np.arange(9)) & 1).astype(np.uint8).reshape(512, 1, 3, 3)
@@ -127,7 +132,7 @@ def all_images() -> np.ndarray:
 def test_a_regions_likelihood_is_the_ratio_of_joint_ones(spec):
     """-log p(region | rest) = -log p(image) + log of the sum over all regions' contents: all 2^9 images."""
     net, rank = random_net(BINARY, 1), orders.make(spec, 3, 3)
-    region = rank >= np.sort(rank, axis=None)[5]        # what the order visits last
+    region = rank >= np.sort(rank, axis=None)[5]  # what the order visits last
     p = np.exp(-nats_of(net, BINARY, all_images(), spec))
     close(net, p.sum(), 1, largest=-np.log(p).min())
     rest = (all_images()[:, 0] * ~region).reshape(512, 9) @ (1 << np.arange(9))
@@ -135,14 +140,16 @@ def test_a_regions_likelihood_is_the_ratio_of_joint_ones(spec):
     found = nats_of(net, BINARY, all_images(), spec, region=region)
     close(net, found, conditional)
     assert found.std() > 0.1
-    other = nats_of(net, BINARY, all_images(), spec, region=~region)        # visited first: its own likelihood
+    other = nats_of(net, BINARY, all_images(), spec, region=~region)  # visited first: its own likelihood
     close(net, other, -np.log(np.bincount(rest, p, minlength=512)[rest]))
 
 
 def test_the_orders_that_give_a_regions_likelihood():
     region = make("top", 6, 5)
-    assert groups(SPECS, region) == {"max_context": ["s_curve:1", "s_curve:3"],
-                                     "adversarial": ["s_curve:0", "s_curve:2"]}
+    assert groups(SPECS, region) == {
+        "max_context": ["s_curve:1", "s_curve:3"],
+        "adversarial": ["s_curve:0", "s_curve:2"],
+    }
     assert groups(SPECS[1:2], region) == {"max_context": ["s_curve:1"]}
     assert groups(SPECS) == {"likelihood": SPECS}
     with pytest.raises(RegionError, match="none of the orders s_curve:0, .* visits the region last"):
@@ -160,8 +167,10 @@ def test_measuring_a_region():
 
 # Photographs
 
+
 def test_photographs_are_evaluated_whole(tmp_path):
     from PIL import Image
+
     torch.manual_seed(0)
     net = build(PhotoConfig(channels=4, blocks=1, components=2, first_kernel=3)).eval()
     torch.nn.init.normal_(net.out.weight, std=0.3)
@@ -177,4 +186,5 @@ def test_photographs_are_evaluated_whole(tmp_path):
             nats = likelihood.nll(pixels.float(), bases.float() / 64, net(pixels, bases))
         close(net, row.bits_per_subpixel, nats.double().sum().item() / (picture.size * math.log(2)))
     assert [row.bits_per_subpixel for row in evaluate.photographs(net, tmp_path / "b.png", CPU)] == [
-        rows[1].bits_per_subpixel]
+        rows[1].bits_per_subpixel
+    ]

@@ -132,9 +132,7 @@ def test_gradients(path, spec, mask_weight):
 
     def call(x: torch.Tensor, *values: torch.Tensor) -> torch.Tensor:
         bound = dict(zip(names, values, strict=True))
-        return torch.func.functional_call(
-            _Path(layer, path), {f"layer.{k}": v for k, v in bound.items()}, (x, mask)
-        )
+        return torch.func.functional_call(_Path(layer, path), {f"layer.{k}": v for k, v in bound.items()}, (x, mask))
 
     x = images(2, 2, 3, 4).requires_grad_()
     assert torch.autograd.gradcheck(call, (x, *parameters))

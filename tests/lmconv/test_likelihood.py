@@ -1,4 +1,5 @@
 """The discretised mixture of logistics: a distribution, equal to its slow reading, its gradients finite everywhere."""
+
 import itertools
 import math
 
@@ -10,7 +11,7 @@ from lmconv.likelihood import COUPLINGS, LOG_SCALES, PARAMETERS, SHIFT_UNIT
 from tests import tolerance
 
 VALUES = torch.arange(256, dtype=torch.float64)
-LARGEST = 600 * math.exp(-LOG_SCALES[0])        # in a logarithm of a probability: grey levels off, in the least scale
+LARGEST = 600 * math.exp(-LOG_SCALES[0])  # in a logarithm of a probability: grey levels off, in the least scale
 
 
 def random_parameters(generator, components, height=1, width=1):
@@ -36,7 +37,7 @@ def slow_bin(value, base, mean, log_scale):
         return below(0.5)
     if value == 255:
         return above(254.5)
-    if value > base + mean:                                 # the difference of the smaller tails keeps its digits
+    if value > base + mean:  # the difference of the smaller tails keeps its digits
         return above(value - 0.5) - above(value + 0.5)
     return below(value + 0.5) - below(value - 0.5)
 
@@ -44,7 +45,7 @@ def slow_bin(value, base, mean, log_scale):
 def slow_probability(pixel, bases, parameters, channels=3):
     """P of the first channels of one pixel; `parameters` is [10 K] in the network's layout."""
     components = len(parameters) // PARAMETERS
-    p = [parameters[i * components:(i + 1) * components] for i in range(PARAMETERS)]
+    p = [parameters[i * components : (i + 1) * components] for i in range(PARAMETERS)]
     weights = [math.exp(logit) for logit in p[0]]
     r, g = pixel[0] - bases[0], pixel[1] - bases[1]
     total = 0.0
@@ -107,7 +108,7 @@ def test_all_pixels_sum_to_one():
         nats = likelihood.nll(pixels, torch.tensor(bases).view(1, 3, 1, 1).expand_as(pixels), grid)
         expected = slow_probability([red, 0, 0], bases, flat, channels=1)
         total = torch.exp(-nats.double()).sum().item()
-        assert total == pytest.approx(expected, rel=16 * tolerance.bound(10, "float32"))    # of pixels above e^-16
+        assert total == pytest.approx(expected, rel=16 * tolerance.bound(10, "float32"))  # of pixels above e^-16
     reds = [slow_probability([red, 0, 0], bases, flat, channels=1) for red in range(256)]
     tolerance.assert_close(sum(reds), 1, 256, LARGEST)
 
@@ -144,8 +145,14 @@ def test_equal_components_are_one():
 
 def test_gradients_are_finite():
     low, high = LOG_SCALES
-    cases = list(itertools.product((0.0, 1.0, 128.0, 254.0, 255.0), (0.0, 127.3, 255.0), (-60.0, 0.0, 60.0),
-                                   (-100.0, low + 0.01, 0.0, high - 0.01, 100.0)))
+    cases = list(
+        itertools.product(
+            (0.0, 1.0, 128.0, 254.0, 255.0),
+            (0.0, 127.3, 255.0),
+            (-60.0, 0.0, 60.0),
+            (-100.0, low + 0.01, 0.0, high - 0.01, 100.0),
+        )
+    )
     value, base, shift, log_scale = torch.tensor(cases).T[:, :, None, None, None]
     parameters = torch.zeros(len(cases), PARAMETERS, 3, 1, 1)
     parameters[:, 1:4], parameters[:, 4:7], parameters[:, 7:10] = shift[..., None], log_scale[..., None], 1.99
@@ -153,7 +160,7 @@ def test_gradients_are_finite():
     nats = likelihood.nll(value.expand(-1, 3, 1, 1), base.expand(-1, 3, 1, 1), parameters)
     nats.sum().backward()
     finite = torch.isfinite(nats).flatten(1).all(1) & torch.isfinite(parameters.grad).flatten(1).all(1)
-    likely = (nats < -tolerance.bound(10, "float32")).flatten(1).any(1)         # more than certain
+    likely = (nats < -tolerance.bound(10, "float32")).flatten(1).any(1)  # more than certain
     assert finite.all() and not likely.any(), [case for case, ok in zip(cases, finite & ~likely) if not ok]
 
 

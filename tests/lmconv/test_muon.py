@@ -1,4 +1,5 @@
 """Muon: steps are orthogonal matrices along the gradient, of the documented size."""
+
 import pytest
 import torch
 
@@ -30,7 +31,7 @@ def test_a_step_is_down_the_gradient_and_as_long_as_the_rate_says():
     Muon([weight], lr=0.01, momentum=0.0).step()
     assert (weight.detach() * weight.grad).sum() < 0
     root_mean_square = weight.detach().square().mean().sqrt().item()
-    assert root_mean_square == pytest.approx(0.01 * 0.2, rel=0.3)       # singular values are from 0.7 to 1.2
+    assert root_mean_square == pytest.approx(0.01 * 0.2, rel=0.3)  # singular values are from 0.7 to 1.2
 
 
 def test_momentum_is_nesterovs():

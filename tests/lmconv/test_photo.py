@@ -1,4 +1,5 @@
 """The photo network: causal in the wavefront order, reading integer codes that the runtime can make too."""
+
 import numpy as np
 import pytest
 import torch
@@ -38,9 +39,11 @@ def changed_outputs(change):
     for q in range(HEIGHT * WIDTH):
         change(many_pixels[q], many_bases[q], *divmod(q, WIDTH))
     with torch.no_grad():
-        before, after = net(pixels.repeat(HEIGHT * WIDTH, 1, 1, 1), bases.repeat(HEIGHT * WIDTH, 1, 1, 1)), \
-            net(many_pixels, many_bases)
-    return (before != after).any(1).flatten(1).numpy()          # [changed position, position]
+        before, after = (
+            net(pixels.repeat(HEIGHT * WIDTH, 1, 1, 1), bases.repeat(HEIGHT * WIDTH, 1, 1, 1)),
+            net(many_pixels, many_bases),
+        )
+    return (before != after).any(1).flatten(1).numpy()  # [changed position, position]
 
 
 @pytest.mark.parametrize("channel", range(3))
@@ -52,7 +55,7 @@ def test_pixels_reach_later_ranks_only(channel):
     rank = orders.wavefront(HEIGHT, WIDTH).ravel()
     assert not reaches[rank[:, None] >= rank].any()
     middle = 3 * WIDTH + 4
-    for dr, dc in [(0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0), (2, -3)]:      # seen as W, N, NW, NE, ...
+    for dr, dc in [(0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0), (2, -3)]:  # seen as W, N, NW, NE, ...
         assert reaches[middle, middle + dr * WIDTH + dc]
 
 
@@ -98,10 +101,10 @@ def test_codes():
     assert codes.dtype == np.uint8 and codes.shape == (8192,)
     codes = codes.astype(int)
     assert (np.diff(codes) >= 0).all()
-    assert (codes + codes[::-1] == 2 * ZERO).all()                      # symmetric
-    assert codes[4096 + (255 * UNIT >> CODE_BITS)] - ZERO in range(100, 128)     # the largest residual fits
-    assert len(set(codes[4096:4096 + 8])) == 8                          # sixteenths of a grey level round zero differ
-    assert codes[4096] == ZERO + 1                                      # no residual has the code of the outside
+    assert (codes + codes[::-1] == 2 * ZERO).all()  # symmetric
+    assert codes[4096 + (255 * UNIT >> CODE_BITS)] - ZERO in range(100, 128)  # the largest residual fits
+    assert len(set(codes[4096 : 4096 + 8])) == 8  # sixteenths of a grey level round zero differ
+    assert codes[4096] == ZERO + 1  # no residual has the code of the outside
 
 
 def test_code_of_every_residual():
@@ -109,7 +112,7 @@ def test_code_of_every_residual():
     residual = torch.arange(-255 * UNIT, 255 * UNIT + 1, dtype=torch.int16)
     expected = residual_codes()[(residual.numpy().astype(int) // 4) + 4096]
     np.testing.assert_array_equal(net.code(residual).numpy(), expected)
-    assert net.code(torch.tensor([-10**6, 10**6])).tolist() == [residual_codes()[0], residual_codes()[-1]]
+    assert net.code(torch.tensor([-(10**6), 10**6])).tolist() == [residual_codes()[0], residual_codes()[-1]]
 
 
 def test_inputs_by_hand():
@@ -149,8 +152,18 @@ def test_size_counts_open_weights():
     assert PhotoNet(TINY).size() == (products + biases, products)
 
 
-@pytest.mark.parametrize("settings", [dict(channels=0), dict(blocks=0), dict(kernel=4), dict(first_kernel=33),
-                                      dict(components="3"), dict(channels=10**9), dict(blocks=2.0)])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        dict(channels=0),
+        dict(blocks=0),
+        dict(kernel=4),
+        dict(first_kernel=33),
+        dict(components="3"),
+        dict(channels=10**9),
+        dict(blocks=2.0),
+    ],
+)
 def test_impossible_networks(settings):
     with pytest.raises(LmconvError, match=str(list(settings.values())[0])):
         PhotoConfig(**settings)

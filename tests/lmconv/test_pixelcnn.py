@@ -1,4 +1,5 @@
 """The paper's network: sizes, what each position depends on, probabilities of all images, its parts, its rows."""
+
 from dataclasses import replace
 
 import numpy as np
@@ -17,11 +18,14 @@ TINY = PixelCnnConfig(channels=1, filters=4, resnets=1, components=2)
 BINARY = replace(TINY, bits=1, binary=True)
 ORDERS = ("raster", "s_curve", "gilbert", "wavefront", "multiscale=2", "random=3")
 VARIANTS = range(orders.VARIANTS)
-OPTIONS = [dict(norm=norm, mask_weight=weight) for norm in ("none", "weight_norm", "order_rescale", "pono")
-           for weight in (False, True)] + [dict(kernel=5), dict(dilation=1), dict(dilation=3), dict(bias=False)]
+OPTIONS = [
+    dict(norm=norm, mask_weight=weight)
+    for norm in ("none", "weight_norm", "order_rescale", "pono")
+    for weight in (False, True)
+] + [dict(kernel=5), dict(dilation=1), dict(dilation=3), dict(bias=False)]
 
 
-IMAGES = 2**9 + 10 * 9      # roundings in a row: adding up all images' likelihoods, each a product of nine
+IMAGES = 2**9 + 10 * 9  # roundings in a row: adding up all images' likelihoods, each a product of nine
 
 
 def network(config: PixelCnnConfig) -> PixelCnn:
@@ -38,13 +42,17 @@ def images(batch: int, channels: int, height: int, width: int) -> torch.Tensor:
 
 # Parameters
 
-@pytest.mark.parametrize("config, count", [
-    (preset("cifar10").network, 46_072_360),
-    (preset("mnist").network, 46_058_140),
-    (preset("mnist_binary").network, 46_053_604),
-    (preset("celebahq").network, 184_202_120),
-    (PixelCnnConfig(kernel=5), 126_364_200),
-])
+
+@pytest.mark.parametrize(
+    "config, count",
+    [
+        (preset("cifar10").network, 46_072_360),
+        (preset("mnist").network, 46_058_140),
+        (preset("mnist_binary").network, 46_053_604),
+        (preset("celebahq").network, 184_202_120),
+        (PixelCnnConfig(kernel=5), 126_364_200),
+    ],
+)
 def test_published_numbers_of_parameters(config, count):
     with torch.device("meta"):
         net = PixelCnn(config)
@@ -52,8 +60,12 @@ def test_published_numbers_of_parameters(config, count):
 
 
 def test_published_settings():
-    for name, order, side, bits in (("cifar10", "s_curve", 32, 8), ("mnist", "gilbert", 28, 8),
-                                    ("mnist_binary", "s_curve", 28, 1), ("celebahq", "s_curve", 64, 5)):
+    for name, order, side, bits in (
+        ("cifar10", "s_curve", 32, 8),
+        ("mnist", "gilbert", 28, 8),
+        ("mnist_binary", "s_curve", 28, 1),
+        ("celebahq", "s_curve", 64, 5),
+    ):
         found = preset(name)
         assert (found.order, found.height, found.width, found.network.bits) == (order, side, side, bits)
         assert (found.batch, found.rate, found.betas) == (32, 2e-4, (0.9, 0.999))
@@ -72,6 +84,7 @@ def test_tiny_presets_are_twins(name):
 
 
 # What a position depends on
+
 
 def reads(rank: np.ndarray, kernel: int, dilation: int, kind: str) -> np.ndarray:
     """[H*W, H*W] bool: row i has the positions that a layer reads at i."""
@@ -102,7 +115,7 @@ def dependence(net: PixelCnn, order, height: int, width: int) -> torch.Tensor:
     """
     size = height * width
     x = images(1, net.config.channels, height, width).repeat(size, 1, 1, 1).requires_grad_()
-    out = net(x, order).flatten(2)                              # [H*W, P, H*W]
+    out = net(x, order).flatten(2)  # [H*W, P, H*W]
     weights = torch.randn(out.shape[1], dtype=out.dtype, generator=torch.Generator().manual_seed(2))
     (out.diagonal(dim1=0, dim2=2).T @ weights).sum().backward()
     return x.grad.abs().flatten(2)
@@ -125,7 +138,7 @@ def test_a_position_depends_on_its_past_alone(order):
         rank = orders.make(f"{order}:{variant}", 6, 5)
         past = check_dependence(TINY, rank)
         assert past.any(), variant
-        if order in ("s_curve", "gilbert"):                     # successive positions touch: no past is lost
+        if order in ("s_curve", "gilbert"):  # successive positions touch: no past is lost
             assert (past == (rank.reshape(1, -1) < rank.reshape(-1, 1))).all(), variant
 
 
@@ -144,7 +157,7 @@ def test_a_position_depends_on_its_past_alone_hilbert_8x8():
 def test_a_position_depends_on_its_past_alone_with(options, order):
     config = replace(TINY, channels=3, **options)
     rank = orders.make(order, 6, 5)
-    if "bias" in options:                                       # without biases the ones alone reach the first pixel
+    if "bias" in options:  # without biases the ones alone reach the first pixel
         assert not network(config).first.bias
     check_dependence(config, rank)
 
@@ -161,11 +174,12 @@ def test_given_positions_are_seen_and_see_nothing():
     region = np.zeros((6, 5), bool)
     region[4:, 1:3] = True
     past = check_dependence(TINY, orders.observe(orders.make("s_curve", 6, 5), region))
-    assert past[3 * 5, 4 * 5 + 1]                               # from (3, 0) to (4, 1), which would come later
+    assert past[3 * 5, 4 * 5 + 1]  # from (3, 0) to (4, 1), which would come later
     assert not past[region.ravel()].any()
 
 
 # Probabilities
+
 
 def all_images(channels: int, height: int, width: int) -> torch.Tensor:
     """Every image of one bit, uint8 [2^(C H W), C, H, W]."""
@@ -179,7 +193,7 @@ def total_probability(config: PixelCnnConfig, spec: str, height: int, width: int
     with torch.no_grad():
         order = order_masks(orders.make(spec, height, width), config)
         parameters = network(config)(centred(levels, config.bits, torch.double), order)
-    nats = distribution(config).nll(3 * parameters, levels)     # times 3: far from uniform
+    nats = distribution(config).nll(3 * parameters, levels)  # times 3: far from uniform
     assert nats.std() > 0.1
     return torch.exp(-nats.sum((1, 2))).sum().item()
 
@@ -208,6 +222,7 @@ def test_all_colour_images_of_one_bit_sum_to_one(order):
 
 
 # Parts
+
 
 def test_pono_is_the_unbiased_formula():
     x = images(2, 7, 3, 4)
@@ -264,7 +279,8 @@ def test_weight_norm_starts_as_the_network_without_it():
     # Lengths are float32 at first.
     tolerance.assert_close(normed(x, order), plain(x, order), tolerance.depth(plain), number="float32")
     assert {"parametrizations.weight.original0", "parametrizations.weight.original1", "bias"} == {
-        name for name, _ in normed.first.named_parameters()}
+        name for name, _ in normed.first.named_parameters()
+    }
     assert {name for name, _ in plain.first.named_parameters()} == {"weight", "bias"}
 
 
@@ -277,12 +293,13 @@ def test_dropout_drops_whole_channels():
     net.train()(x, order)
     net.eval()(x, order)
     dropped, whole = seen
-    gone = (dropped == 0).flatten(2).all(2)                     # [B, 2 F]
+    gone = (dropped == 0).flatten(2).all(2)  # [B, 2 F]
     assert (dropped[gone] == 0).all() and 0.3 < gone.double().mean() < 0.7
     tolerance.assert_close(dropped[~gone], 2 * whole[~gone], tolerance.depth(net))
 
 
 # The same forward on rows
+
 
 class Caches:
     """An order run level by level: each layer's inputs so far, on a grid; rows of the positions of one level."""
@@ -343,30 +360,34 @@ def test_autocast(norm):
     with torch.autocast("cpu", torch.bfloat16):
         out = net(x, order)
     assert out.dtype == torch.bfloat16 and torch.isfinite(out).all()
-    if norm == "none":                                          # others magnify the rounding of so few filters
+    if norm == "none":  # others magnify the rounding of so few filters
         # The last layer rounds its inputs, its weights and its results; of the others next to nothing is left.
         assert tolerance.distance(out, net(x, order)) < 4 * tolerance.UNITS["bfloat16"]
 
 
 # Errors
 
-@pytest.mark.parametrize("settings, message", [
-    (dict(channels=2), "channels is one of 1, 3, not 2"),
-    (dict(bits=9), "bits is a whole number from 1 to 8, not 9"),
-    (dict(bits=True), "bits is a whole number from 1 to 8, not True"),
-    (dict(filters=0), "filters .* not 0"),
-    (dict(resnets=1.5), "resnets .* not 1.5"),
-    (dict(components=0), "components .* not 0"),
-    (dict(kernel=4), "kernel is one of 3, 5, not 4"),
-    (dict(dilation=0), "dilation .* not 0"),
-    (dict(norm="batch"), "norm is one of none, weight_norm, order_rescale, pono, not 'batch'"),
-    (dict(dropout=1.0), "dropout .* not 1.0"),
-    (dict(bias=1), "bias is true or false, not 1"),
-    (dict(binary=True), "1 channel of 1 bit, not channels = 3 and bits = 8"),
-    (dict(filters=1), "2 filters or more, not 1"),
-    (dict(two_stream=True), "norm = weight_norm, not 'pono'"),
-    (dict(two_stream=True, norm="weight_norm", kernel=5), "kernel = 3, not 5"),
-])
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        (dict(channels=2), "channels is one of 1, 3, not 2"),
+        (dict(bits=9), "bits is a whole number from 1 to 8, not 9"),
+        (dict(bits=True), "bits is a whole number from 1 to 8, not True"),
+        (dict(filters=0), "filters .* not 0"),
+        (dict(resnets=1.5), "resnets .* not 1.5"),
+        (dict(components=0), "components .* not 0"),
+        (dict(kernel=4), "kernel is one of 3, 5, not 4"),
+        (dict(dilation=0), "dilation .* not 0"),
+        (dict(norm="batch"), "norm is one of none, weight_norm, order_rescale, pono, not 'batch'"),
+        (dict(dropout=1.0), "dropout .* not 1.0"),
+        (dict(bias=1), "bias is true or false, not 1"),
+        (dict(binary=True), "1 channel of 1 bit, not channels = 3 and bits = 8"),
+        (dict(filters=1), "2 filters or more, not 1"),
+        (dict(two_stream=True), "norm = weight_norm, not 'pono'"),
+        (dict(two_stream=True, norm="weight_norm", kernel=5), "kernel = 3, not 5"),
+    ],
+)
 def test_bad_configs(settings, message):
     with pytest.raises(LmconvError, match=message):
         PixelCnnConfig(**settings)

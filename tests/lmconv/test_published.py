@@ -2,6 +2,7 @@
 
 Nothing of lmconv.pixelcnn is used to make them or to compute what they should give.
 """
+
 import argparse
 import os
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ FILTERS = 6
 @dataclass(frozen=True)
 class Settings:
     """What a published network may be, in its own words."""
+
     channels: int = 3
     outputs: int = 20
     resnets: int = 1
@@ -74,8 +76,10 @@ def shapes(settings: Settings) -> dict[str, tuple[int, ...]]:
 
 def random_tensors(settings: Settings) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
-    return {name: torch.randn(shape, generator=generator) / max(1, np.prod(shape[1:])) ** 0.5
-            for name, shape in shapes(settings).items()}
+    return {
+        name: torch.randn(shape, generator=generator) / max(1, np.prod(shape[1:])) ** 0.5
+        for name, shape in shapes(settings).items()
+    }
 
 
 class Described:
@@ -110,7 +114,7 @@ class Described:
         x = F.pad(x, (pad,) * 4)
         out = x.new_zeros(len(x), len(weight), h, w)
         for i, j in np.ndindex(k, k):
-            seen = x[:, :, i * dilation:, j * dilation:][:, :, :h, :w] * taps[i, j]
+            seen = x[:, :, i * dilation :, j * dilation :][:, :, :h, :w] * taps[i, j]
             out += torch.einsum("oc,bchw->bohw", weight[:, :, i, j], seen)
             if self.settings.mask_weight:
                 out += self.tensors[f"{name}.mask_weight"][:, i, j, None, None] * taps[i, j]
@@ -159,16 +163,31 @@ class Described:
 
 
 def arguments(settings: Settings) -> dict:
-    return {"normalization": settings.normalization, "max_dilation": settings.dilation, "n_bits": 8,
-            "dropout_prob": 0.0, "order": ["s_curve"], "randomize_order": True, "dataset": "cifar"}
+    return {
+        "normalization": settings.normalization,
+        "max_dilation": settings.dilation,
+        "n_bits": 8,
+        "dropout_prob": 0.0,
+        "order": ["s_curve"],
+        "randomize_order": True,
+        "dataset": "cifar",
+    }
 
 
 def write(path, settings: Settings, tensors=None, **more):
     """A file as published: the trainer's dictionary, its losses as numpy's numbers."""
-    torch.save({"epoch": 159, "global_step": 1000, "args": arguments(settings), "test_loss_0": np.float64(2.9),
-                "model_state_dict": random_tensors(settings) if tensors is None else tensors,
-                "optimizer_state_dict": {"state": {0: {"exp_avg": torch.zeros(2)}}, "param_groups": [{"lr": 2e-4}]},
-                **more}, path)
+    torch.save(
+        {
+            "epoch": 159,
+            "global_step": 1000,
+            "args": arguments(settings),
+            "test_loss_0": np.float64(2.9),
+            "model_state_dict": random_tensors(settings) if tensors is None else tensors,
+            "optimizer_state_dict": {"state": {0: {"exp_avg": torch.zeros(2)}}, "param_groups": [{"lr": 2e-4}]},
+            **more,
+        },
+        path,
+    )
     return path
 
 
@@ -193,10 +212,18 @@ def test_outputs_are_the_described_networks(name, tmp_path):
     config, state, info = load(write(tmp_path / "model.pth", settings, tensors))
     binary = settings.outputs == 2
     assert config == PixelCnnConfig(
-        channels=settings.channels, bits=1 if binary else 8, binary=binary, filters=FILTERS, resnets=settings.resnets,
+        channels=settings.channels,
+        bits=1 if binary else 8,
+        binary=binary,
+        filters=FILTERS,
+        resnets=settings.resnets,
         components=10 if binary else settings.outputs // (10 if settings.channels == 3 else 3),
-        kernel=settings.kernel, dilation=settings.dilation, norm=settings.normalization,
-        bias=settings.bias, mask_weight=settings.mask_weight)
+        kernel=settings.kernel,
+        dilation=settings.dilation,
+        norm=settings.normalization,
+        bias=settings.bias,
+        mask_weight=settings.mask_weight,
+    )
     assert (info.epoch, info.step, info.assumed) == (159, 1000, ())
     assert info.arguments["order"] == ["s_curve"]
 
@@ -238,14 +265,17 @@ def test_namespaces_and_prefixes(tmp_path):
     assert torch.equal(state["up.0.0.conv_out.bias"], tensors["module.up_layers.0.u_stream.0.conv_out.bias"])
 
 
-@pytest.mark.parametrize("name", [
-    "up_layers.1.u_stream.0.conv_out.weight",
-    "down_layers.2.u_stream.1.nin_skip.lin_a.weight_g",
-    "upsize_u_stream.1.bias",
-    "nin_out.lin_a.bias",
-    "u_init.weight",
-    "nin_out.lin_a.weight_v",
-])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "up_layers.1.u_stream.0.conv_out.weight",
+        "down_layers.2.u_stream.1.nin_skip.lin_a.weight_g",
+        "upsize_u_stream.1.bias",
+        "nin_out.lin_a.bias",
+        "u_init.weight",
+        "nin_out.lin_a.weight_v",
+    ],
+)
 def test_a_missing_parameter_is_named(name, tmp_path):
     tensors = random_tensors(Settings())
     del tensors[name]
@@ -259,30 +289,38 @@ def test_extra_and_misshapen_parameters_are_named(tmp_path):
     tensors["downsize_u_stream.1.weight"] = torch.zeros(6, 6, 5, 5)
     with pytest.raises(PublishedError) as error:
         load(write(tmp_path / "model.pth", Settings(), tensors))
-    assert str(error.value).endswith("model.pth: extra: up_layers.0.u_stream.0.nin_skip.lin_a.bias; "
-                                     "misshapen: downsize_u_stream.1.weight [6, 6, 5, 5] for [6, 6, 3, 3]")
+    assert str(error.value).endswith(
+        "model.pth: extra: up_layers.0.u_stream.0.nin_skip.lin_a.bias; "
+        "misshapen: downsize_u_stream.1.weight [6, 6, 5, 5] for [6, 6, 3, 3]"
+    )
 
 
-@pytest.mark.parametrize("change, message", [
-    ({"u_init.weight": torch.zeros(6, 3, 3, 3)}, "3 input channels"),
-    ({"u_init.weight": torch.zeros(6, 36)}, r"u_init.weight has shape \[6, 36\]"),
-    ({"u_init.weight": torch.zeros(6, 4, 4, 4)}, "kernel is one of 3, 5, not 4"),
-    ({"nin_out.lin_a.weight_v": torch.zeros(21, 6)}, "21 numbers a position, no multiple of 10"),
-    ({"up_layers.0.ul_stream.0.conv_out.weight": torch.zeros(1)}, "two-stream baseline"),
-    ({"u_init.bias": torch.zeros(6, dtype=torch.int64)}, "not tensors of real numbers: u_init.bias"),
-    ({"u_init.bias": "zero"}, "not tensors of real numbers: u_init.bias"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"u_init.weight": torch.zeros(6, 3, 3, 3)}, "3 input channels"),
+        ({"u_init.weight": torch.zeros(6, 36)}, r"u_init.weight has shape \[6, 36\]"),
+        ({"u_init.weight": torch.zeros(6, 4, 4, 4)}, "kernel is one of 3, 5, not 4"),
+        ({"nin_out.lin_a.weight_v": torch.zeros(21, 6)}, "21 numbers a position, no multiple of 10"),
+        ({"up_layers.0.ul_stream.0.conv_out.weight": torch.zeros(1)}, "two-stream baseline"),
+        ({"u_init.bias": torch.zeros(6, dtype=torch.int64)}, "not tensors of real numbers: u_init.bias"),
+        ({"u_init.bias": "zero"}, "not tensors of real numbers: u_init.bias"),
+    ],
+)
 def test_what_makes_no_network(change, message, tmp_path):
     with pytest.raises(PublishedError, match=message):
         load(write(tmp_path / "model.pth", Settings(), random_tensors(Settings()) | change))
 
 
-@pytest.mark.parametrize("args, message", [
-    ({"normalization": "instance_norm"}, "norm is one of .* not 'instance_norm'"),
-    ({"normalization": "weight_norm"}, "u_init has no weight_g"),
-    ({"max_dilation": "2"}, "dilation is a whole number from 1 to 16, not '2'"),
-    ([1], "its args are list"),
-])
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        ({"normalization": "instance_norm"}, "norm is one of .* not 'instance_norm'"),
+        ({"normalization": "weight_norm"}, "u_init has no weight_g"),
+        ({"max_dilation": "2"}, "dilation is a whole number from 1 to 16, not '2'"),
+        ([1], "its args are list"),
+    ],
+)
 def test_arguments_that_make_no_network(args, message, tmp_path):
     with pytest.raises(PublishedError, match=message):
         load(write(tmp_path / "model.pth", Settings(), args=args))

@@ -1,4 +1,5 @@
 """Drawing level by level: the naive loop's pixels, the network's distribution, and what is given untouched."""
+
 from dataclasses import replace
 
 import numpy as np
@@ -16,12 +17,32 @@ from lmconv.sample import Naive, SampleError, Sampler, Temperatures
 from tests.lmconv.tiny import BINARY, COLOUR, CONFIG, random_net
 
 GREY = replace(COLOUR, channels=1)
-FALSE_ALARM = 1e-6                      # of a test of a distribution, had its seed not been fixed
-ORDERS = ["s_curve", "s_curve:3", "s_curve:6", "raster", "raster:7", "gilbert:6", "wavefront", "wavefront:5",
-          "multiscale=4:3", "random=3", "s_curve_center_quarter_last:1"]
-NETWORKS = [dict(norm=norm, mask_weight=weight) for norm in ("none", "weight_norm", "order_rescale", "pono")
-            for weight in (False, True)] + [dict(kernel=5), dict(dilation=3), dict(bias=False), dict(bits=3),
-                                            dict(channels=1), dict(channels=1, bits=1, binary=True)]
+FALSE_ALARM = 1e-6  # of a test of a distribution, had its seed not been fixed
+ORDERS = [
+    "s_curve",
+    "s_curve:3",
+    "s_curve:6",
+    "raster",
+    "raster:7",
+    "gilbert:6",
+    "wavefront",
+    "wavefront:5",
+    "multiscale=4:3",
+    "random=3",
+    "s_curve_center_quarter_last:1",
+]
+NETWORKS = [
+    dict(norm=norm, mask_weight=weight)
+    for norm in ("none", "weight_norm", "order_rescale", "pono")
+    for weight in (False, True)
+] + [
+    dict(kernel=5),
+    dict(dilation=3),
+    dict(bias=False),
+    dict(bits=3),
+    dict(channels=1),
+    dict(channels=1, bits=1, binary=True),
+]
 
 
 def network(config: PixelCnnConfig) -> torch.nn.Module:
@@ -29,7 +50,7 @@ def network(config: PixelCnnConfig) -> torch.nn.Module:
     net = random_net(config).double()
     if not config.binary:
         with torch.no_grad():
-            logistics = net.head.bias[config.components:].view(config.channels, -1, config.components)
+            logistics = net.head.bias[config.components :].view(config.channels, -1, config.components)
             logistics[:, 0].zero_()
             logistics[:, 1].fill_(-3)
     return net
@@ -45,8 +66,13 @@ def random_images(net: torch.nn.Module, batch: int, height: int, width: int) -> 
     return torch.randint(2**net.config.bits, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
 
 
-def check_equal(net: torch.nn.Module, rank: np.ndarray, hidden: np.ndarray | None = None, batch: int = 2,
-                temperatures: Temperatures = Temperatures()) -> np.ndarray:
+def check_equal(
+    net: torch.nn.Module,
+    rank: np.ndarray,
+    hidden: np.ndarray | None = None,
+    batch: int = 2,
+    temperatures: Temperatures = Temperatures(),
+) -> np.ndarray:
     """Both samplers on the same noise; returns what they draw."""
     images, drawn = random_images(net, batch, *rank.shape), noise(net, batch, *rank.shape)
     before = images.clone()
@@ -66,10 +92,11 @@ def hole(height: int, width: int) -> np.ndarray:
 
 # The naive loop
 
+
 @pytest.mark.parametrize("spec", ORDERS)
 def test_level_by_level_draws_what_the_naive_loop_draws(spec):
     drawn = check_equal(network(COLOUR), orders.make(spec, 6, 5))
-    assert ((drawn > 0) & (drawn < 255)).mean() > 0.7   # ends of the range would hide differences
+    assert ((drawn > 0) & (drawn < 255)).mean() > 0.7  # ends of the range would hide differences
 
 
 def test_hilbert_and_images_of_one_pixel():
@@ -98,11 +125,12 @@ def test_temperatures_reach_the_distribution():
     net, rank = network(COLOUR), orders.make("raster", 5, 4)
     assert (check_equal(net, rank, temperatures=Temperatures(0.5, 2.0)) != check_equal(net, rank)).any()
     cold = [sample.sample(net, rank, 2, seed, Temperatures(0, 0)) for seed in (1, 2)]
-    np.testing.assert_array_equal(*cold)                # nothing is left to chance
+    np.testing.assert_array_equal(*cold)  # nothing is left to chance
     np.testing.assert_array_equal(cold[0][0], cold[0][1])
 
 
 # Completions
+
 
 @pytest.mark.parametrize("spec", ["s_curve", "raster:3", "gilbert:5", "wavefront", "multiscale=4", "random=1"])
 def test_completions_equal_the_naive_loop_and_leave_the_rest(spec):
@@ -121,9 +149,9 @@ def test_given_positions_of_rank_minus_one(spec):
     check_equal(network(COLOUR), rank, hidden)
     taps = plan(rank, hidden, COLOUR)
     positions = taps.positions.numpy()
-    assert set(positions[:taps.hidden]) == set(np.flatnonzero(hidden)) and len(positions) == 30
+    assert set(positions[: taps.hidden]) == set(np.flatnonzero(hidden)) and len(positions) == 30
     slot = {int(position): slot for slot, position in enumerate(positions, 1)}
-    left = taps.taps["first"].columns.tolist().index(3)             # (1, 2) and, to its left, the given (1, 1)
+    left = taps.taps["first"].columns.tolist().index(3)  # (1, 2) and, to its left, the given (1, 1)
     assert taps.taps["first"].slots[slot[7] - 1, left] == slot[6]
 
 
@@ -145,11 +173,12 @@ def test_every_hidden_pixel_knows_every_given_one():
     for index, position in enumerate(np.flatnonzero(~hidden)):
         images[index + 1, 0].view(-1)[position] ^= 128
     drawn = Sampler(net, rank, hidden).draw(noise(net, 1, 6, 5).repeat(21, 1, 1, 1), images).flatten(2)[:, 0, 20:]
-    changed = drawn[1:] != drawn[0]                     # some changes are too small for 8 bits
+    changed = drawn[1:] != drawn[0]  # some changes are too small for 8 bits
     assert changed.any(1).all() and changed[:, 0].float().mean() > 0.6
 
 
 # Distributions
+
 
 def probabilities(net: torch.nn.Module, rank: np.ndarray, image: np.ndarray, hidden: np.ndarray) -> np.ndarray:
     """p(hidden | given) for all 2^n ways to fill the hidden positions of a binary image, numbered row-major."""
@@ -171,14 +200,15 @@ def chance(counts: np.ndarray, expected: np.ndarray) -> float:
     return torch.special.gammaincc(torch.tensor((len(counts) - 1) / 2), torch.tensor(statistic / 2)).item()
 
 
-@pytest.mark.parametrize(("spec", "side", "hidden_side"), [
-    ("s_curve:6", 3, 3), ("random=5", 3, 3), ("raster", 4, 3), ("gilbert:2", 4, 3)])
+@pytest.mark.parametrize(
+    ("spec", "side", "hidden_side"), [("s_curve:6", 3, 3), ("random=5", 3, 3), ("raster", 4, 3), ("gilbert:2", 4, 3)]
+)
 def test_what_is_drawn_follows_the_enumerated_distribution(spec, side, hidden_side):
     """All 2^9 images of 3x3, and all fillings of a 3x3 hole in 4x4 given the rest."""
     count = 12_000
     net = random_net(BINARY)
     hidden = np.zeros((side, side), bool)
-    hidden[:hidden_side, side - hidden_side:] = True
+    hidden[:hidden_side, side - hidden_side :] = True
     rank = orders.move_last(orders.make(spec, side, side), hidden)
     image = np.random.default_rng(3).integers(2, size=(1, 1, side, side)).astype(np.uint8)
     expected = count * probabilities(net, rank, image[0], hidden)
@@ -188,10 +218,11 @@ def test_what_is_drawn_follows_the_enumerated_distribution(spec, side, hidden_si
     counts = np.bincount(numbers, minlength=512)
     assert chance(counts, expected) > FALSE_ALARM
     shuffled = np.roll(counts, 1)
-    assert chance(shuffled, expected) < FALSE_ALARM                             # so the line above can fail
+    assert chance(shuffled, expected) < FALSE_ALARM  # so the line above can fail
 
 
 # What the calls promise
+
 
 def test_seeds_and_batches():
     net, rank = network(COLOUR), orders.make("s_curve", 5, 4)
@@ -219,7 +250,7 @@ def test_the_network_stays_as_it_is(norm):
     following = torch.rand(1)
     torch.manual_seed(0)
     sample.sample(net, orders.make("raster", 3, 3), 1)
-    assert torch.equal(torch.rand(1), following)        # nor is PyTorch's generator used
+    assert torch.equal(torch.rand(1), following)  # nor is PyTorch's generator used
     assert net.training and net.state_dict().keys() == state.keys()
     assert all(torch.equal(tensor, state[name]) for name, tensor in net.state_dict().items())
     out = net(torch.zeros(1, 3, 3, 3), order_masks(orders.raster(3, 3), net.config))

@@ -1,4 +1,5 @@
 """Sheets of images: where each tile is, what a completion shows, and files that are whole or not there."""
+
 import os
 
 import numpy as np
@@ -37,7 +38,7 @@ def test_a_sheet_has_its_tiles_in_rows():
     assert page.shape == (3 * down + PADDING, 2 * across + PADDING, 3)
     for index, tile in enumerate(tiles):
         top, left = PADDING + index // 2 * down, PADDING + index % 2 * across
-        found = page[top:top + 2 * zoom, left:left + 4 * zoom]
+        found = page[top : top + 2 * zoom, left : left + 4 * zoom]
         np.testing.assert_array_equal(found, tile.repeat(zoom, 0).repeat(zoom, 1))
     assert (page[-down:, -across:] == BACKGROUND).all() and (page[:PADDING] == BACKGROUND).all()
     assert sheet.sheet(tiles[:1], 4).shape[1] == 4 * zoom + 2 * PADDING

@@ -1,4 +1,5 @@
 """Tasks: batches come from (seed, step) and divide into parts; every image in its turn, on the grid, none held out."""
+
 from dataclasses import replace
 
 import numpy as np
@@ -40,6 +41,7 @@ def close(net, found, expected):
 
 # Photographs
 
+
 def test_photo_batches_depend_on_seed_and_step_alone(prepared):
     one, other = photo_task(prepared), photo_task(prepared, seed=1)
     pixels, bases = one.batch(7)
@@ -59,8 +61,9 @@ def test_photo_batches_divide_into_parts(prepared):
 
 
 def test_held_out_crops_are_not_trained_on(prepared):
-    marked = replace(prepared, pixels=np.broadcast_to(np.arange(8, dtype=np.uint8).reshape(8, 1, 1, 1),
-                                                      prepared.pixels.shape))
+    marked = replace(
+        prepared, pixels=np.broadcast_to(np.arange(8, dtype=np.uint8).reshape(8, 1, 1, 1), prepared.pixels.shape)
+    )
     task = photo_task(marked)
     assert {value for step in range(20) for value in task.batch(step)[0].unique().tolist()} == {0, 1, 2, 3, 4}
 
@@ -68,7 +71,7 @@ def test_held_out_crops_are_not_trained_on(prepared):
 def test_the_share_of_altered_windows(prepared):
     marked = replace(prepared, altered=(np.full_like(prepared.pixels, 255), np.zeros_like(prepared.bases[0])))
     windows = torch.cat([photo_task(marked, altered=0.25).batch(step)[0] for step in range(100)])
-    assert 0.18 < (windows == 255).all(dim=(1, 2, 3)).float().mean() < 0.32       # 400 windows: three deviations
+    assert 0.18 < (windows == 255).all(dim=(1, 2, 3)).float().mean() < 0.32  # 400 windows: three deviations
     with pytest.raises(DataError, match="none are prepared"):
         photo_task(prepared, altered=0.25)
 
@@ -80,7 +83,7 @@ def test_photo_evaluation_is_of_whole_held_out_crops(prepared):
     bits = []
     with torch.no_grad():
         for index in (5, 6, 7):
-            pixels, bases = (torch.from_numpy(part[index:index + 1]) for part in (prepared.pixels, prepared.bases[0]))
+            pixels, bases = (torch.from_numpy(part[index : index + 1]) for part in (prepared.pixels, prepared.bases[0]))
             nats = likelihood.nll(pixels.float(), bases.float() / 64, net(pixels, bases))
             bits.append(likelihood.bits_per_subpixel(nats).item())
         total, count = task.evaluate(net)
@@ -88,15 +91,20 @@ def test_photo_evaluation_is_of_whole_held_out_crops(prepared):
     close(net, total, sum(bits))
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (dict(holdout=8), "8 crops are too few to hold 8 out"),
-    (dict(crop=64), "the training is for crops of 64 pixels, the prepared crops have 32")])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(holdout=8), "8 crops are too few to hold 8 out"),
+        (dict(crop=64), "the training is for crops of 64 pixels, the prepared crops have 32"),
+    ],
+)
 def test_crops_that_do_not_fit(prepared, change, message):
     with pytest.raises(DataError, match=message):
         photo_task(prepared, **change)
 
 
 # Images
+
 
 @pytest.mark.parametrize("network", [COLOUR, BINARY], ids=["colour", "binary"])
 def test_image_batches_depend_on_seed_and_step_alone(network):
@@ -125,9 +133,9 @@ def test_every_image_comes_once_an_epoch():
     images = image_set(COLOUR, 20)
     images.pixels[:] = np.arange(20, dtype=np.uint8).reshape(20, 1, 1, 1)
     task = ImageTask(images, replace(CONFIG, batch=4, holdout=7), COLOUR, CPU)
-    seen = [int(image[0, 0, 0]) for step in range(39) for image in task.batch(step)[0]]     # 12 epochs of 13
-    epochs = [seen[start:start + 13] for start in range(0, len(seen), 13)]
-    assert all(sorted(epoch) == list(range(13)) for epoch in epochs)        # 13 to 19 are held out
+    seen = [int(image[0, 0, 0]) for step in range(39) for image in task.batch(step)[0]]  # 12 epochs of 13
+    epochs = [seen[start : start + 13] for start in range(0, len(seen), 13)]
+    assert all(sorted(epoch) == list(range(13)) for epoch in epochs)  # 13 to 19 are held out
     assert len({tuple(epoch) for epoch in epochs}) == 12
 
 
@@ -153,7 +161,7 @@ def test_resized_batches_stay_on_the_grid(bits):
         levels, _ = task.batch(step)
         shapes.add(tuple(levels.shape[2:]))
         assert levels.dtype == torch.uint8 and levels.max().item() < 2**bits and len(levels.unique()) > 2
-        task.loss(random_net(network), task.batch(step))        # there are masks for it
+        task.loss(random_net(network), task.batch(step))  # there are masks for it
     assert shapes == {(12, 10), (6, 5), (3, 2)}
 
 
@@ -169,7 +177,7 @@ def test_the_loss_is_in_bits_per_dim_or_nats():
 
 def test_image_evaluation_counts_every_held_out_image_once():
     for network, unit in ((COLOUR, 90 * np.log(2)), (BINARY, 1)):
-        task, net = image_task(network), random_net(network)            # 7 held out, batches of 4
+        task, net = image_task(network), random_net(network)  # 7 held out, batches of 4
         levels = task.images.grid.levels(task.images.pixels[13:])
         nats = image_nats(net, network, levels, order_masks(make("s_curve:1", 6, 5), network), CPU)
         total, count = task.evaluate(net)
@@ -179,8 +187,11 @@ def test_image_evaluation_counts_every_held_out_image_once():
         shares = [task.evaluate(net, part, 3) for part in range(3)]
         assert sum(share[1] for share in shares) == 7
         close(net, sum(share[0] for share in shares), total)
-        assert image_task(network, holdout=1).evaluate(net, 0, 2)[1] + image_task(network, holdout=1).evaluate(
-            net, 1, 2)[1] == 1                                          # more processes than images
+        assert (
+            image_task(network, holdout=1).evaluate(net, 0, 2)[1]
+            + image_task(network, holdout=1).evaluate(net, 1, 2)[1]
+            == 1
+        )  # more processes than images
 
 
 def test_the_two_stream_network_is_trained_too():
@@ -193,10 +204,15 @@ def test_the_two_stream_network_is_trained_too():
     assert torch.isfinite(task.loss(task.build(), task.batch(0)))
 
 
-@pytest.mark.parametrize(("change", "error", "message"), [
-    (dict(holdout=20), DataError, "20 images are too few to hold 20 out"),
-    (dict(height=8), DataError, "the images have 6x5 pixels, the training is for 8x5"),
-    (dict(order="spiral"), OrderError, "there is no order 'spiral"), (dict(order="hilbert"), OrderError, "a square")])
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (dict(holdout=20), DataError, "20 images are too few to hold 20 out"),
+        (dict(height=8), DataError, "the images have 6x5 pixels, the training is for 8x5"),
+        (dict(order="spiral"), OrderError, "there is no order 'spiral"),
+        (dict(order="hilbert"), OrderError, "a square"),
+    ],
+)
 def test_images_that_do_not_fit(change, error, message):
     with pytest.raises(error, match=message):
         image_task(**change)

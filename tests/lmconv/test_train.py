@@ -1,4 +1,5 @@
 """Runs: however one is broken off it goes on as if unbroken, and what it leaves behind is whole."""
+
 import json
 import os
 import signal
@@ -26,8 +27,19 @@ from tests.lmconv.tiny import BINARY, COLOUR, CPU, QUIET, image_task
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = PhotoConfig(channels=8, blocks=1, components=2)
-CONFIG = PhotoTraining(steps=12, batch=2, window=16, crop=32, variants=(0, 3), altered=0.0, warmup=4, cooldown=0.5,
-                       ema=0.9, holdout=3, evaluate_every=6)
+CONFIG = PhotoTraining(
+    steps=12,
+    batch=2,
+    window=16,
+    crop=32,
+    variants=(0, 3),
+    altered=0.0,
+    warmup=4,
+    cooldown=0.5,
+    ema=0.9,
+    holdout=3,
+    evaluate_every=6,
+)
 
 
 def smooth_crops(count, side=32, seed=0):
@@ -87,6 +99,7 @@ def break_off(monkeypatch, after):
 
 # Broken off and gone on with
 
+
 def test_resumed_is_unbroken(task, unbroken, tmp_path, monkeypatch):
     """Before the first step, between two evaluations, and at one."""
     for after in (0, 5, 6):
@@ -130,11 +143,11 @@ def test_a_signal_waits_for_the_end_of_the_step(task, unbroken, tmp_path, monkey
     def step(self, *arguments):
         if len(steps) == 4:
             signal.raise_signal(number)
-            signal.raise_signal(number)                 # impatience changes nothing
+            signal.raise_signal(number)  # impatience changes nothing
         steps.append(usual(self, *arguments))
 
     handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-    before = signal.signal(number, handlers[number])    # a suite in the background ignores interrupts
+    before = signal.signal(number, handlers[number])  # a suite in the background ignores interrupts
     try:
         with monkeypatch.context() as patch:
             patch.setattr(torch.optim.Adam, "step", step)
@@ -169,15 +182,21 @@ def test_training_off_the_main_thread(task, unbroken, tmp_path):
 
 # What is left behind
 
+
 def test_files_of_a_run(photo, tmp_path):
     last = checkpoint.load(train(photo(), tmp_path, QUIET))
     assert {path.name for path in tmp_path.iterdir()} == {
-        "last.safetensors", "best.safetensors", "plateau.safetensors", "config.json", "tensorboard"}
+        "last.safetensors",
+        "best.safetensors",
+        "plateau.safetensors",
+        "config.json",
+        "tensorboard",
+    }
     assert checkpoint.load(tmp_path / "plateau.safetensors").step == 6
     assert [step for step, _ in last.curve] == [6, 12] and last.step == 12
     assert last.training["rate"] == CONFIG.rate and last.training["data"] == "d" * 64
     assert last.training["crops"] == 8
-    (tmp_path / "longer").mkdir()                       # a longer run can start from the plateau
+    (tmp_path / "longer").mkdir()  # a longer run can start from the plateau
     longer = train(photo(steps=20), tmp_path / "longer", QUIET, tmp_path / "plateau.safetensors")
     assert checkpoint.load(longer).step == 20
 
@@ -189,7 +208,11 @@ def test_the_best_and_the_last_evaluated_ones_are_kept(tmp_path, monkeypatch):
     best = checkpoint.load(tmp_path / "best.safetensors")
     assert best.step == 4 and best.curve == [[2, 3.0], [4, 1.0]]
     assert sorted(path.name for path in tmp_path.glob("*.safetensors")) == [
-        "best.safetensors", "last.safetensors", "step_00000006.safetensors", "step_00000008.safetensors"]
+        "best.safetensors",
+        "last.safetensors",
+        "step_00000006.safetensors",
+        "step_00000008.safetensors",
+    ]
     values = iter([0.5])
     train(image_task(steps=10, evaluate_every=2, keep=2), tmp_path, QUIET, "auto")
     assert checkpoint.load(tmp_path / "best.safetensors").step == 10
@@ -213,7 +236,7 @@ def test_a_sheet_is_drawn_after_each_evaluation(tmp_path):
     def sheet(net, path):
         assert not net.training and path.parent.is_dir()
         seen.append((path.name, net.head.bias.detach().clone()))
-        torch.rand(1)                                   # what it draws does not touch the training
+        torch.rand(1)  # what it draws does not touch the training
 
     task = image_task(replace(COLOUR, dropout=0.4), steps=6)
     with_sheet = checkpoint.load(train(task, tmp_path / "one", QUIET, sheet=sheet))
@@ -228,7 +251,7 @@ def test_a_loss_that_is_no_number_stops_the_run(task, tmp_path, monkeypatch):
     monkeypatch.setattr(task, "factor", 1.0, raising=False)
 
     def evaluate(trainer):
-        task.factor = float("nan")                      # from the seventh step on
+        task.factor = float("nan")  # from the seventh step on
         return 1.0
 
     monkeypatch.setattr(Trainer, "evaluate", evaluate)
@@ -246,13 +269,14 @@ def test_a_failure_in_the_middle_of_an_update_is_not_saved(photo, tmp_path, monk
             raise MemoryError
         steps.append(usual(self, *arguments))
 
-    monkeypatch.setattr(torch.optim.Adam, "step", step)     # Muon has moved its weights by then
+    monkeypatch.setattr(torch.optim.Adam, "step", step)  # Muon has moved its weights by then
     with pytest.raises(MemoryError):
         train(photo(save_minutes=0.0), tmp_path, QUIET)
     assert checkpoint.load(tmp_path / "last.safetensors").step == 8
 
 
 # What cannot begin
+
 
 def test_a_run_is_not_overwritten(photo, prepared, tmp_path):
     train(photo(steps=1), tmp_path, QUIET)
@@ -291,11 +315,19 @@ BLOCKED = ("click", "onnx", "onnxruntime", "onnxscript", "constriction")
 def run_script(*arguments, **options):
     """tools/train_photo.py in a fresh interpreter, from elsewhere, without what is not on the training machine."""
     script = str(ROOT / "tools" / "train_photo.py")
-    code = (f"import runpy, sys; sys.modules.update(dict.fromkeys({BLOCKED!r})); sys.argv[0] = {script!r}; "
-            f"runpy.run_path({script!r}, run_name='__main__')")
+    code = (
+        f"import runpy, sys; sys.modules.update(dict.fromkeys({BLOCKED!r})); sys.argv[0] = {script!r}; "
+        f"runpy.run_path({script!r}, run_name='__main__')"
+    )
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True,
-                          timeout=300, env=environment, **options)
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=environment,
+        **options,
+    )
 
 
 @pytest.fixture
@@ -303,20 +335,37 @@ def photographs(tmp_path):
     folder = tmp_path / "photographs"
     folder.mkdir()
     for index in range(6):
-        pixels = smooth_crops(1, 192 * 3, index)[0, :, :192 * 2].transpose(1, 2, 0)
+        pixels = smooth_crops(1, 192 * 3, index)[0, :, : 192 * 2].transpose(1, 2, 0)
         Image.fromarray(pixels).save(folder / f"{index}.png", compress_level=1)
     return folder
 
 
 def test_the_script_runs_from_a_checkout(photographs, tmp_path, monkeypatch):
     config = PhotoTraining()
-    with monkeypatch.context() as patch:                # predictions are not what is tested here
+    with monkeypatch.context() as patch:  # predictions are not what is tested here
         patch.setattr(data, "predict_picture", lambda crop, _: crop.astype(np.int16) * 64)
-        data.prepare(photographs, tmp_path / "cache", config.crop, config.variants, workers=1, progress=False,
-                     altered=True)
-    arguments = [photographs, tmp_path / "run", "--cache", tmp_path / "cache", "--batch", 1, "--window", 8,
-                 "--threads", 1, "--device", "cpu", "--precision", "fp32", "--minutes", 0.03]
-    for turn in range(2):                               # and resumes
+        data.prepare(
+            photographs, tmp_path / "cache", config.crop, config.variants, workers=1, progress=False, altered=True
+        )
+    arguments = [
+        photographs,
+        tmp_path / "run",
+        "--cache",
+        tmp_path / "cache",
+        "--batch",
+        1,
+        "--window",
+        8,
+        "--threads",
+        1,
+        "--device",
+        "cpu",
+        "--precision",
+        "fp32",
+        "--minutes",
+        0.03,
+    ]
+    for turn in range(2):  # and resumes
         done = run_script(*arguments, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip() == str(tmp_path / "run" / "last.safetensors")

@@ -1,4 +1,5 @@
 """The step: it learns, and clips, accumulates and averages what it should; rates follow the schedules."""
+
 import math
 from dataclasses import replace
 
@@ -25,9 +26,11 @@ def gradients(trainer: Trainer) -> dict[str, torch.Tensor]:
     return {name: parameter.grad.clone() for name, parameter in trainer.net.named_parameters()}
 
 
-@pytest.mark.parametrize("network, change", [
-    (COLOUR, dict()), (BINARY, dict(optimiser="muon", matrix_rate=0.03)), (BINARY, dict(accumulate=2))],
-    ids=["colour", "binary, muon", "binary, accumulated"])
+@pytest.mark.parametrize(
+    "network, change",
+    [(COLOUR, dict()), (BINARY, dict(optimiser="muon", matrix_rate=0.03)), (BINARY, dict(accumulate=2))],
+    ids=["colour", "binary, muon", "binary, accumulated"],
+)
 def test_the_loss_falls(network, change):
     trainer = Trainer(image_task(network, steps=30, rate=0.03, ema=0.9, **change), QUIET)
     before = trainer.evaluate()
@@ -48,7 +51,7 @@ def test_an_accumulated_batch_is_a_big_one(network):
     whole, parts = (Trainer(image_task(network, batch=8, accumulate=n, clip=1e9), QUIET) for n in (1, 4))
     losses = [trainer.train_step(trainer.batches(0)) for trainer in (whole, parts)]
     assert len(parts.batches(0)) == 4
-    there_and_back = 2 * tolerance.depth(whole.net) + 8 * 30         # and over the positions of all images
+    there_and_back = 2 * tolerance.depth(whole.net) + 8 * 30  # and over the positions of all images
     tolerance.assert_close(losses[0], losses[1], there_and_back)
     for name, gradient in gradients(whole).items():
         tolerance.assert_close(gradients(parts)[name], gradient, there_and_back)
@@ -59,9 +62,9 @@ def test_gradients_are_clipped():
     for trainer in (free, clipped):
         steps(trainer, 1)
     norms = [torch.cat([g.flatten() for g in gradients(trainer).values()]).norm().item() for trainer in (free, clipped)]
-    assert norms[0] > 0.1 and norms[1] == pytest.approx(0.01, rel=1e-4)     # PyTorch adds 1e-6 to the norm: 1e-5 of it
+    assert norms[0] > 0.1 and norms[1] == pytest.approx(0.01, rel=1e-4)  # PyTorch adds 1e-6 to the norm: 1e-5 of it
     scale = norms[1] / norms[0]
-    for name, gradient in gradients(free).items():      # all by the same factor
+    for name, gradient in gradients(free).items():  # all by the same factor
         tolerance.assert_close(gradients(clipped)[name], gradient * scale, depth=len(gradients(free)))
 
 
@@ -73,7 +76,7 @@ def test_every_tensor_is_averaged(ema):
     start = {name: tensor.clone() for name, tensor in expected.items()}
     for step in range(4):
         steps(trainer, 1)
-        keep = min(ema, (step + 1) / (step + 20))       # the first steps count for more
+        keep = min(ema, (step + 1) / (step + 20))  # the first steps count for more
         for name, tensor in trainer.net.state_dict().items():
             expected[name] = keep * expected[name] + (1 - keep) * tensor
     assert trainer.ema.keys() == expected.keys()
@@ -101,10 +104,11 @@ def test_dropout_comes_from_the_seed_and_the_step():
         trainer = Trainer(image_task(replace(COLOUR, dropout=0.5), **changes), QUIET)
         found = []
         for step in range(2):
-            torch.rand(int(torch.randint(9, ())))       # others draw too
+            torch.rand(int(torch.randint(9, ())))  # others draw too
             found.append(trainer.train_step(trainer.batches(0)).item())
-            trainer.step = step                         # the same weights' next draws
+            trainer.step = step  # the same weights' next draws
         return found
+
     assert losses() == losses()
     assert losses() != losses(seed=1)
 
@@ -118,12 +122,18 @@ def test_batches_that_cannot_be_shared():
 
 # Optimisers and schedules
 
+
 def test_muon_has_the_hidden_layers():
     net = random_net(COLOUR)
     names = {id(parameter): name for name, parameter in net.named_parameters()}
     hidden = [names[id(weight)] for weight in hidden_weights(net)]
-    blocks = [f"{half}.{i}.{j}.{conv}.weight" for half, sizes in (("up", (1, 1, 1)), ("down", (1, 2, 2)))
-              for i, size in enumerate(sizes) for j in range(size) for conv in ("conv_input", "conv_out")]
+    blocks = [
+        f"{half}.{i}.{j}.{conv}.weight"
+        for half, sizes in (("up", (1, 1, 1)), ("down", (1, 2, 2)))
+        for i, size in enumerate(sizes)
+        for j in range(size)
+        for conv in ("conv_input", "conv_out")
+    ]
     assert sorted(hidden) == sorted(blocks + [f"{half}_dilated.{i}.weight" for half in ("up", "down") for i in (0, 1)])
     muon, adam = optimisers(net, TrainConfig(optimiser="muon"))
     parameters = [id(p) for optimiser in (muon, adam) for p in optimiser.param_groups[0]["params"]]
@@ -171,19 +181,23 @@ def test_a_presets_training_is_the_published_one():
     config = image_training(preset("cifar10"))
     assert (config.optimiser, config.rate, config.betas) == ("adam", 2e-4, (0.9, 0.999))
     assert (config.schedule, config.decay, config.warmup, config.batch, config.ema) == ("decay", 0.999995, 0, 32, 0)
-    assert (config.clip,) == near(2e6 / (32 * 3072 * math.log(2)))      # of a sum of nats, here of a mean of bits
+    assert (config.clip,) == near(2e6 / (32 * 3072 * math.log(2)))  # of a sum of nats, here of a mean of bits
     binary = image_training(preset("mnist_binary"))
     assert binary.clip == 2e6 / 32 and (binary.height, binary.order) == (28, "s_curve")
     assert image_training(preset("mnist")).order == "gilbert"
 
 
-@pytest.mark.parametrize(("make", "message"), [
-    (lambda: TrainConfig(schedule="steps"), "schedule is one of linear, cosine, decay, not 'steps'"),
-    (lambda: TrainConfig(optimiser="sgd"), "optimiser is one of muon, adam, not 'sgd'"),
-    (lambda: TrainConfig(steps=0), "steps is 1 or more, not 0"),
-    (lambda: PhotoTraining(window=33, crop=32), "windows of 33 do not fit into crops of 32"),
-    (lambda: ImageTraining(binarisation="dithered"), "a binarisation is stochastic or threshold, not 'dithered'"),
-    (lambda: ImageTraining(sizes=(8, 0)), "sizes is from 1 to 4096, not 0 to 8")])
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: TrainConfig(schedule="steps"), "schedule is one of linear, cosine, decay, not 'steps'"),
+        (lambda: TrainConfig(optimiser="sgd"), "optimiser is one of muon, adam, not 'sgd'"),
+        (lambda: TrainConfig(steps=0), "steps is 1 or more, not 0"),
+        (lambda: PhotoTraining(window=33, crop=32), "windows of 33 do not fit into crops of 32"),
+        (lambda: ImageTraining(binarisation="dithered"), "a binarisation is stochastic or threshold, not 'dithered'"),
+        (lambda: ImageTraining(sizes=(8, 0)), "sizes is from 1 to 4096, not 0 to 8"),
+    ],
+)
 def test_trainings_that_are_none(make, message):
     with pytest.raises(LmconvError, match=message):
         make()
