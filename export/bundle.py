@@ -8,11 +8,12 @@ import numpy as np
 from safetensors.numpy import save as save_tensors
 
 import runtime
+from export.errors import ExportError
 from export.exact import Exact
 from export.graph import PRODUCTS
 from export.photo_bundle import exact_photo
 from export.pixelcnn_bundle import exact_pixelcnn
-from export.reports import ExportError, Report
+from export.reports import Report
 from export.tables import distribution_tables
 from lmconv.checkpoint import Checkpoint
 from lmconv.config import PhotoConfig

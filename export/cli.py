@@ -2,11 +2,13 @@
 
 import json
 import re
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import click
+
+from export.errors import ExportError
+from runtime.command_line import Command
 
 FORMATS = ("bundle", "onnx", "torchscript", "pt2")
 PRECISIONS = ("exact", "fp32", "fp16")
@@ -24,7 +26,7 @@ class Size(click.ParamType):
         return int(match[1]), int(match[2])
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("lmconv-export", cls=Command, install="pip install 'lmconv[cpu,export]'")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The file to write.")
 @click.option(
@@ -73,12 +75,7 @@ def cli(checkpoint: Path, output: Path, form: str, as_json: bool, **options) -> 
         raise click.UsageError("Missing option '--pictures'.")
     if form == "bundle" and options["count"] < 2:
         raise click.UsageError("--count must be at least 2: one crop to calibrate, one to measure")
-    try:
-        told, text = (_bundle if form == "bundle" else _float)(checkpoint, output, form, **options)
-    except ImportError as error:
-        _fail(f"{error}: pip install 'lmconv[cpu,export]' brings what is needed")
-    except (OSError, ValueError) as error:
-        _fail(str(error))
+    told, text = (_bundle if form == "bundle" else _float)(checkpoint, output, form, **options)
     click.echo(json.dumps(told) if as_json else text)
 
 
@@ -94,9 +91,8 @@ def _bundle(
 ) -> tuple[dict, str]:
     """The report for JSON, and as text."""
     from export.bundle import check_target, export_bundle
-    from export.reports import ExportError, describe
+    from export.reports import describe
     from lmconv.config import PhotoConfig
-    from runtime import BundleError
 
     if precision not in (None, "exact"):
         raise ExportError(f"a bundle is exact, not {precision}: choose a --format for {precision}")
@@ -111,10 +107,7 @@ def _bundle(
         from export.pixelcnn_bundle import read_levels
 
         pictures = read_levels(source, options["pictures"], size, options["count"])
-    try:
-        found = export_bundle(source, output, options["name"] or output.stem, pictures, card, orders, size)
-    except BundleError as error:
-        raise ExportError(str(error)) from error
+    found = export_bundle(source, output, options["name"] or output.stem, pictures, card, orders, size)
     return asdict(found) | {"loss": found.loss}, describe(found, layers=report)
 
 
@@ -130,7 +123,6 @@ def _float(
 ) -> tuple[dict, str]:
     """The report for JSON, and as text."""
     from export.floats import describe, export_float, read_pictures, target
-    from export.reports import ExportError
 
     if precision == "exact":
         raise ExportError(f"{form} is fp32 or fp16, not exact: only a bundle is")
@@ -152,15 +144,17 @@ def _inputs(checkpoint: Path, output: Path, options: dict):
     if not output.absolute().parent.is_dir():
         raise FileNotFoundError(f"{output.parent} is no folder that exists: make it or choose another output")
     source = load(checkpoint)
-    card = json.loads(options["card"].read_text()) if options["card"] else {}
+    return source, _card(options["card"]) if options["card"] else {}
+
+
+def _card(path: Path) -> dict:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ExportError(f"{path} is not JSON: {error}") from error
     if not isinstance(card, dict):
-        raise ValueError(f"{options['card']} is not a JSON object")
-    return source, card
-
-
-def _fail(message: str) -> None:
-    click.echo(f"lmconv-export: {' '.join(message.split())}", err=True)
-    sys.exit(1)
+        raise ExportError(f"{path} is not a JSON object")
+    return card
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from export.baked import Precision, bake
+from export.errors import ExportError
 from export.formats import FORMATS, Arrays, Run
 from export.metadata import metadata
-from export.reports import ExportError
 from lmconv import datasets, orders
 from lmconv.checkpoint import Checkpoint
 from lmconv.commands.trained import trained

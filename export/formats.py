@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from export.baked import Baked
+from export.errors import ExportError
 from export.graph import OPSET
-from export.reports import ExportError
 
 METADATA = "lmconv.json"  # the extra file of TorchScript's and torch.export's archives
 OUTPUT = "parameters"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from export.errors import QuantisationError
 from export.rounding import compensated
 
 WEIGHT_LIMIT = 63  # 255 * 63 * 2 < 2^15: no 16-bit pair sum of older processors saturates
@@ -16,10 +17,6 @@ PART_BITS = 6
 WIDE_LIMIT = (WEIGHT_LIMIT << PART_BITS) + (1 << PART_BITS - 1) - 1  # the low part is in [-32, 31]
 ACTIVATION_LIMIT = 255
 BOUND = 1 << 24  # float32 holds every integer up to here
-
-
-class QuantisationError(ValueError):
-    """A network that cannot be made exact: a layer whose sums cannot be proved to stay below 2^24, and the like."""
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,12 @@
 import numpy as np
 import torch
 
+from export.errors import ExportError
 from export.exact import Exact
 from export.graph import PRODUCTS, step_graph
 from export.integer_net import IntegerPhotoNet, float_parameters
 from export.quantise import IntegerPhoto, quantise, stream_bound
-from export.reports import ExportError, LayerReport
+from export.reports import LayerReport
 from lmconv import likelihood
 from lmconv.checkpoint import Checkpoint
 from lmconv.photo import PhotoNet

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from export.errors import ExportError
 from export.exact import Exact
 from export.graph import PRODUCTS
 from export.metadata import shown
@@ -12,7 +13,7 @@ from export.pixelcnn import IntegerPixelCnn
 from export.pixelcnn_graph import step_graph_pixelcnn
 from export.pixelcnn_net import IntegerPixelCnnNet, bits_per_dim
 from export.pixelcnn_quantise import quantise_pixelcnn
-from export.reports import ExportError, LayerReport
+from export.reports import LayerReport
 from lmconv import datasets
 from lmconv import orders as rank_maps
 from lmconv.checkpoint import Checkpoint

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from export.integers import ACTIVATION_LIMIT, WEIGHT_LIMIT, WIDE_LIMIT, IntegerLayer, QuantisationError, fitted
+from export.errors import QuantisationError
+from export.integers import ACTIVATION_LIMIT, WEIGHT_LIMIT, WIDE_LIMIT, IntegerLayer, fitted
 from export.pixelcnn import (
     EXACT,
     INSIDE,

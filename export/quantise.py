@@ -13,13 +13,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from export.errors import QuantisationError
 from export.integers import (
     ACTIVATION_LIMIT,
     BOUND,
     WEIGHT_LIMIT,
     WIDE_LIMIT,
     IntegerLayer,
-    QuantisationError,
     finest_shift,
     fitted,
     rounded,

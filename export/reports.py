@@ -7,10 +7,6 @@ import numpy as np
 from export.integers import BOUND, IntegerLayer
 
 
-class ExportError(ValueError):
-    """An export that cannot be made as asked, or whose result does not behave like the model it was made from."""
-
-
 @dataclass(frozen=True)
 class LayerReport:
     """One layer's proof: the largest sum that any input can give, against 2^24, and its outputs' steps 2^-shift."""

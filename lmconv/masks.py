@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmconv import orders
+from lmconv.errors import LmconvError
 
 
-class MaskError(ValueError):
+class MaskError(LmconvError):
     """A kernel, dilation or kind that no mask has, or an order of more than one pattern."""
 
 

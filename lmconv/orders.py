@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lmconv.errors import LmconvError
+
 VARIANTS = 8
 OBSERVED = -1  # the rank of a position that is given
 
@@ -24,7 +26,7 @@ _BROKEN_HEADER = (SyntaxError, TypeError, tokenize.TokenError)  # what numpy let
 _INT32_MAX = np.iinfo(np.int32).max
 
 
-class OrderError(ValueError):
+class OrderError(LmconvError):
     """An order that does not exist, a size it cannot have, or a file that does not hold one."""
 
 

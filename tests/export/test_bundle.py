@@ -10,9 +10,10 @@ import torch
 import runtime
 from export import photo_bundle
 from export.bundle import export_bundle
+from export.errors import ExportError, QuantisationError
 from export.integer_net import IntegerPhotoNet
-from export.integers import BOUND, QuantisationError
-from export.reports import ExportError, describe
+from export.integers import BOUND
+from export.reports import describe
 from runtime.least_squares import predict_picture
 from runtime.photo import prepare, take_over
 from tests.pictures import KINDS, noise, photograph, two_values

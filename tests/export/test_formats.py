@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from export import floats, formats
+from export.errors import ExportError
 from export.floats import export_float, random_inputs, reference
 from export.formats import METADATA
 from export.graph import OPSET
-from export.reports import ExportError
 from lmconv import orders
 from lmconv.errors import LmconvError
 from lmconv.orders import OrderError

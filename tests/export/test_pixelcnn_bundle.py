@@ -11,10 +11,10 @@ import torch
 import runtime
 from export import pixelcnn_bundle
 from export.bundle import export_bundle
-from export.integers import BOUND, QuantisationError
+from export.errors import ExportError, QuantisationError
+from export.integers import BOUND
 from export.pixelcnn_net import IntegerPixelCnnNet
 from export.pixelcnn_quantise import quantise_pixelcnn
-from export.reports import ExportError
 from lmconv import orders
 from lmconv.orders import OrderError
 from tests import bundles

@@ -11,7 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export.integers import BOUND, QuantisationError
+from export.errors import QuantisationError
+from export.integers import BOUND
 from export.pixelcnn import EXACT, SIGMOID_RANGE, SIGMOID_UNIT
 from export.pixelcnn_calibrate import exaggerated
 from export.pixelcnn_net import IntegerPixelCnnNet, bits_per_dim

@@ -9,8 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from export.errors import QuantisationError
 from export.integer_net import IntegerPhotoNet, activation, float_parameters
-from export.integers import BOUND, WIDE_LIMIT, IntegerLayer, QuantisationError, fitted
+from export.integers import BOUND, WIDE_LIMIT, IntegerLayer, fitted
 from export.quantise import quantise, stream_bound
 from export.tables import distribution_tables
 from lmconv import likelihood
