@@ -10,7 +10,6 @@ from safetensors.numpy import save as save_tensors
 import runtime
 from export.errors import ExportError
 from export.exact import Exact
-from export.graph import PRODUCTS
 from export.photo_bundle import exact_photo
 from export.pixelcnn_bundle import exact_pixelcnn
 from export.reports import Report
@@ -18,6 +17,7 @@ from export.tables import distribution_tables
 from lmconv.checkpoint import Checkpoint
 from lmconv.config import PhotoConfig
 from runtime import bundle
+from runtime.network import PRODUCTS
 
 
 def export_bundle(

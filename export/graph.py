@@ -16,7 +16,6 @@ from export.quantise import IntegerPhoto
 
 OPSET = 21
 IR_VERSION = 10
-PRODUCTS = ("integer", "float32")
 
 
 class Graph:

@@ -5,15 +5,16 @@ import torch
 
 from export.errors import ExportError
 from export.exact import Exact
-from export.graph import PRODUCTS, step_graph
+from export.graph import step_graph
 from export.integer_net import IntegerPhotoNet, float_parameters
 from export.quantise import IntegerPhoto, quantise, stream_bound
 from export.reports import LayerReport
 from lmconv import likelihood
 from lmconv.checkpoint import Checkpoint
 from lmconv.photo import PhotoNet
-from runtime.least_squares import Settings, predict_picture
+from runtime.least_squares import UNIT, Settings, predict_picture
 from runtime.model import Model
+from runtime.network import PRODUCTS
 from runtime.photo import PhotoLayout
 
 
@@ -47,7 +48,7 @@ def _bits(net: PhotoNet, network: IntegerPhoto, pixels: torch.Tensor, bases: tor
     for x, base in zip(pixels.split(1), bases.split(1)):
         rounded = float_parameters(net, integer(*net.inputs(x, base)))
         for i, parameters in enumerate((net(x, base), rounded)):
-            nats = likelihood.nll(x.float(), base.float() / 64, parameters)
+            nats = likelihood.nll(x.float(), base.float() / UNIT, parameters)
             totals[i] += likelihood.bits_per_subpixel(nats).item() / len(pixels)
     return float(totals[0]), float(totals[1])
 

@@ -19,10 +19,8 @@ from lmconv.pixelcnn import EPSILON, Which
 from runtime import rules
 
 REST_UNIT, REST_ZERO = 256, 128  # the head also reads what rounding to codes left out, in 256ths of a code, as codes
-INSIDE = 128  # the code of the plane that marks the inside, and of an open tap where masks have weights
 SIGMOID_UNIT, SIGMOID_RANGE = 256, 10  # entries of the sigmoid's table per unit, and how far it reaches to both sides
 TANH_UNIT, TANH_RANGE = 2048, 6
-LOG_ODDS_UNIT = 1024  # of a binary network's one output, per nat
 EXACT = 2.0**53  # float64 holds every integer up to here
 
 Value = TypeVar("Value")

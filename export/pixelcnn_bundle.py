@@ -7,7 +7,6 @@ import torch
 
 from export.errors import ExportError
 from export.exact import Exact
-from export.graph import PRODUCTS
 from export.metadata import shown
 from export.pixelcnn import IntegerPixelCnn
 from export.pixelcnn_graph import step_graph_pixelcnn
@@ -19,6 +18,7 @@ from lmconv import orders as rank_maps
 from lmconv.checkpoint import Checkpoint
 from lmconv.commands.trained import trained
 from lmconv.config import PixelCnnConfig
+from runtime.network import PRODUCTS
 from runtime.pixelcnn import INSIDE, PixelCnnLayout, PixelCnnModel
 from runtime.schedule import all_at_once
 

@@ -14,8 +14,9 @@ from onnx import TensorProto, helper
 
 from export.graph import Graph
 from export.integers import PART_BITS
-from export.pixelcnn import INSIDE, REST_UNIT, REST_ZERO, SIGMOID_RANGE, SIGMOID_UNIT, IntegerPixelCnn, Product
+from export.pixelcnn import REST_UNIT, REST_ZERO, SIGMOID_RANGE, SIGMOID_UNIT, IntegerPixelCnn, Product
 from lmconv.pixelcnn import Which
+from runtime.pixelcnn import INSIDE
 
 
 def step_graph_pixelcnn(network: IntegerPixelCnn, products: str) -> onnx.ModelProto:

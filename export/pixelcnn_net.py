@@ -11,12 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from export.pixelcnn import INSIDE, REST_UNIT, REST_ZERO, SIGMOID_RANGE, SIGMOID_UNIT, Codes, IntegerPixelCnn, Product
+from export.pixelcnn import REST_UNIT, REST_ZERO, SIGMOID_RANGE, SIGMOID_UNIT, Codes, IntegerPixelCnn, Product
 from export.pixelcnn_outputs import floats
 from lmconv import networks
 from lmconv.distributions import distribution
 from lmconv.masks import masks
 from lmconv.pixelcnn import PixelCnn, Which, order_masks
+from runtime.pixelcnn import INSIDE
 
 
 class IntegerPixelCnnNet(nn.Module):

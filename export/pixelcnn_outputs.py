@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from export.pixelcnn import LOG_ODDS_UNIT, TANH_RANGE, TANH_UNIT
+from export.pixelcnn import TANH_RANGE, TANH_UNIT
 from lmconv.config import PixelCnnConfig
 from lmconv.distributions import LOG_SCALE_MIN
 from runtime import rules
@@ -26,7 +26,7 @@ def arranged(config: PixelCnnConfig, matrix: np.ndarray, bias: np.ndarray) -> tu
     """
     both = np.concatenate([matrix, bias[None]])
     if config.binary:
-        both = (both[:, 1:] - both[:, :1]) * LOG_ODDS_UNIT
+        both = (both[:, 1:] - both[:, :1]) * rules.LOG_ODDS_UNIT
     else:
         k, channels = config.components, config.channels
         parts = both[:, k:].reshape(len(both), channels, -1, k)  # means, log-scales and, of colours, couplings of each
@@ -53,7 +53,7 @@ def floats(config: PixelCnnConfig, parameters: Tensor) -> Tensor:
     """Integer parameters [B, P, H, W] as the float network would have put them out, float64: for likelihoods."""
     parameters = parameters.double()
     if config.binary:
-        return torch.cat([torch.zeros_like(parameters), parameters / LOG_ODDS_UNIT], 1)
+        return torch.cat([torch.zeros_like(parameters), parameters / rules.LOG_ODDS_UNIT], 1)
     k, channels = config.components, config.channels
     means, scales, couplings = parameters[:, k:].unflatten(1, (3, 3, k)).unbind(1)
     parts = [means / (GREY * rules.MEAN_UNIT), scales / rules.SCALE_UNIT - math.log(GREY)]

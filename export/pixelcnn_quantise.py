@@ -11,20 +11,11 @@ from torch import Tensor, nn
 
 from export.errors import QuantisationError
 from export.integers import ACTIVATION_LIMIT, WEIGHT_LIMIT, WIDE_LIMIT, IntegerLayer, fitted
-from export.pixelcnn import (
-    EXACT,
-    INSIDE,
-    REST_UNIT,
-    REST_ZERO,
-    SIGMOID_UNIT,
-    Codes,
-    IntegerBlock,
-    IntegerPixelCnn,
-    Product,
-)
+from export.pixelcnn import EXACT, REST_UNIT, REST_ZERO, SIGMOID_UNIT, Codes, IntegerBlock, IntegerPixelCnn, Product
 from export.pixelcnn_calibrate import Seen, calibrate, exaggerated
 from export.pixelcnn_outputs import GREY, arranged, limits
 from lmconv.pixelcnn import GatedResnet, Norm, PixelCnn
+from runtime.pixelcnn import INSIDE
 
 LATTICE = 10  # values in steps of 2^-10, coarser only where they would exceed LIMIT
 LIMIT = 1 << 15

@@ -26,7 +26,7 @@ from export.integers import (
 )
 from lmconv.layers import LocallyMaskedConv2d
 from lmconv.likelihood import SHIFT_UNIT
-from lmconv.photo import CURRENT, CURRENT_SCALE, INSIDE, KNOWN, KNOWN_SCALE, ZERO, PhotoNet
+from lmconv.photo import CURRENT, CURRENT_SCALE, KNOWN, KNOWN_SCALE, ZERO, PhotoNet
 from runtime.rules import COUPLING_UNIT, LOGIT_UNIT, MEAN_UNIT, SCALE_UNIT
 
 
@@ -157,7 +157,6 @@ def _first_layer(net: PhotoNet, offsets: tuple[tuple[int, int], ...], step: np.n
     known = tap_matrix(net.first, offsets) / np.tile(KNOWN_SCALE, len(offsets))[:, None]
     current = _numpy(net.current.weight)[:, :, 0, 0].T / np.array(CURRENT_SCALE)[:, None]
     zero = np.array(([ZERO] * (KNOWN - 1) + [0]) * len(offsets) + [ZERO] * CURRENT)
-    assert INSIDE == KNOWN_SCALE[-1]
     return "first", np.concatenate([known, current]) / step, _numpy(net.first.bias) / step, zero, WIDE_LIMIT
 
 

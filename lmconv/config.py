@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lmconv.errors import LmconvError
+from runtime.rules import NORMS
 
 if TYPE_CHECKING:
     import torch
@@ -146,9 +147,6 @@ class Machine:
             return torch.cuda.is_bf16_supported()
         # Processors with AVX-512 only run bf16 slower than fp32 (measured); those with AMX should gain.
         return getattr(torch.cpu, "_is_amx_tile_supported", bool)()
-
-
-NORMS = ("none", "weight_norm", "order_rescale", "pono")
 
 
 @dataclass(frozen=True)

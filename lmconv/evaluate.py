@@ -21,11 +21,10 @@ from lmconv.photo import PhotoNet
 from lmconv.pixelcnn import OrderMasks, order_masks
 from lmconv.processes import Processes
 from lmconv.regions import RegionError
-from runtime.least_squares import predict_picture
-from runtime.variants import orient
+from runtime.least_squares import UNIT, predict_picture
+from runtime.variants import TRANSPOSED, orient
 
 Progress = Callable[[int], object]  # told how many images are done since the last call
-TRANSPOSED = 4  # the codec's variant of pictures higher than wide
 
 
 @dataclass(frozen=True)
@@ -184,5 +183,5 @@ def photographs(net: PhotoNet, source: Path, device: torch.device) -> Iterator[P
         pixels = np.ascontiguousarray(orient(picture.transpose(2, 0, 1), variant))
         bases = torch.from_numpy(predict_picture(pixels))[None].to(device)
         known = torch.from_numpy(pixels)[None].to(device)
-        found = likelihood.nll(known.float(), bases.float() / 64, net(known, bases))
+        found = likelihood.nll(known.float(), bases.float() / UNIT, net(known, bases))
         yield Picture(name, height, width, likelihood.bits_per_subpixel(found.double()).item())

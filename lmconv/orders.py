@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from lmconv.errors import LmconvError
+from runtime import schedule
+from runtime.variants import TRANSPOSED, VARIANTS
 
-VARIANTS = 8
 OBSERVED = -1  # the rank of a position that is given
 
 _NPY_MAGIC = b"\x93NUMPY"
@@ -81,8 +82,7 @@ def gilbert(height: int, width: int) -> np.ndarray:
 def wavefront(height: int, width: int) -> np.ndarray:
     """Rank c + 2 r: W + 2 (H - 1) levels of independent positions, [H, W] int32."""
     _check_size(height, width)
-    row, col = np.indices((height, width), dtype=np.int32, sparse=True)
-    return col + 2 * row
+    return schedule.wavefront(height, width)
 
 
 def multiscale(height: int, width: int, step: int) -> np.ndarray:
@@ -149,13 +149,6 @@ def check_permutation(rank: np.ndarray) -> None:
         )
 
 
-def observe(rank: np.ndarray, region_mask: np.ndarray) -> np.ndarray:
-    """A copy of `rank` [H, W] whose positions in `region_mask` [H, W] bool are given (-1)."""
-    if region_mask.shape != rank.shape:
-        raise OrderError(f"the observed region has shape {list(region_mask.shape)}, the order {list(rank.shape)}")
-    return np.where(region_mask, OBSERVED, rank).astype(np.int32)
-
-
 def move_last(rank: np.ndarray, region: np.ndarray) -> np.ndarray:
     """The order [H, W] that visits `region` [H, W] bool after all else, and each part as `rank` does: [H, W] int32.
 
@@ -185,7 +178,7 @@ def make(spec: str, height: int, width: int) -> np.ndarray:
     """
     _check_size(height, width)
     base, variant = parse_variant(spec)
-    transposed = variant >= 4
+    transposed = bool(variant & TRANSPOSED)
     rank = _base(base, *((width, height) if transposed else (height, width)))
     if transposed:
         rank = rank.T

@@ -17,6 +17,7 @@ from lmconv.datasets import ImageSet, resize
 from lmconv.errors import LmconvError
 from lmconv.photo import PhotoNet
 from lmconv.pixelcnn import OrderMasks, order_masks
+from runtime.least_squares import UNIT
 from runtime.variants import orient
 
 
@@ -86,7 +87,7 @@ class PhotoTask:
 
     def loss(self, net: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         pixels, bases = (planes.to(self.device, non_blocking=True) for planes in batch)
-        nats = likelihood.nll(pixels.float(), bases.float() / 64, net(pixels, bases))
+        nats = likelihood.nll(pixels.float(), bases.float() / UNIT, net(pixels, bases))
         return likelihood.bits_per_subpixel(nats)
 
     def evaluate(self, net: nn.Module, part: int = 0, parts: int = 1) -> tuple[float, int]:

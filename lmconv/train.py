@@ -169,12 +169,6 @@ class _Run:
         if self.writes:
             checkpoints.save(self.folder / name, self.trainer.snapshot())
 
-    def _state(self, parameter: torch.nn.Parameter) -> dict[str, torch.Tensor]:
-        """The state of the optimiser that a parameter belongs to."""
-        muon, adam = self.optimisers
-        hidden = any(parameter is weight for weight in muon.param_groups[0]["params"])
-        return (muon if hidden else adam).state[parameter]
-
 
 class _Interrupts:
     """While it is entered, an interrupt or a request to end waits for the end of the step: half a one is not saved.

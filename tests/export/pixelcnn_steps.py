@@ -4,8 +4,9 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from export.pixelcnn import INSIDE, IntegerPixelCnn
+from export.pixelcnn import IntegerPixelCnn
 from lmconv.masks import masks
+from runtime.pixelcnn import INSIDE
 from runtime.schedule import Kernel, levels
 
 ALL = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL

@@ -15,10 +15,10 @@ from export.integer_net import IntegerPhotoNet
 from export.integers import BOUND
 from export.reports import describe
 from runtime.least_squares import predict_picture
+from runtime.network import PRODUCTS
 from runtime.photo import prepare, take_over
 from tests.pictures import KINDS, noise, photograph, two_values
 
-PRODUCTS = ("integer", "float32")
 SIZES = [(1, 1), (1, 2), (1, 37), (2, 2), (2, 3), (3, 2), (5, 19), (19, 5), (24, 31), (31, 24), (40, 2)]
 
 

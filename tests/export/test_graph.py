@@ -14,8 +14,9 @@ import onnxruntime
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
 
-from export.graph import IR_VERSION, OPSET, PRODUCTS, Graph, step_graph
+from export.graph import IR_VERSION, OPSET, Graph, step_graph
 from export.integers import BOUND, WIDE_LIMIT, IntegerLayer
+from runtime.network import PRODUCTS
 
 EXACT = {"Add", "Cast", "Floor", "Gather", "Mul", "QuantizeLinear", "Reshape", "ScatterND"}
 PRODUCT = {"integer": "MatMulInteger", "float32": "MatMul"}
@@ -208,7 +209,8 @@ def test_the_same_bytes_again(graph, tiny_integers):
 EXPORT = """
 import hashlib, sys
 import numpy as np, torch
-from export.graph import PRODUCTS, step_graph
+from export.graph import step_graph
+from runtime.network import PRODUCTS
 from export.quantise import quantise
 from lmconv.config import PhotoConfig
 from lmconv.photo import PhotoNet

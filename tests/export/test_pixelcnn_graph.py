@@ -8,10 +8,10 @@ import onnxruntime
 import pytest
 import torch
 
-from export.graph import PRODUCTS
 from export.pixelcnn_graph import step_graph_pixelcnn
 from export.pixelcnn_net import IntegerPixelCnnNet
 from lmconv import orders
+from runtime.network import PRODUCTS
 from tests.export import pixelcnn_steps
 from tests.export.pixelcnn_networks import NETWORKS, hostile, images, quantised, rank
 from tests.export.test_graph import TYPES, texts

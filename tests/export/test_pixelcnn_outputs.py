@@ -10,7 +10,7 @@ import torch
 from codec.entropy.range_coder import Encoder
 from codec.modelling.mixture import tables_of
 from codec.tile_coders.squares import Square, code_level
-from export.pixelcnn import LOG_ODDS_UNIT, TANH_RANGE, TANH_UNIT
+from export.pixelcnn import TANH_RANGE, TANH_UNIT
 from export.pixelcnn_net import IntegerPixelCnnNet
 from export.pixelcnn_outputs import GREY, arranged, floats, limits
 from export.tables import distribution_tables
@@ -43,7 +43,7 @@ def test_there_and_back(name):
     back = floats(config, torch.from_numpy(parameters)[:, :, None, None])
     if config.binary:
         exact = exact - exact[:, :1]
-        assert (back - exact).abs().max() <= half / LOG_ODDS_UNIT
+        assert (back - exact).abs().max() <= half / rules.LOG_ODDS_UNIT
         return
     assert back.shape == exact.shape
     logits, rest = ((part[:, : config.components], part[:, config.components :]) for part in (back, exact))

@@ -27,7 +27,7 @@ def test_colours_run_from_first_to_last():
 def test_what_is_given_is_grey():
     region = np.zeros((4, 4), bool)
     region[:2] = True
-    found = centres(drawing.ranks(orders.observe(orders.raster(4, 4), region)), 4, 4)
+    found = centres(drawing.ranks(np.where(region, orders.OBSERVED, orders.raster(4, 4))), 4, 4)
     assert (found[:2] == GIVEN).all() and not (found[2:] == GIVEN).all(2).any()
 
 

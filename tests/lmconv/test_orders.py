@@ -139,7 +139,7 @@ def test_move_last_leaves_an_order_that_ends_in_the_region():
     region = np.arange(30).reshape(6, 5) >= 15
     for spec in ("raster", "s_curve:2"):
         np.testing.assert_array_equal(orders.move_last(orders.make(spec, 6, 5), region), orders.make(spec, 6, 5))
-    given_part = orders.observe(orders.raster(6, 5), ~region)
+    given_part = np.where(~region, orders.OBSERVED, orders.raster(6, 5))
     np.testing.assert_array_equal(orders.move_last(given_part, region)[region], np.arange(15))
     assert (orders.move_last(given_part, region)[~region] == -1).all()
     with pytest.raises(OrderError, match="rank -1"):
@@ -213,15 +213,6 @@ def test_npy_that_claims_more_than_it_holds(tmp_path):
     (tmp_path / "short.npy").write_bytes(data.replace(b"(30, 30)", b"(99999999, 99999999)"))
     with pytest.raises(OrderError, match=r"short\.npy"):
         orders.from_file(tmp_path / "short.npy")
-
-
-def test_observe():
-    rank = orders.raster(2, 2)
-    given_region = np.array([[False, True], [False, False]])
-    assert orders.observe(rank, given_region).tolist() == [[0, -1], [2, 3]]
-    assert rank.tolist() == [[0, 1], [2, 3]]
-    with pytest.raises(OrderError, match=r"\[1, 2\].*\[2, 2\]"):
-        orders.observe(rank, given_region[:1])
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,7 @@ def test_every_layer_adds_reach():
 def test_given_positions_are_seen_and_see_nothing():
     region = np.zeros((6, 5), bool)
     region[4:, 1:3] = True
-    past = check_dependence(TINY, orders.observe(orders.make("s_curve", 6, 5), region))
+    past = check_dependence(TINY, np.where(region, orders.OBSERVED, orders.make("s_curve", 6, 5)))
     assert past[3 * 5, 4 * 5 + 1]  # from (3, 0) to (4, 1), which would come later
     assert not past[region.ravel()].any()
 

@@ -145,7 +145,7 @@ def test_completions_equal_the_naive_loop_and_leave_the_rest(spec):
 def test_given_positions_of_rank_minus_one(spec):
     """They are seen by all and see nothing; the schedule's own tables, which hold no features of them, are not used."""
     hidden = hole(6, 5)
-    rank = orders.observe(orders.make(spec, 6, 5), ~hidden)
+    rank = np.where(~hidden, orders.OBSERVED, orders.make(spec, 6, 5))
     check_equal(network(COLOUR), rank, hidden)
     taps = plan(rank, hidden, COLOUR)
     positions = taps.positions.numpy()
@@ -285,7 +285,7 @@ def test_what_cannot_be_drawn():
     with pytest.raises(SampleError, match="nothing is hidden"):
         sample.complete(net, rank, images, np.zeros((4, 4), bool))
     with pytest.raises(SampleError, match="rank -1"):
-        sample.complete(net, orders.observe(rank, hidden), images, hidden)
+        sample.complete(net, np.where(hidden, orders.OBSERVED, rank), images, hidden)
     with pytest.raises(SampleError, match=r"region has shape \[4, 5\], the order \[4, 4\]"):
         sample.complete(net, rank, images, np.ones((4, 5), bool))
     last = orders.move_last(rank, hidden)
