@@ -9,12 +9,12 @@ from safetensors.numpy import save as save_tensors
 
 import runtime
 from export.errors import ExportError
-from export.exact import Exact
-from export.photo_bundle import exact_photo
-from export.pixelcnn_bundle import exact_pixelcnn
-from export.reports import Report
-from export.tables import distribution_tables
-from lmconv.checkpoint import Checkpoint
+from export.exact.contents import Exact
+from export.exact.reports import Report
+from export.exact.tables import distribution_tables
+from export.photo.bundle import exact_photo
+from export.pixelcnn.bundle import exact_pixelcnn
+from lmconv.checkpoints.checkpoint import Checkpoint
 from lmconv.config import PhotoConfig
 from runtime import bundle
 from runtime.network import PRODUCTS

@@ -91,7 +91,7 @@ def _bundle(
 ) -> tuple[dict, str]:
     """The report for JSON, and as text."""
     from export.bundle import check_target, export_bundle
-    from export.reports import describe
+    from export.exact.reports import describe
     from lmconv.config import PhotoConfig
 
     if precision not in (None, "exact"):
@@ -100,11 +100,11 @@ def _bundle(
     card |= {"training": source.training, "steps": source.step, "curve": source.curve}
     check_target(source, orders, size)
     if isinstance(source.network, PhotoConfig):
-        from lmconv.data import crops
+        from lmconv.data.crops import crops
 
         pictures = crops(options["pictures"], options["crop"])[: options["count"]]
     else:
-        from export.pixelcnn_bundle import read_levels
+        from export.pixelcnn.bundle import read_levels
 
         pictures = read_levels(source, options["pictures"], size, options["count"])
     found = export_bundle(source, output, options["name"] or output.stem, pictures, card, orders, size)
@@ -122,7 +122,7 @@ def _float(
     **options,
 ) -> tuple[dict, str]:
     """The report for JSON, and as text."""
-    from export.floats import describe, export_float, read_pictures, target
+    from export.floats.file import describe, export_float, read_pictures, target
 
     if precision == "exact":
         raise ExportError(f"{form} is fp32 or fp16, not exact: only a bundle is")
@@ -137,7 +137,7 @@ def _float(
 
 def _inputs(checkpoint: Path, output: Path, options: dict):
     """The checkpoint and the card. Raises what keeps the output from being written before time is spent on it."""
-    from lmconv.checkpoint import load
+    from lmconv.checkpoints.checkpoint import load
 
     if output.exists() and not options["force"]:
         raise FileExistsError(f"{output} exists: use --force to overwrite it")

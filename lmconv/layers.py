@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from lmconv import masks
+from lmconv.orders import masks
 
 # Up to so many patterns a GPU is given convolutions. On a CPU a second one costs more than going by taps: s-curves,
 # with 2, take 1.8 to 2.2 times the time of a convolution without masks so, and 0.8 to 1.3 times by taps.

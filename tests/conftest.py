@@ -34,9 +34,9 @@ def tiny_checkpoint():
     """8 channels, 2 blocks, 3 components, random weights: its parameters vary from pixel to pixel."""
     import torch
 
-    from lmconv.checkpoint import Checkpoint
+    from lmconv.checkpoints.checkpoint import Checkpoint
     from lmconv.config import PhotoConfig
-    from lmconv.photo import PhotoNet
+    from lmconv.networks.photo import PhotoNet
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -51,7 +51,7 @@ def tiny_integers(tiny_checkpoint, tiny_pictures):
     """The tiny network's integers, quantised as the export does."""
     import torch
 
-    from export.quantise import quantise
+    from export.photo.quantise import quantise
     from runtime.least_squares import predict_picture
 
     half = tiny_pictures[: len(tiny_pictures) // 2]
@@ -86,7 +86,7 @@ def tiny_model(tiny_bundle):
 def square_bundles(tmp_path_factory) -> dict[str, Path]:
     """The paper's network with random weights for tiles of 8 x 8 in three orders: bundles by kind of picture."""
     from export.bundle import export_bundle
-    from tests.export import squares
+    from tests.export.pixelcnn import squares
 
     folder = tmp_path_factory.mktemp("squares")
     paths = {kind: folder / f"{kind}.lmconv" for kind in squares.KINDS}

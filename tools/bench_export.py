@@ -30,17 +30,17 @@ import onnxruntime  # noqa: E402
 import torch  # noqa: E402
 
 import runtime  # noqa: E402
-from export.baked import DTYPES  # noqa: E402
 from export.bundle import export_bundle  # noqa: E402
-from export.floats import export_float, random_inputs, target  # noqa: E402
-from export.pixelcnn_bundle import read_levels  # noqa: E402
-from lmconv import checkpoint as checkpoints  # noqa: E402
+from export.floats.baked import DTYPES  # noqa: E402
+from export.floats.file import export_float, random_inputs, target  # noqa: E402
+from export.pixelcnn.bundle import read_levels  # noqa: E402
 from lmconv import orders  # noqa: E402
-from lmconv.checkpoint import Checkpoint  # noqa: E402
+from lmconv.checkpoints import checkpoint as checkpoints  # noqa: E402
+from lmconv.checkpoints.checkpoint import Checkpoint  # noqa: E402
 from lmconv.config import PhotoConfig  # noqa: E402
-from lmconv.data import crops  # noqa: E402
-from lmconv.distributions import centred  # noqa: E402
-from lmconv.pixelcnn import order_masks  # noqa: E402
+from lmconv.data.crops import crops  # noqa: E402
+from lmconv.networks.distributions import centred  # noqa: E402
+from lmconv.networks.pixelcnn import order_masks  # noqa: E402
 from runtime.network import PRODUCTS  # noqa: E402
 
 FULL, STEP = "full pass", "steps"

@@ -27,8 +27,11 @@ from tqdm import tqdm  # noqa: E402
 import runtime  # noqa: E402
 from codec.codec import compress, decompress  # noqa: E402
 from codec.images import Image  # noqa: E402
-from lmconv import checkpoint, datasets, networks, orders  # noqa: E402
-from lmconv.pixelcnn import order_masks  # noqa: E402
+from lmconv import orders  # noqa: E402
+from lmconv.checkpoints import checkpoint  # noqa: E402
+from lmconv.data import datasets  # noqa: E402
+from lmconv.networks import kinds  # noqa: E402
+from lmconv.networks.pixelcnn import order_masks  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def _floats(source: checkpoint.Checkpoint, names: tuple[str, ...], levels: np.nd
     net, network, found = source.net(), source.network, []
     for name in names:
         masks = order_masks(orders.make(name, *levels.shape[2:]), network)
-        parts = [networks.nll(net, network, part, masks).double() for part in torch.from_numpy(levels).split(16)]
+        parts = [kinds.nll(net, network, part, masks).double() for part in torch.from_numpy(levels).split(16)]
         found.append(torch.cat(parts).flatten(1).sum(1).numpy() / math.log(2))
     return np.array(found)
 

@@ -23,9 +23,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch  # noqa: E402
 
-from lmconv import networks, orders, sample  # noqa: E402
+from lmconv import orders  # noqa: E402
 from lmconv.config import PRESETS, preset  # noqa: E402
-from lmconv.distributions import distribution  # noqa: E402
+from lmconv.networks import kinds  # noqa: E402
+from lmconv.networks.distributions import distribution  # noqa: E402
+from lmconv.sampling import sampler  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,8 @@ def repetition(net: torch.nn.Module, row: Row, height: int, width: int, passes: 
     rank = orders.make(row.order, height, width)
     noise = distribution(net.config).noise(row.batch, height, width, torch.Generator().manual_seed(0))
     images = torch.zeros(row.batch, net.config.channels, height, width, dtype=torch.uint8)
-    row.incremental.append(seconds(lambda: sample.Sampler(net, rank).draw(noise, images)))
-    naive = sample.Naive(net, rank)
+    row.incremental.append(seconds(lambda: sampler.Sampler(net, rank).draw(noise, images)))
+    naive = sampler.Naive(net, rank)
     naive.groups = naive.groups[:passes]
     row.naive.append(seconds(lambda: naive.draw(noise, images)) / len(naive.groups))
 
@@ -117,11 +119,11 @@ def main() -> None:
     given = arguments()
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
-    net = networks.build(preset(given.network).network).to(given.device).eval()
+    net = kinds.build(preset(given.network).network).to(given.device).eval()
     rows = []
     for order in given.orders.split(","):
         rank = orders.make(order, given.size, given.size)
-        levels = sample.Sampler(net, rank).steps
+        levels = sampler.Sampler(net, rank).steps
         rows += [Row(order, int(batch), rank.size, levels, [], []) for batch in given.batch.split(",")]
     for turn in range(given.repeat + 1):
         for row in rows:

@@ -27,7 +27,7 @@ from codec.format.method import Method  # noqa: E402
 from codec.modelling import experts as learning  # noqa: E402
 from codec.modelling.experts import EXPERTS, FINAL, SCALES, START_SHIFT, WEIGHTS, Experts  # noqa: E402
 from codec.tile_coders.photo import PhotoCoder  # noqa: E402
-from lmconv.data import crops  # noqa: E402
+from lmconv.data.crops import crops  # noqa: E402
 from runtime import bundle  # noqa: E402
 
 _DOUBT = 300  # visits at which a vector is believed as much as the mean of its kind

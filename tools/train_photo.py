@@ -13,10 +13,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lmconv import data  # noqa: E402
 from lmconv.config import Machine, PhotoConfig, PhotoTraining  # noqa: E402
-from lmconv.tasks import PhotoTask  # noqa: E402
-from lmconv.train import train  # noqa: E402
+from lmconv.data import crops  # noqa: E402
+from lmconv.training.run import train  # noqa: E402
+from lmconv.training.tasks import PhotoTask  # noqa: E402
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
     arguments = parser.parse_args()
     config = PhotoTraining(steps=arguments.steps, batch=arguments.batch, window=arguments.window)
-    prepared = data.prepare(
+    prepared = crops.prepare(
         arguments.pack,
         arguments.cache or arguments.run / "prepared",
         config.crop,

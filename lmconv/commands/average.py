@@ -15,7 +15,7 @@ from lmconv.errors import LmconvError
 @click.option("--force", is_flag=True, help="Overwrite OUT.")
 def average(checkpoints: tuple[Path, ...], output: Path, force: bool) -> None:
     """Average the weights of CHECKPOINTS, as in lmconv average RUN/step_*.safetensors -o mean.safetensors."""
-    from lmconv import checkpoint
+    from lmconv.checkpoints import checkpoint
 
     if output.exists() and not force:
         raise LmconvError(f"{output} exists: use --force to overwrite it")

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
+from lmconv.checkpoints.trained import of_images, trained
 from lmconv.commands import settings as table
 from lmconv.commands.sample import PATH, drawing, prepared, progress, save
 from lmconv.commands.train import CACHE, DOWNLOAD
-from lmconv.commands.trained import of_images, trained
 from lmconv.config import BINARISATIONS
 from lmconv.errors import LmconvError
 
@@ -69,9 +69,11 @@ def complete(
     """
     import numpy as np
 
-    from lmconv import checkpoint as checkpoints
-    from lmconv import datasets, orders, regions, sheet
-    from lmconv import sample as sampling
+    from lmconv import orders
+    from lmconv.checkpoints import checkpoint as checkpoints
+    from lmconv.data import datasets
+    from lmconv.orders import regions
+    from lmconv.sampling import sampler, sheet
 
     machine = prepared(device, threads)
     state = checkpoints.load(checkpoint)
@@ -88,9 +90,9 @@ def complete(
     if any(Path(source).resolve() == output.resolve() for source in images):
         raise LmconvError(f"{output} is one of the images: choose another output")
     net = state.net().to(machine.resolved_device())
-    temperatures = sampling.Temperatures(temperature_mixture, temperature_logistic)
+    temperatures = sampler.Temperatures(temperature_mixture, temperature_logistic)
     with progress(quiet) as shown:
-        drawn = sampling.complete(net, orders.move_last(rank, hidden), truth, hidden, seed, temperatures, batch, shown)
+        drawn = sampler.complete(net, orders.move_last(rank, hidden), truth, hidden, seed, temperatures, batch, shown)
     bits = state.network.bits
     sheet.write(output, sheet.sheet(sheet.completions(truth, drawn, hidden, bits), columns=4))
     save(save_npy, drawn, bits)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from lmconv.checkpoints.trained import trained
 from lmconv.commands import settings as table
-from lmconv.commands.trained import trained
 from lmconv.config import PRESETS, PhotoConfig, image_training, preset
 from lmconv.errors import LmconvError
 
@@ -57,7 +57,7 @@ def description(
     name: str, order: str | None = None, height: int | None = None, width: int | None = None
 ) -> Description:
     """Raises what checkpoint.load raises, OrderError, and LmconvError for a name that is neither preset nor file."""
-    from lmconv.describe import anatomy
+    from lmconv.networks.anatomy import anatomy
 
     state = _state(name)
     known = trained(state.network, state.training)
@@ -86,7 +86,7 @@ def description(
 
 def _state(name: str):
     """The checkpoint of that name, or one without weights for a preset."""
-    from lmconv import checkpoint
+    from lmconv.checkpoints import checkpoint
 
     if Path(name).exists():
         return checkpoint.load(Path(name))

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from lmconv.checkpoints.trained import trained
 from lmconv.commands import settings as table
 from lmconv.commands.settings import check_device, settings
 from lmconv.commands.train import CACHE, DOWNLOAD
-from lmconv.commands.trained import trained
 from lmconv.config import BINARISATIONS, Machine, PhotoConfig
 
 PATH = click.Path(path_type=Path)
@@ -63,8 +63,8 @@ def evaluate(
     """
     import torch
 
-    from lmconv import checkpoint as checkpoints
     from lmconv import processes
+    from lmconv.checkpoints import checkpoint as checkpoints
 
     machine = Machine(device=device, threads=threads, progress=not quiet)
     check_device(machine)
@@ -87,17 +87,17 @@ def evaluate(
 def _photographs(state, source: str, machine: Machine, them) -> dict:
     from tqdm import tqdm
 
-    from lmconv import data
-    from lmconv.evaluate import photographs
+    from lmconv.data import pictures
+    from lmconv.evaluation.photographs import photographs
 
     if them.world > 1:
         raise click.UsageError("photographs are evaluated by one process")
-    names = data.names(Path(source))
+    names = pictures.names(Path(source))
     device = machine.resolved_device()
     found = photographs(state.net().to(device), Path(source), device)
     rows = list(tqdm(found, total=len(names), unit="picture", disable=None if machine.progress else True))
     if not rows:
-        raise data.DataError(f"{source} holds no pictures")
+        raise pictures.DataError(f"{source} holds no pictures")
     pixels = [row.height * row.width for row in rows]
     bits = [row.bits_per_subpixel for row in rows]
     return {
@@ -110,14 +110,14 @@ def _photographs(state, source: str, machine: Machine, them) -> dict:
 def _images(state, source: str, machine: Machine, them, options: dict) -> dict:
     from tqdm import tqdm
 
-    from lmconv import evaluate as evaluation
-    from lmconv import regions
+    from lmconv.evaluation import likelihoods
+    from lmconv.orders import regions
 
     specs = _specs(state, options["order"], options["variants"])
     with them.first():
         sets = _sets(state, source, options)
     region = regions.make(options["region"], *sets[0].pixels.shape[2:]) if options["region"] else None
-    groups = evaluation.groups(specs, region)
+    groups = likelihoods.groups(specs, region)
     device = machine.resolved_device()
     net = state.net().to(device)
     passes = len(sets) * sum(map(len, groups.values()))
@@ -125,7 +125,7 @@ def _images(state, source: str, machine: Machine, them, options: dict) -> dict:
     results = []
     with tqdm(total=passes * len(sets[0]) // them.world, unit="image", disable=None if shown else True) as bar:
         for images in sets:
-            found = evaluation.measure(
+            found = likelihoods.measure(
                 net, state.network, images, groups, device, region, options["batch"], them, bar.update
             )
             results.append(
@@ -141,7 +141,7 @@ def _images(state, source: str, machine: Machine, them, options: dict) -> dict:
 
 def _sets(state, source: str, options: dict) -> list:
     """The images under each convention asked for."""
-    from lmconv import datasets
+    from lmconv.data import datasets
 
     conventions = (options["binarisation"],)
     if conventions == ("both",):

@@ -19,7 +19,7 @@ def import_checkpoint(file: Path, output: Path, force: bool) -> None:
     Nothing in FILE is run. The network follows from the shapes of its tensors; what neither these nor the arguments
     of its run tell is taken from the published settings, and named.
     """
-    from lmconv import checkpoint, published
+    from lmconv.checkpoints import checkpoint, published
 
     if output.exists() and not force:
         raise LmconvError(f"{output} exists: use --force to overwrite it")

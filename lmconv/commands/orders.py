@@ -29,7 +29,9 @@ def draw_orders(spec: str, height: int, width: int, kernel: int, dilation: int, 
     SPEC is raster, s_curve, s_curve_center_quarter_last, hilbert, gilbert, wavefront, multiscale=STEP, random=SEED or
     file=PATH, and ":V" after it picks one of 8 variants, as in s_curve:5.
     """
-    from lmconv import drawing, orders, sheet
+    from lmconv import orders
+    from lmconv.orders import drawing
+    from lmconv.sampling import sheet
     from runtime.schedule import levels
 
     rank = orders.make(spec, height, width)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from lmconv.checkpoints.trained import of_images, trained
 from lmconv.commands import settings as table
 from lmconv.commands.settings import check_device, settings
-from lmconv.commands.trained import of_images, trained
 from lmconv.config import Machine
 
 PATH = click.Path(path_type=Path)
@@ -80,9 +80,9 @@ def sample(
     quiet: bool,
 ) -> None:
     """Draw images from a CHECKPOINT, with its averaged weights."""
-    from lmconv import checkpoint as checkpoints
-    from lmconv import orders, sheet
-    from lmconv import sample as sampling
+    from lmconv import orders
+    from lmconv.checkpoints import checkpoint as checkpoints
+    from lmconv.sampling import sampler, sheet
 
     machine = prepared(device, threads)
     state = checkpoints.load(checkpoint)
@@ -91,9 +91,9 @@ def sample(
     order = order or known.orders[0]
     rank = orders.make(order, height or known.height, width or known.width)
     net = state.net().to(machine.resolved_device())
-    temperatures = sampling.Temperatures(temperature_mixture, temperature_logistic)
+    temperatures = sampler.Temperatures(temperature_mixture, temperature_logistic)
     with progress(quiet) as shown:
-        images = sampling.sample(net, rank, count, seed, temperatures, batch, shown)
+        images = sampler.sample(net, rank, count, seed, temperatures, batch, shown)
     sheet.write(output, sheet.sheet(sheet.tiles(images, state.network.bits), columns=round(count**0.5)))
     save(save_npy, images, state.network.bits)
     click.echo(f"{output}: {count} images {rank.shape[0]}x{rank.shape[1]}, order {order}, seed {seed}")
@@ -126,7 +126,7 @@ def progress(quiet: bool) -> Iterator[Callable[[int, int], object]]:
 
 def save(path: Path | None, levels, bits: int) -> None:
     """Writes levels [N, C, H, W] as the pixels of a data set."""
-    from lmconv import sheet
+    from lmconv.sampling import sheet
 
     if path is not None:
         sheet.write_array(path, sheet.grey_levels(levels, bits).transpose(0, 2, 3, 1))

@@ -76,10 +76,10 @@ def photo(ctx: click.Context, source: str, cache: Path, **values) -> None:
     """The codec's network, on photographs."""
 
     def task(config: PhotoTraining, network: PhotoConfig, machine: Machine):
-        from lmconv import data
-        from lmconv.tasks import PhotoTask
+        from lmconv.data import crops
+        from lmconv.training.tasks import PhotoTask
 
-        prepared = data.prepare(
+        prepared = crops.prepare(
             Path(source),
             cache.expanduser(),
             config.crop,
@@ -113,15 +113,15 @@ def _image_command(name: str) -> click.Command:
     @click.pass_context
     def command(ctx: click.Context, source: str, cache: Path, download: bool, samples: int, **values) -> None:
         def task(config: ImageTraining, network: PixelCnnConfig, machine: Machine):
-            from lmconv import datasets
-            from lmconv.tasks import ImageTask
+            from lmconv.data import datasets
+            from lmconv.training.tasks import ImageTask
 
             grid = datasets.grid(network, config.binarisation)
             images = datasets.load(source, "train", grid, (config.height, config.width), cache, download)
             return ImageTask(images, config, network, machine.resolved_device())
 
         def sheet(config: ImageTraining, network: PixelCnnConfig):
-            from lmconv.sample import sheets
+            from lmconv.sampling.sampler import sheets
 
             return sheets(network, config, samples) if samples else None
 
@@ -147,11 +147,12 @@ def run(
     **values,
 ) -> None:
     """What all trainings do; `task_of` makes the task of the configurations, `sheet_of` what draws samples, or None."""
-    from lmconv import checkpoint, processes
-    from lmconv import train as training_room
+    from lmconv import processes
+    from lmconv.checkpoints import checkpoint
+    from lmconv.training import run as runs
 
     began = time.monotonic()
-    start = training_room.resume_point(run, resume)
+    start = runs.resume_point(run, resume)
     if start is not None:
         before = checkpoint.load(start)
         if not isinstance(before.network, architecture):
@@ -164,16 +165,16 @@ def run(
         with them.first():
             task = task_of(config, network, machine)
         try:
-            last = training_room.train(task, run, machine, resume, them, sheet_of(config, network))
+            last = runs.train(task, run, machine, resume, them, sheet_of(config, network))
         except KeyboardInterrupt:
-            click.echo(f"lmconv: interrupted: {run / training_room.LAST} is saved, go on with --resume", err=True)
+            click.echo(f"lmconv: interrupted: {run / runs.LAST} is saved, go on with --resume", err=True)
             ctx.exit(1)
     if them.rank == 0:
         _print(last, config.steps, time.monotonic() - began, as_json)
 
 
 def _print(last: Path, steps: int, seconds: float, as_json: bool) -> None:
-    from lmconv import checkpoint
+    from lmconv.checkpoints import checkpoint
 
     state = checkpoint.load(last)
     unit = state.training.get("unit", "bits per subpixel")

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 import runtime
-from export import floats
 from export.cli import cli
-from lmconv import checkpoint as checkpoints
+from export.floats import file as floats
+from lmconv.checkpoints import checkpoint as checkpoints
 from tests.export.checkpoints import COLOUR, PHOTO, checkpoint_of
 from tests.pictures import photographs
 

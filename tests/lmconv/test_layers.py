@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmconv import layers, masks, orders
+from lmconv import layers, orders
 from lmconv.layers import LocallyMaskedConv2d, mask_from_rank, single_pattern
+from lmconv.orders import masks
 from tests import tolerance
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from lmconv import checkpoint
+from lmconv.checkpoints import checkpoint
 from lmconv.cli import cli
 from lmconv.config import Machine
 from lmconv.processes import Processes, started

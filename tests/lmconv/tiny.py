@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from lmconv.config import ImageTraining, Machine, PixelCnnConfig
-from lmconv.datasets import ImageSet, grid
-from lmconv.tasks import ImageTask
+from lmconv.data.datasets import ImageSet, grid
+from lmconv.training.tasks import ImageTask
 
 CPU = torch.device("cpu")
 QUIET = Machine(device="cpu", precision="fp32", progress=False)
@@ -61,7 +61,7 @@ def image_task(network: PixelCnnConfig = COLOUR, count: int = 20, **changes) -> 
 
 def random_net(network: PixelCnnConfig, seed: int = 0) -> torch.nn.Module:
     """In evaluation mode, its head not near zero."""
-    from lmconv.networks import build
+    from lmconv.networks.kinds import build
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 import runtime
-from export.tables import distribution_tables
+from export.exact.tables import distribution_tables
 from runtime import bundle, rules
 from runtime.bundle import LIMITS, BundleError
 from runtime.least_squares import Settings

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmconv import masks, orders
+from lmconv import orders
+from lmconv.orders import masks
 from runtime.schedule import Kernel, all_at_once, levels, open_taps, schedule
 
 ANY_SIZE = ["raster", "s_curve", "s_curve:1", "s_curve:2", "s_curve:5", "s_curve:6", "gilbert", "gilbert:7",

@@ -21,7 +21,7 @@ from codec.modelling.blend import blend, combine, settle
 from codec.modelling.experts import EXPERTS, FINAL, SCALES, WEIGHTS, experts, first_scales, kinds_mean, start
 from codec.modelling.mixer import WEIGHT_LIMIT
 from codec.tile_coders.photo import PhotoCoder
-from export.tables import distribution_tables
+from export.exact.tables import distribution_tables
 from runtime import Manifest
 from runtime.kernels import kernel
 from runtime.least_squares import Settings, canvas, predict_picture
