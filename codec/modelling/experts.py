@@ -37,6 +37,7 @@ SETS = (3 * CLASSES * _KINDS, _PLACES * ERROR_CLASSES, 3 * _STEPS * _SIDES * _CR
 _KINDS_OF_SETS = ((3 * CLASSES, _KINDS), (_PLACES,), (3 * _STEPS * _SIDES,))  # what vectors of a set have in common
 _STARTS = tuple(sum(SETS[:s]) for s in range(len(SETS)))
 _RATES = np.maximum(262, 65536 // (np.arange(1024) + 50)).astype(np.int32)  # 0.02 / (1 + n / 50), 0.004 at least
+_FINAL_RATE = 20  # 0.0003
 _NARROW, _WIDE = 30147, 2621  # 0.92 and 0.08: weights of a rival's two logistics, the second three times as wide
 _SHARPNESS = 863288426  # 1.608 * 2^29: inverse scale of the narrow one per mean absolute error
 _ONE = np.float32(1 << 16)
@@ -66,7 +67,7 @@ def experts(canvas: Canvas, tables: dict[str, np.ndarray]) -> Experts:
     return Experts(
         new_blend(canvas),
         ratios.ratio_tables(),
-        mixer(weights, final, _RATES),
+        mixer(weights, final, _RATES, _FINAL_RATE),
         first_scales(tables),
         np.full((3, canvas.size.height + 2, RING), FIRST_ERROR, np.int32),
         np.zeros((MEMBERS, 3), np.int64),
@@ -188,7 +189,7 @@ def _set_masses(value, mixture, logistic, experts, out):
     ratios.masses(experts.ratios, value, mixture, logistic, out)
     if value == 256:
         for q in range(MEMBERS):
-            out[1 + STAGES + q] = 1 << rules.CDF_BITS
+            out[1 + STAGES + q] = (1 << rules.CDF_BITS) + 4 * value
         return
     at = value * rules.MEAN_UNIT - rules.MEAN_UNIT // 2
     for q in range(MEMBERS):

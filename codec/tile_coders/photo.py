@@ -92,7 +92,7 @@ class PhotoCoder:
                     parameters = network.step(level, tile.photo.inputs[:count])
                     if helper:
                         fitting.result()
-                coder.reserve(count * _MOST_DECISIONS)
+                coder.reserve(count * _MOST_DECISIONS, helper)
                 code_level(level, parameters, tile, learned, exact, coder.coding)
                 coder.check()
                 report(count)

@@ -67,6 +67,7 @@ class Experts:
             lambda vector: weights[vector_number(vector), : EXPERTS + 1].tolist(),
             lambda place: final[place_number(place)].tolist(),
             RATES,
+            20,
         )
         scales = experts.first_scales(tables)
         self.scales = Table(lambda context: tuple(scales[context].tolist()))  # (sum, number) of errors
@@ -131,7 +132,7 @@ class Experts:
         """Two logistics at the same prediction, one three times as wide."""
         mean, inverse = self.rivals[q]
         if v == 256:
-            return 1 << 22
+            return (1 << 22) + 1024
         mass = NARROW * inside(logistic, mean, inverse, v) + WIDE * inside(logistic, mean, inverse // 3, v)
         return (mass >> 15) + 4 * v
 

@@ -76,7 +76,7 @@ class Coded:
         encoder.reserve(rows * 3 * MOST_DECISIONS)
         code_positions(parameters, bases, values, tables_of(TABLES), mixture, residuals, encoder.coding, self.found)
         self.ends = np.cumsum(self.found[..., 2].reshape(-1))
-        coded = encoder.coding.decisions[: len(encoder.symbols())].astype(np.int64)
+        coded = encoder.decisions().astype(np.int64)
         self.decisions = list(zip((coded // 2 + 1).tolist(), (coded % 2).tolist()))
         self.components, self.bits = components, encoder.costs().sum()
 
