@@ -170,14 +170,17 @@ class Encoder:
         """What a mixer saw of them, int16 [n, TRACED]; UNTRACED where there was none."""
         return self._joined().traces
 
+    def owners(self) -> np.ndarray:
+        """What each was spent on, int32 [n], a number from 0."""
+        return self._joined().owners
+
     def owned(self, owners: int) -> np.ndarray:
         """Bits spent on each of so many owners, float64 [owners]."""
-        return np.bincount(self._joined().owners, self.costs(), owners)
+        return np.bincount(self.owners(), self.costs(), owners)
 
     def _joined(self) -> _Decisions:
-        self._kept = [_Decisions(*map(np.concatenate, zip(*self._kept, self._coded(), strict=True)))]
-        self.coding.state[_COUNT] = 0
-        return self._kept[0]
+        parts = *self._kept, self._coded()
+        return _Decisions(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 class Decoder:

@@ -109,8 +109,7 @@ class Coded:
         coder.code(Decoder(self.encoder.finish()), found, method, 1, lambda pixels: None)
         np.testing.assert_array_equal(found, pixels)
         self.state = learned
-        coded = self.encoder.coding.decisions[: len(self.encoder.symbols())].astype(np.int64)
-        owners = self.encoder.coding.owners[: len(coded)].tolist()
+        coded, owners = self.encoder.decisions().astype(np.int64), self.encoder.owners().tolist()
         self.decisions = list(zip((coded // 2 + 1).tolist(), (coded % 2).tolist(), owners))
         self.inputs = self.encoder.traces().tolist()
 
