@@ -25,13 +25,17 @@ from pathlib import Path
 import llvmlite
 import numba
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
 from numba.core.caching import NullCache
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import CompileResult, CompilerBase, DefaultPassBuilder
+from numba.core.compiler import CompilerBase, CompileResult, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
 from numba.core.untyped_passes import IRProcessing
+from numba.extending import intrinsic
 
 _ROOMS = ("runtime", "codec")
 _SOURCES = ("*.py", "*.npz")
@@ -107,6 +111,22 @@ class _PartCompiler(CompilerBase):
 
 # A part of kernels, written out in each of them. Python cannot call it.
 inlined = numba.njit(forceinline=True, no_cpython_wrapper=True, pipeline_class=_PartCompiler, **_OPTIONS)
+
+
+@intrinsic
+def prefetch(context, array, index):
+    """In kernels: asks for the memory of array.flat[index], which is written to soon; any index will do."""
+
+    def generate(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        builder.call(function, [place, number(1), number(3), number(1)])  # to write, to all caches, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
 
 
 def compiled() -> bool:

@@ -27,6 +27,7 @@ from codec.modelling.exact_colours.question import ask, exact_colours, take_over
 from codec.modelling.experts import Experts, expect, experts, mixed_value, take_in
 from codec.modelling.logistic import LOG_SCALE
 from codec.modelling.mixture import PARAMETERS, Tables, cdf, explain, place, tables_of, weigh
+from codec.modelling.ratio_tables import fetch
 from codec.tile_coders import AUTO, Report
 from codec.tile_coders.orientation import REPEATING, best_variant, repetition, usual_variant
 from runtime import least_squares, rules
@@ -193,13 +194,15 @@ def _code_value(position, k, prediction, tile, learned, coding):
     level, row = position
     parameters, base, known = prediction
     c, width, logistic = level - 2 * row, tile.photo.canvas.size.width, tile.tables.logistic
+    red = np.int64(tile.pixels[0, row, c]) if k > 0 else np.int64(0)
+    green = np.int64(tile.pixels[1, row, c]) if k == 2 else np.int64(0)
+    if learned is not None and k == 2:
+        fetch(learned.ratios, red, green, base // rules.MEAN_UNIT)
     mean, spread = place(k, parameters, base, tile.residuals, tile.tables, tile.mixture)
     node, value, wanted = first_node(mean, spread), known, np.int64(tile.pixels[k, row, c])
     if learned is not None:
         seen = expect(level, k, row, (base, mean), tile.photo.canvas, learned)
         if known < 0:
-            red = np.int64(tile.pixels[0, row, c]) if k > 0 else np.int64(0)
-            green = np.int64(tile.pixels[1, row, c]) if k == 2 else np.int64(0)
             walk = (coding, tile.mixture, logistic, learned)
             value = mixed_value(node, (k, red, green), seen, wanted, walk)
         take_in(level, k, row, value, width, learned)

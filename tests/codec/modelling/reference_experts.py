@@ -106,7 +106,7 @@ class Experts:
     def decisions(self, position: Position, k: int, before: list[int], value: int) -> Iterator[tuple]:
         z = sum(position.deviation > limit for limit in DEVIATIONS)
         centre = limited((position.mean >> 6) + 1, 1, 255)
-        window = Window(self.counts, position, k, before, centre, z)
+        window = Window(self.counts, position, k, before, centre)
         way = list(splits(value, position.mean, position.deviation))
 
         def masses(v: int) -> list[int]:

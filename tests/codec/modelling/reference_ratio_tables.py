@@ -11,7 +11,7 @@ from codec.modelling import ratio_tables
 from tests.codec.modelling.reference_mixer import Table
 from tests.runtime.reference_least_squares import f32
 
-REACH = ratio_tables._REACH.tolist()  # half of the window, by class
+WINDOW = ratio_tables.WINDOW  # values
 RATES = ratio_tables._RATES
 MOST_RATIO = ratio_tables._MOST_RATIO
 
@@ -50,14 +50,13 @@ def corrected(q: list[int], history: list[tuple[int, int]], rate: np.float32, ma
 class Window:
     """The values near the expected one, opened for a plane: q[s][i] of value low + i after stage s, F(v, s)."""
 
-    def __init__(self, counts: Counts, position, k: int, before: list[int], centre: int, deviation: int):
+    def __init__(self, counts: Counts, position, k: int, before: list[int], centre: int):
         self.counts, self.position, self.k, self.before = counts, position, k, before
-        size = 2 * REACH[deviation]
-        self.low = min(max(centre - size // 2, 0), 256 - size)
-        self.start, *ends = (position.mass(v) >> 15 for v in range(self.low, self.low + size + 1))
+        self.low = min(max(centre - WINDOW // 2, 0), 256 - WINDOW)
+        self.start, *ends = (position.mass(v) >> 15 for v in range(self.low, self.low + WINDOW + 1))
         self.q = [[above - below for below, above in zip([self.start, *ends], ends)]]
         for stage, rate in enumerate(RATES[: 2 + (k == 2)]):
-            history = [self.history(self.low + i, stage) for i in range(size)]
+            history = [self.history(self.low + i, stage) for i in range(WINDOW)]
             self.q.append(corrected(self.q[-1], history, rate, ends[-1] - self.start))
         if k < 2:
             self.q.append(self.q[-1])

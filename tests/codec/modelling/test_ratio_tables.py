@@ -81,8 +81,7 @@ def test_equals_the_reference_for_any_counts(tables, channel, base, log_scale, h
             row = context[1:3] if stage < 2 else context[1] * 256 + context[2]
             table[row][v] = (came << 20) + expected
     centre = min(max((position.mean >> 6) + 1, 1), 255)
-    kind = sum(position.deviation > limit for limit in (96, 192, 384, 768))
-    told = Window(counts, position, channel, list(given[1 : 1 + channel]), centre, kind)
+    told = Window(counts, position, channel, list(given[1 : 1 + channel]), centre)
     found = opened(tables, position, given, [value])
     assert found.tolist() == [told.masses(v) for v in range(257)]
     assert (found[0] == 0).all() and (np.diff(found, axis=0) >= 0).all()
