@@ -450,9 +450,9 @@ def golden_tile(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 GOLDEN = {
-    "smooth": "b1dd2c5da721e1329848ff0d1e9407566da3ec08b4c4c925d814fdca961ef2df",
-    "colours": "bd3f6bb74335e12473bfb56cbc9d0f9e2fca50d4f8fae58647dc981175d74b4c",
-    "noise": "bee94931768a94fe6ece143864a64988c9d354630b9ddf6ce39101ba6f681576",
+    "smooth": "5833ce39f90537828d2edd67c3dbef0977f74a6a40c6a5cdcb98dcf111a5dd90",
+    "colours": "f019b20e5f19b68fbb1b59f074401d732319e2f8c209a5c12e61fb842770ede1",
+    "noise": "2abd1f4e561fdd54c969d5a670546c249c789f9eca88d44b14a8b3f4b4656ff2",
 }
 
 
