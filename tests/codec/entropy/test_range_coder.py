@@ -16,7 +16,7 @@ from tests.codec.entropy import reference_range_coder as reference
 
 MODEL = constriction.stream.model.Bernoulli(perfect=False)
 EXTREME = [1, 2, 3, 15, 16, 17, ONE // 2 - 1, ONE // 2, ONE // 2 + 1, ONE - 17, ONE - 16, ONE - 15, ONE - 2, ONE - 1]
-BATCH = 1 << 16  # decisions that a new encoder has room for
+BATCH = 1 << 15  # decisions that a new encoder has room for
 frequencies = st.one_of(st.sampled_from(EXTREME), st.integers(1, ONE - 1))
 decisions = st.lists(st.tuples(frequencies, st.integers(0, 1)), max_size=120)
 
