@@ -113,11 +113,12 @@ class Encoder:
         helper: packs what has come so far while the caller goes on.
         """
         if self._count + count > len(self.coding.decisions):
-            self._pack(helper, count)
+            self._pack(helper)
+            self.coding = self.coding._replace(**self._room(max(_BATCH, count))._asdict())
 
-    def _pack(self, helper: Executor | None = None, count: int = 0) -> None:
+    def _pack(self, helper: Executor | None = None) -> None:
+        """Packs what the room holds, which must not be written over afterwards."""
         coded = self._coded()
-        self.coding = self.coding._replace(**self._room(max(_BATCH, count))._asdict())
         self.coding.state[_COUNT] = 0
         if self._traced:
             self._kept.append(coded)
@@ -156,7 +157,7 @@ class Encoder:
 
     def decisions(self) -> np.ndarray:
         """All so far, as a Coding has them, uint32 [n]. Needs `traced`, like all that follows."""
-        return self._joined().decisions
+        return self._joined("decisions")
 
     def symbols(self) -> np.ndarray:
         """Of the decisions, uint32 [n]."""
@@ -168,19 +169,19 @@ class Encoder:
 
     def traces(self) -> np.ndarray:
         """What a mixer saw of them, int16 [n, TRACED]; UNTRACED where there was none."""
-        return self._joined().traces
+        return self._joined("traces")
 
     def owners(self) -> np.ndarray:
         """What each was spent on, int32 [n], a number from 0."""
-        return self._joined().owners
+        return self._joined("owners")
 
     def owned(self, owners: int) -> np.ndarray:
         """Bits spent on each of so many owners, float64 [owners]."""
         return np.bincount(self.owners(), self.costs(), owners)
 
-    def _joined(self) -> _Decisions:
-        parts = *self._kept, self._coded()
-        return _Decisions(*map(np.concatenate, zip(*parts, strict=True)))
+    def _joined(self, name: str) -> np.ndarray:
+        """A field of all decisions."""
+        return np.concatenate([getattr(part, name) for part in (*self._kept, self._coded())])
 
 
 class Decoder:

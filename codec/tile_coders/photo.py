@@ -196,7 +196,7 @@ def _code_value(position, k, prediction, tile, learned, coding):
     c, width, logistic = level - 2 * row, tile.photo.canvas.size.width, tile.tables.logistic
     red = np.int64(tile.pixels[0, row, c]) if k > 0 else np.int64(0)
     green = np.int64(tile.pixels[1, row, c]) if k == 2 else np.int64(0)
-    if learned is not None and k == 2:
+    if learned is not None and k == 2 and known < 0:
         fetch(learned.ratios, red, green, base // rules.MEAN_UNIT)
     mean, spread = place(k, parameters, base, tile.residuals, tile.tables, tile.mixture)
     node, value, wanted = first_node(mean, spread), known, np.int64(tile.pixels[k, row, c])
