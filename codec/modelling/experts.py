@@ -1,6 +1,6 @@
 """What learns a photograph while it is coded: the network's distribution and its rivals, mixed decision by decision.
 
-Experts give the probability of a decision: the network's mixture, the ratio tables' three corrections of it, and
+Experts give the probability of a decision: the network's mixture, the ratio tables' two corrections of it, and
 a pair of logistics at each prediction of the blend, as wide as its errors were in such a place (the two-logistic shape
 is TMW's idea, Meyer and Tischer 1997). The mixer puts them together; its weight sets look at the kind of decision and
 at the errors nearby.
@@ -25,7 +25,7 @@ from runtime.kernels import inlined
 from runtime.least_squares import FIRST_ERROR, LAST, RING, Canvas
 
 EXPERTS = 1 + STAGES + MEMBERS
-NAMES = ("network", "red table", "green table", "pair table", "blend", "own", "fast", "slow")
+NAMES = ("network", "first table", "second table", "blend", "own", "fast", "slow")
 INPUTS = TRACED  # of the mixer: the experts, a constant, zeros up to a whole vector
 _CONSTANT = 77  # 0.3
 _KINDS, _STEPS = 65, 12  # of decisions, finely and coarsely
@@ -45,7 +45,7 @@ _LEAST = 16  # what an absolute error counts at least, 1/64 grey level
 _MANY = 800  # errors after which a scale forgets half
 WEIGHTS, FINAL, SCALES = "mixing.weights", "mixing.final", "mixing.scales"  # tensors of a model
 START_SHIFT = 5  # its weights are int16 in steps of 2^-11
-_PLAIN = (39321, 6553, 6553, 13107)  # weights of a model that brings none, out of 2^16; the rivals' are 0
+_PLAIN = (39321, 6553, 19660)  # weights of a model that brings none, out of 2^16; the rivals' are 0
 
 
 class Experts(NamedTuple):

@@ -20,7 +20,7 @@ from tests.codec.modelling.reference_mixture import GROWTH, STEPS, Position, lim
 from tests.codec.modelling.reference_ratio_tables import Counts, Window
 from tests.runtime.reference_least_squares import f32, predict, rows_of
 
-RIVALS, EXPERTS = 4, 8
+RIVALS, EXPERTS = 4, 7
 DEVIATIONS = (96, 192, 384, 768)
 NARROW, WIDE = experts._NARROW, experts._WIDE
 CONSTANT = experts._CONSTANT
