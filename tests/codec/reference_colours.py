@@ -85,7 +85,7 @@ class Question:
         def moved(weight, step):
             return limited(weight + ((step + 2**23) >> 24), -(2**20), 2**20)
 
-        error = ((yes << 16) - self.mixed) * 20
+        error = ((yes << 16) - self.mixed) * 131
         state.final[self.phase] = [moved(f, error * part) for f, part in zip(state.final[self.phase], self.parts)]
         for vector, part in zip(self.vectors, self.parts):
             visits = state.visits.get(vector, 0)

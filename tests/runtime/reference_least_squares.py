@@ -41,10 +41,11 @@ def rows_of(level: int, height: int, width: int) -> list[int]:
 
 class Fit:
     """Least squares of one plane: a window of samples for each row, joined row by row, solved at every interval-th
-    level."""
+    level, each plane at levels of its own."""
 
-    def __init__(self, height: int, n: int, decay: float, row_decay: float, ridge: float, interval: int = 1):
+    def __init__(self, k: int, height: int, n: int, decay: float, row_decay: float, ridge: float, interval: int = 1):
         self.n, self.decay, self.ridge, self.interval = n, f32(decay), f32(ridge), interval
+        self.phase = k * interval // 3
         powers = [row_decay]
         while len(powers) < BLOCK:
             powers.append(powers[-1] * row_decay)  # in double precision
@@ -62,7 +63,7 @@ class Fit:
                 weight = f32(1) / (f32(self.nearby(r, c)) * f32(1 / 512) + f32(0.3))
                 sample = self.samples[r]
                 self.sums[r] = self.decay * self.sums[r] + np.multiply.outer(weight * sample[:-1], sample)
-        if level % self.interval == 0:
+        if (level + self.phase) % self.interval == 0:
             for r, total in self.joined(max(rows[0] - 1, 0), rows[-1]) if rows else ():
                 if r in rows:
                     self.weights[r] = self.solution(total)
@@ -165,7 +166,7 @@ def predict(pixels: np.ndarray, settings: Settings, interval: int = 1, weights: 
     height, width = picture.height, picture.width
     told = [taps(settings.sizes, k) for k in range(3)]
     fits = [
-        Fit(height, len(told[k]), settings.decay, settings.row_decay, settings.ridge[k], interval) for k in range(3)
+        Fit(k, height, len(told[k]), settings.decay, settings.row_decay, settings.ridge[k], interval) for k in range(3)
     ]
     predictions = np.zeros(pixels.shape, np.int16)
     for level in range(width + 2 * (height - 1)):

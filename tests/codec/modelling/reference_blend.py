@@ -42,7 +42,7 @@ class Blend:
         self.fast = predict(pixels, blend.FAST).tolist()
         self.slow = predict(pixels, blend.SLOW, blend.SLOW_INTERVAL).tolist()
         rates = blend._DECAY, blend._ROW_DECAY, blend._RIDGE
-        self.fits = [Fit(self.height, 10, *rates) for _ in range(planes)]
+        self.fits = [Fit(k, self.height, 10, *rates) for k in range(planes)]
         self.errors = {}  # ((k, member), r, c): 64 x - member
         self.blended = {}  # (k, r, c): 64 x - mean
 

@@ -20,7 +20,7 @@ from tests.codec.modelling.reference_mixture import GROWTH, STEPS, Position, lim
 from tests.codec.modelling.reference_ratio_tables import Counts, Window
 from tests.runtime.reference_least_squares import f32, predict, rows_of
 
-RIVALS, EXPERTS = 4, 8
+RIVALS, EXPERTS = 4, 7
 DEVIATIONS = (96, 192, 384, 768)
 NARROW, WIDE = experts._NARROW, experts._WIDE
 CONSTANT = experts._CONSTANT
@@ -67,6 +67,7 @@ class Experts:
             lambda vector: weights[vector_number(vector), : EXPERTS + 1].tolist(),
             lambda place: final[place_number(place)].tolist(),
             RATES,
+            20,
         )
         scales = experts.first_scales(tables)
         self.scales = Table(lambda context: tuple(scales[context].tolist()))  # (sum, number) of errors
@@ -105,7 +106,7 @@ class Experts:
     def decisions(self, position: Position, k: int, before: list[int], value: int) -> Iterator[tuple]:
         z = sum(position.deviation > limit for limit in DEVIATIONS)
         centre = limited((position.mean >> 6) + 1, 1, 255)
-        window = Window(self.counts, position, k, before, centre, z)
+        window = Window(self.counts, position, k, before, centre)
         way = list(splits(value, position.mean, position.deviation))
 
         def masses(v: int) -> list[int]:
@@ -131,7 +132,7 @@ class Experts:
         """Two logistics at the same prediction, one three times as wide."""
         mean, inverse = self.rivals[q]
         if v == 256:
-            return 1 << 22
+            return (1 << 22) + 1024
         mass = NARROW * inside(logistic, mean, inverse, v) + WIDE * inside(logistic, mean, inverse // 3, v)
         return (mass >> 15) + 4 * v
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
-from codec.modelling import mixer
 from codec.modelling.logistic import SQUASH as _SQUASH
 from codec.modelling.logistic import STRETCH as _STRETCH
 from tests.codec.modelling.reference_mixture import limited
 
 SQUASH, STRETCH = _SQUASH.tolist(), _STRETCH.tolist()
 UNIT, LIMIT = 1 << 16, 1 << 20  # of weights
-SECOND_RATE = mixer._FINAL_RATE
 
 
 class Table(dict):
@@ -43,8 +41,9 @@ def rounded(product: int, unit: int) -> int:
 class Mixer:
     """first(vector): the weights that a vector of the first layer starts with; second(place): of the second layer."""
 
-    def __init__(self, first: Callable, second: Callable, rates: list[int]):
-        self.weights, self.final, self.rates = Table(first), Table(second), rates
+    def __init__(self, first: Callable, second: Callable, rates: list[int], final_rate: int):
+        self.weights, self.final = Table(first), Table(second)
+        self.rates, self.final_rate = rates, final_rate
         self.visits = Table(lambda vector: 0)
 
     def mix(self, inputs: list[int], vectors: list, place) -> int:
@@ -63,7 +62,7 @@ class Mixer:
             return limited(weight + rounded(step, 1 << 24), -LIMIT, LIMIT)
 
         wanted, final = symbol << 16, self.final[self.place]
-        error = (wanted - squash(self.logit)) * SECOND_RATE
+        error = (wanted - squash(self.logit)) * self.final_rate
         self.final[self.place] = [moved(f, error * y) for f, y in zip(final, self.outputs)]
         for vector, y in zip(self.vectors, self.outputs):
             step = (wanted - squash(y)) * self.rates[min(self.visits[vector], len(self.rates) - 1)]

@@ -11,8 +11,8 @@ from codec.modelling import ratio_tables
 from tests.codec.modelling.reference_mixer import Table
 from tests.runtime.reference_least_squares import f32
 
-REACH = ratio_tables._REACH.tolist()  # half of the window, by class
-RATES = ratio_tables._RATES
+WINDOW = ratio_tables.WINDOW  # values
+RATE, BLUES_RATE = ratio_tables._RATE, ratio_tables._BLUES_RATE
 MOST_RATIO = ratio_tables._MOST_RATIO
 
 
@@ -20,7 +20,7 @@ class Counts:
     """N and E of everything that a tile has shown; E in 2^-10."""
 
     def __init__(self):
-        self.came = Table(lambda context: 0)  # N of (stage, given, given, v)
+        self.came = Table(lambda context: 0)  # N of (plane, what is given, v)
         self.expected = Table(lambda context: 0)
 
     def add(self, context: tuple, came: int, expected: int) -> None:
@@ -32,9 +32,23 @@ class Counts:
 
 def contexts(k: int, before: list[int], v: int) -> list[tuple]:
     """Where N and E of value v are found, for the stages of plane k; before: the planes known already."""
-    red = before[0] if k > 0 else 0
-    green = before[1] if k == 2 else 0
-    return [(0, k, red, v), (1, k, green, v), (2, red, green, v)][: 2 + (k == 2)]
+    if k == 0:
+        return [("red", v)]
+    if k == 1:
+        return [("green", v), ("green", before[0], v)]
+    return [("blue", before[1], v), ("blue", before[0], before[1], v)]
+
+
+def entries_of(tables, context: tuple) -> np.ndarray:
+    """What compiled code's tables hold of a context's plane and what is given, by value."""
+    plane, *given, _ = context
+    if len(given) == (plane == "blue"):
+        return tables.first[2 + given[0] if given else ("red", "green").index(plane)]
+    return tables.second[given[0] if plane == "green" else 256 + given[0] * 256 + given[1]]
+
+
+def rates(k: int) -> list[np.float32]:
+    return [[RATE], [RATE, RATE], [RATE, BLUES_RATE]][k]
 
 
 def corrected(q: list[int], history: list[tuple[int, int]], rate: np.float32, mass: int) -> list[int]:
@@ -50,16 +64,15 @@ def corrected(q: list[int], history: list[tuple[int, int]], rate: np.float32, ma
 class Window:
     """The values near the expected one, opened for a plane: q[s][i] of value low + i after stage s, F(v, s)."""
 
-    def __init__(self, counts: Counts, position, k: int, before: list[int], centre: int, deviation: int):
+    def __init__(self, counts: Counts, position, k: int, before: list[int], centre: int):
         self.counts, self.position, self.k, self.before = counts, position, k, before
-        size = 2 * REACH[deviation]
-        self.low = min(max(centre - size // 2, 0), 256 - size)
-        self.start, *ends = (position.mass(v) >> 15 for v in range(self.low, self.low + size + 1))
+        self.low = min(max(centre - WINDOW // 2, 0), 256 - WINDOW)
+        self.start, *ends = (position.mass(v) >> 15 for v in range(self.low, self.low + WINDOW + 1))
         self.q = [[above - below for below, above in zip([self.start, *ends], ends)]]
-        for stage, rate in enumerate(RATES[: 2 + (k == 2)]):
-            history = [self.history(self.low + i, stage) for i in range(size)]
+        for stage, rate in enumerate(rates(k)):
+            history = [self.history(self.low + i, stage) for i in range(WINDOW)]
             self.q.append(corrected(self.q[-1], history, rate, ends[-1] - self.start))
-        if k < 2:
+        if k == 0:
             self.q.append(self.q[-1])
 
     def history(self, v: int, stage: int) -> tuple[int, int]:
@@ -74,7 +87,7 @@ class Window:
         return [self.position.mass(v) >> 15] * len(self.q)
 
     def learn(self, value: int) -> None:
-        for stage in range(2 + (self.k == 2)):
+        for stage in range(len(rates(self.k))):
             for i, q in enumerate(self.q[stage]):
                 self.counts.add(contexts(self.k, self.before, self.low + i)[stage], 0, q >> 12)
             self.counts.add(contexts(self.k, self.before, value)[stage], 1, 0)
