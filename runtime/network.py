@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import UserError
-from .schedule import Schedule
+from runtime.errors import UserError
+from runtime.schedule import Schedule
 
 PRODUCTS = ("integer", "float32")
 AUTO = "auto"

@@ -13,11 +13,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from . import rules
-from .model import Model
-from .network import BundleError, Probe, StepPass
-from .schedule import Kernel, Schedule, all_at_once, schedule
-from .tables import check_number, rank
+from runtime import rules
+from runtime.model import Model
+from runtime.network import BundleError, Probe, StepPass
+from runtime.schedule import Kernel, Schedule, all_at_once, schedule
+from runtime.tables import check_number, rank
 
 INSIDE = 128
 _RANGES = {

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import rules
-from .least_squares import Settings
-from .network import BundleError
+from runtime import rules
+from runtime.least_squares import Settings
+from runtime.network import BundleError
 
 RISING, FALLING = 1, -1
 

@@ -131,7 +131,7 @@ def test_a_failed_parity_is_one_line(run, tmp_path, monkeypatch):
 
 
 def test_missing_packages_are_one_line(run, monkeypatch):
-    monkeypatch.setitem(sys.modules, "export.floats", None)
+    monkeypatch.setitem(sys.modules, "export.floats.file", None)
     said = run("colour.safetensors -o OUT/a.pt --format torchscript", code=1).stderr
     assert said.endswith("pip install 'lmconv[cpu,export]' brings what is needed\n")
 

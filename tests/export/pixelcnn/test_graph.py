@@ -7,12 +7,12 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from tests.export.test_graph import TYPES, texts
 
 from export.pixelcnn.graph import step_graph_pixelcnn
 from export.pixelcnn.pytorch import IntegerPixelCnnNet
 from lmconv import orders
 from runtime.network import PRODUCTS
+from tests.export.photo.test_graph import TYPES, texts
 from tests.export.pixelcnn import steps as pixelcnn_steps
 from tests.export.pixelcnn.networks import NETWORKS, hostile, images, quantised, rank
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from lmconv.config import PhotoConfig, PhotoTraining
-from lmconv.data.pictures import DataError, Prepared
+from lmconv.data.crops import Prepared
+from lmconv.data.pictures import DataError
 from lmconv.errors import LmconvError
 from lmconv.evaluation.likelihoods import image_nats
 from lmconv.networks import likelihood
