@@ -1,4 +1,5 @@
 """The network again, slowly: docs/format.md, section Network, position by position from a bundle's tensors alone."""
+
 import numpy as np
 
 CURRENT = ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))
@@ -15,8 +16,10 @@ def parameters(picture: np.ndarray, bases: np.ndarray, weights: dict, codes: np.
     def layer(name, a):
         """(sums, values) of a layer on bytes."""
         a = np.array(a, dtype=object)
-        sums = [sum(a * weights[f"{name}.weight"][:, o].astype(object)) + int(bias)
-                for o, bias in enumerate(weights[f"{name}.bias"])]
+        sums = [
+            sum(a * weights[f"{name}.weight"][:, o].astype(object)) + int(bias)
+            for o, bias in enumerate(weights[f"{name}.bias"])
+        ]
         return sums, np.array([s * 2.0 ** -int(shift) for s, shift in zip(sums, weights[f"{name}.shift"])])
 
     def q(values, m=0):
@@ -38,8 +41,8 @@ def parameters(picture: np.ndarray, bases: np.ndarray, weights: dict, codes: np.
         return [*x[:, r, c], *(code(64 * x[k, r, c] - b[k, r, c]) for k in range(3)), 64]
 
     found = np.empty((len(weights["out.bias"]), height, width), int)
-    features = {}                           # (block, r, c) -> bytes
-    for r in range(height):                 # any order that goes forward will do: raster is one
+    features = {}  # (block, r, c) -> bytes
+    for r in range(height):  # any order that goes forward will do: raster is one
         for c in range(width):
             a = [value for dr, dc in first_offsets for value in known(r + dr, c + dc)]
             a += [code(64 * red(r + dr, c + dc) - b[0, r, c]) for dr, dc in CURRENT] + [b[0, r, c] // 64]

@@ -1,4 +1,5 @@
 """Levels and slots: minimal, complete, and every tap finds the features it should, for any order and size."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,8 +9,23 @@ from lmconv import orders
 from lmconv.orders import masks
 from runtime.schedule import Kernel, all_at_once, levels, open_taps, schedule
 
-ANY_SIZE = ["raster", "s_curve", "s_curve:1", "s_curve:2", "s_curve:5", "s_curve:6", "gilbert", "gilbert:7",
-            "wavefront", "wavefront:3", "wavefront:4", "multiscale=4", "multiscale=8:6", "random=0", "random=5:4"]
+ANY_SIZE = [
+    "raster",
+    "s_curve",
+    "s_curve:1",
+    "s_curve:2",
+    "s_curve:5",
+    "s_curve:6",
+    "gilbert",
+    "gilbert:7",
+    "wavefront",
+    "wavefront:3",
+    "wavefront:4",
+    "multiscale=4",
+    "multiscale=8:6",
+    "random=0",
+    "random=5:4",
+]
 KERNELS = [Kernel(3), Kernel(3, kind="A"), Kernel(5), Kernel(3, dilation=2), Kernel(7, kind="A"), Kernel(1)]
 sides = st.integers(1, 13)
 specs = st.sampled_from(ANY_SIZE)
@@ -25,8 +41,12 @@ def slow_levels(rank, kernels):
     for r, c in sorted(np.ndindex(height, width), key=lambda position: rank[position]):
         if rank[r, c] < 0:
             continue
-        below = [level[r + dr, c + dc] for kernel in kernels for t, (dr, dc) in enumerate(kernel.offsets())
-                 if reads[kernel][t, r, c]]
+        below = [
+            level[r + dr, c + dc]
+            for kernel in kernels
+            for t, (dr, dc) in enumerate(kernel.offsets())
+            if reads[kernel][t, r, c]
+        ]
         level[r, c] = 1 + max(below, default=-1)
     return level
 
@@ -147,5 +167,5 @@ def test_raster_takes_the_wavefronts_steps():
 
 def test_slots_are_reused():
     plan = schedule(orders.wavefront(64, 96), (Kernel(3),), (Kernel(7, kind="A"),))
-    assert plan.slots < 300                             # of 6144 positions
+    assert plan.slots < 300  # of 6144 positions
     assert all_at_once(orders.wavefront(64, 96), (Kernel(3),)).slots > 6144
