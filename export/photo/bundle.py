@@ -5,10 +5,12 @@ import torch
 
 from export.errors import ExportError
 from export.exact.contents import Exact
+from export.exact.integers import IntegerLayer
 from export.exact.reports import LayerReport
 from export.photo.graph import step_graph
+from export.photo.network import IntegerPhoto, stream_bound
 from export.photo.pytorch import IntegerPhotoNet, float_parameters
-from export.photo.quantise import IntegerPhoto, quantise, stream_bound
+from export.photo.quantise import quantise
 from lmconv.checkpoints.checkpoint import Checkpoint
 from lmconv.networks import likelihood
 from lmconv.networks.photo import PhotoNet
@@ -87,29 +89,29 @@ def _probe(network: IntegerPhoto, rows: int = 96, slots: int = 33) -> dict[str, 
     taps[:, -1] = own[:, 0]
     cache = np.concatenate([cache, np.zeros((rows, cache.shape[1]), np.uint8)])
     probe = {"inputs": inputs, "cache": cache, "taps": taps, "slots": own}
-    return {
-        f"probe.{name}": array for name, array in (probe | {"parameters": _reference_step(network, **probe)}).items()
-    }
+    probe["parameters"] = network.run(_ProbedStep(**probe))
+    return {f"probe.{name}": array for name, array in probe.items()}
 
 
-def _reference_step(
-    n: IntegerPhoto, inputs: np.ndarray, cache: np.ndarray, taps: np.ndarray, slots: np.ndarray
-) -> np.ndarray:
-    """One step in float64 on integers: int32 [n, 10 K]. Every block reads the same old cache."""
+class _ProbedStep:
+    """The machine of IntegerPhoto.run for one step in int64, on rows; every block reads the same old cache."""
 
-    def total(x, layer):
-        return x.astype(np.int64) @ layer.weight.astype(np.int64) + layer.bias
+    def __init__(self, inputs: np.ndarray, cache: np.ndarray, taps: np.ndarray, slots: np.ndarray):
+        self.inputs, self.cache, self.taps, self.slots = inputs.astype(np.int64), cache.astype(np.int64), taps, slots
 
-    def value(x, layer):
-        return total(x, layer) * 2.0**-layer.shift
+    def value(self, x: np.ndarray, layer: IntegerLayer) -> np.ndarray:
+        return (x @ layer.weight.astype(np.int64) + layer.bias) * 2.0**-layer.shift
 
-    def activation(x, exponent=0):
+    def activation(self, x: np.ndarray, name: str, exponent: int = 0) -> np.ndarray:
         return np.clip(np.round(x * 2.0**-exponent), 0, 255).astype(np.int64)
 
-    h = value(inputs, n.first)
-    for wide, narrow, exponent in zip(n.wide, n.narrow, n.exponents):
-        features = cache.astype(np.int64)
-        features[slots[:, 0]] = activation(h, exponent)
-        h = h + value(activation(value(features[taps].reshape(len(taps), -1), wide)), narrow)
-    x = activation(value(activation(h, n.exponents[-1]), n.head))
-    return np.floor(total(x, n.out) * 2.0**-n.out.shift).astype(np.int32)
+    def patches(self, x: np.ndarray, block: int) -> np.ndarray:
+        features = self.cache.copy()
+        features[self.slots[:, 0]] = x
+        return features[self.taps].reshape(len(x), -1)
+
+    def add(self, h: np.ndarray, x: np.ndarray, name: str) -> np.ndarray:
+        return h + x
+
+    def parameters(self, x: np.ndarray, layer: IntegerLayer) -> np.ndarray:
+        return np.floor(self.value(x, layer)).astype(np.int32)

@@ -9,37 +9,47 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from export.exact.integers import IntegerLayer
-from export.photo.quantise import IntegerPhoto, output_units
+from export.photo.network import IntegerPhoto, output_units
 from lmconv.networks.photo import KNOWN, ZERO, PhotoNet
 
 
 class IntegerPhotoNet(nn.Module):
-    """forward(known [B, 7, H, W] uint8, current [B, 7, H, W] uint8) -> parameters int32 [B, 10 K, H, W]."""
+    """forward(known [B, 7, H, W] uint8, current [B, 7, H, W] uint8) -> parameters int32 [B, 10 K, H, W].
+
+    The machine of IntegerPhoto.run on images. dtype: float32 and float64 give the same integers.
+    """
 
     def __init__(self, integer: IntegerPhoto, dtype: torch.dtype = torch.float32):
         super().__init__()
         self.integer, self.dtype = integer, dtype
 
-    def layer(self, x: Tensor, layer: IntegerLayer) -> Tensor:
+    @torch.no_grad()
+    def forward(self, known: Tensor, current: Tensor) -> Tensor:
+        offsets = self.integer.first_offsets
+        padding = torch.tensor([ZERO] * (KNOWN - 1) + [0], dtype=self.dtype).view(1, -1, 1, 1)
+        x = patches(known.to(self.dtype) - padding, offsets) + padding.repeat(1, len(offsets), 1, 1)
+        self.inputs = torch.cat([x, current.to(self.dtype)], 1)
+        return self.integer.run(self)
+
+    def value(self, x: Tensor, layer: IntegerLayer) -> Tensor:
+        return self.sums(x, layer) * 2.0 ** -torch.from_numpy(layer.shift).to(self.dtype).view(-1, 1, 1)
+
+    def activation(self, x: Tensor, name: str, exponent: int = 0) -> Tensor:
+        return activation(x, exponent)
+
+    def patches(self, x: Tensor, block: int) -> Tensor:
+        return patches(x, self.integer.offsets)
+
+    def add(self, h: Tensor, x: Tensor, name: str) -> Tensor:
+        return h + x
+
+    def parameters(self, x: Tensor, layer: IntegerLayer) -> Tensor:
+        return finish(self.sums(x, layer).to(torch.int64), torch.from_numpy(layer.shift).view(-1, 1, 1))
+
+    def sums(self, x: Tensor, layer: IntegerLayer) -> Tensor:
         """[B, inputs, H, W] -> [B, outputs, H, W]: sum + bias, not yet shifted."""
         weight = torch.from_numpy(layer.weight).to(self.dtype)
         return torch.einsum("bihw,io->bohw", x, weight) + torch.from_numpy(layer.bias).to(self.dtype).view(-1, 1, 1)
-
-    def value(self, x: Tensor, layer: IntegerLayer) -> Tensor:
-        return self.layer(x, layer) * 2.0 ** -torch.from_numpy(layer.shift).to(self.dtype).view(-1, 1, 1)
-
-    @torch.no_grad()
-    def forward(self, known: Tensor, current: Tensor) -> Tensor:
-        n = self.integer
-        padding = torch.tensor([ZERO] * (KNOWN - 1) + [0], dtype=self.dtype).view(1, -1, 1, 1)
-        centred = known.to(self.dtype) - padding
-        x = patches(centred, n.first_offsets) + padding.repeat(1, len(n.first_offsets), 1, 1)
-        h = self.value(torch.cat([x, current.to(self.dtype)], 1), n.first)
-        for wide, narrow, exponent in zip(n.wide, n.narrow, n.exponents):
-            x = patches(activation(h, exponent), n.offsets)
-            h = h + self.value(activation(self.value(x, wide)), narrow)
-        sums = self.layer(activation(self.value(activation(h, n.exponents[-1]), n.head)), n.out)
-        return finish(sums.to(torch.int64), torch.from_numpy(n.out.shift).view(-1, 1, 1))
 
 
 def activation(value: Tensor, exponent: int = 0) -> Tensor:

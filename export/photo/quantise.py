@@ -7,8 +7,6 @@ The residual stream is the plain sum of such values, kept unrounded: all of a ch
 checked for every channel, and a layer that breaks one is named.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -24,32 +22,9 @@ from export.exact.integers import (
     fitted,
     rounded,
 )
+from export.photo.network import IntegerPhoto, output_units, stream_bound
 from lmconv.layers import LocallyMaskedConv2d
-from lmconv.networks.likelihood import SHIFT_UNIT
 from lmconv.networks.photo import CURRENT, CURRENT_SCALE, KNOWN, KNOWN_SCALE, ZERO, PhotoNet
-from runtime.rules import COUPLING_UNIT, LOGIT_UNIT, MEAN_UNIT, SCALE_UNIT
-
-
-@dataclass(frozen=True)
-class IntegerPhoto:
-    """The quantised network. exponents[i]: the stream enters block i (the last: the head) as round(h * 2^-exponent)."""
-
-    first: IntegerLayer
-    wide: tuple[IntegerLayer, ...]
-    narrow: tuple[IntegerLayer, ...]
-    head: IntegerLayer
-    out: IntegerLayer
-    exponents: tuple[int, ...]
-    offsets: tuple[tuple[int, int], ...]  # feature taps of a block, (row, column)
-    first_offsets: tuple[tuple[int, int], ...]  # input taps of the first layer
-
-    def layers(self) -> list[IntegerLayer]:
-        blocks = [layer for pair in zip(self.wide, self.narrow) for layer in pair]
-        return [self.first, *blocks, self.head, self.out]
-
-    def writers(self) -> tuple[IntegerLayer, ...]:
-        """The layers whose outputs add up to the residual stream."""
-        return (self.first, *self.narrow)
 
 
 def offsets_of(mask) -> tuple[tuple[int, int], ...]:
@@ -146,24 +121,12 @@ def _numpy(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().double().numpy()
 
 
-def output_units(components: int) -> np.ndarray:
-    """Integer steps per unit of each network output, float64 [10 K]; shifts are in units of 4 grey levels."""
-    per_kind = [LOGIT_UNIT] + 3 * [SHIFT_UNIT * MEAN_UNIT] + 3 * [SCALE_UNIT] + 3 * [COUPLING_UNIT]
-    return np.repeat(np.array(per_kind, float), components)
-
-
 def _first_layer(net: PhotoNet, offsets: tuple[tuple[int, int], ...], step: np.ndarray) -> tuple:
     """The first layer and the current position's 1 x 1 as one matrix on codes; zero points go into the bias."""
     known = tap_matrix(net.first, offsets) / np.tile(KNOWN_SCALE, len(offsets))[:, None]
     current = _numpy(net.current.weight)[:, :, 0, 0].T / np.array(CURRENT_SCALE)[:, None]
     zero = np.array(([ZERO] * (KNOWN - 1) + [0]) * len(offsets) + [ZERO] * CURRENT)
     return "first", np.concatenate([known, current]) / step, _numpy(net.first.bias) / step, zero, WIDE_LIMIT
-
-
-def stream_bound(writers: list[IntegerLayer]) -> np.ndarray:
-    """The largest residual stream in steps of its finest writer, per channel, float64 [C] (exact where it matters)."""
-    finest = np.max([layer.shift for layer in writers], axis=0)
-    return sum(layer.bound() * 2.0 ** (finest - layer.shift) for layer in writers)
 
 
 def _stream_layers(writers: list[tuple]) -> list[IntegerLayer]:

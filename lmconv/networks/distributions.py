@@ -18,9 +18,9 @@ from torch import Tensor
 
 from lmconv.config import PixelCnnConfig
 from lmconv.errors import LmconvError
+from lmconv.networks.logistic import log_bin
 
 LOG_SCALE_MIN = -7.0  # natural logarithm, in units of [-1, 1]
-LEAST_WIDTH = 1e-30  # of a bin in scales: keeps logarithms finite where a logistic is flat
 
 
 def distribution(config: PixelCnnConfig) -> Logistics | Binary:
@@ -43,8 +43,7 @@ class Logistics:
     a level to both sides, the first and the last take the tails: over all levels the probabilities sum to 1.
 
     The published code replaces probabilities below 1e-5 by a density at 8 bits, and so sums to 1 +- 2e-5. Here each is
-    exact: nothing cancels in log sigmoid(u) + log sigmoid(-l) + log(1 - exp(l - u)), the logarithm of
-    sigmoid(u) - sigmoid(l).
+    exact (logistic.py).
     """
 
     channels: int
@@ -73,14 +72,8 @@ class Logistics:
         x = centred(levels, self.bits, means.dtype).unsqueeze(2)  # [B, C, 1, H, W]
         if self.channels == 3:
             means = torch.stack([self._mean(c, x, means, couplings) for c in range(3)], 1)
-        half = 1 / (2**self.bits - 1)
-        inverse = torch.exp(-log_scales)
-        below = F.logsigmoid(inverse * (x - means + half))  # log p of what is below the bin's upper edge
-        above = F.logsigmoid(-inverse * (x - means - half))  # log p of what is above its lower edge
-        width = (2 * half * inverse).clamp(min=LEAST_WIDTH)
-        inside = below + above + torch.log(-torch.expm1(-width))
-        level = levels.unsqueeze(2)
-        return torch.where(level == 0, below, torch.where(level == 2**self.bits - 1, above, inside))
+        top, level = 2**self.bits - 1, levels.unsqueeze(2)
+        return log_bin(x - means, 1 / top, torch.exp(-log_scales), level == 0, level == top)
 
     def noise(self, batch: int, height: int, width: int, generator: torch.Generator) -> Tensor:
         """All that is random in a batch of images: uniform in (0, 1), [B, U, H, W] float64, where the generator is."""

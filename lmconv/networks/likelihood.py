@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lmconv.networks import logistic
+
 PARAMETERS = 10  # per component: logit, 3 shifts, 3 log-scales, 3 couplings
 LOG_SCALES = (-4.0, 6.0)  # limits, natural logarithm of grey levels
 COUPLINGS = (-2.0, 2.0)
@@ -38,16 +40,8 @@ def means(residual: Tensor, shifts: Tensor, couplings: Tensor) -> Tensor:
 
 
 def log_bin(residual: Tensor, value: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
-    """log of the probability of the one-grey-level bin at `value` under a logistic of the given mean and log-scale.
-
-    `residual` and `mean` are relative to the same base; the bins of 0 and 255 take the tails.
-    """
-    inverse = torch.exp(-log_scale)
-    centred = residual - mean
-    upper, lower = inverse * (centred + 0.5), inverse * (centred - 0.5)
-    above, below = upper - F.softplus(upper), -F.softplus(lower)  # logs of the two tails' complements
-    inside = above + below + torch.log(-torch.expm1(-inverse))  # sigmoid(u) - sigmoid(l), nothing cancels
-    return torch.where(value < 0.5, above, torch.where(value > 254.5, below, inside))
+    """log p of a value, 0 to 255, under a logistic; residual and mean are relative to the same base."""
+    return logistic.log_bin(residual - mean, 0.5, torch.exp(-log_scale), value == 0, value == 255)
 
 
 def nll(pixels: Tensor, bases: Tensor, parameters: Tensor) -> Tensor:

@@ -254,7 +254,7 @@ def float_distributions(parameters, bases, pixel) -> list[np.ndarray]:
     """p(red), p(green | red), p(blue | red, green) of lmconv's mixture, float64 [256] each."""
     import torch
 
-    from export.photo.quantise import output_units
+    from export.photo.network import output_units
     from lmconv.networks import likelihood
 
     units = torch.from_numpy(output_units(len(parameters) // 10))
@@ -303,7 +303,7 @@ def test_conditionals_multiply_to_the_joint():
     """Bits of whole pixels against lmconv's own likelihood of them, in total and one by one."""
     import torch
 
-    from export.photo.quantise import output_units
+    from export.photo.network import output_units
     from lmconv.networks import likelihood
 
     rng, count = np.random.default_rng(7), 150

@@ -227,8 +227,8 @@ def test_a_graph_that_differs_from_pytorch_leaves_no_file(tiny_checkpoint, tiny_
     """One weight of PyTorch's network is off by one: the bundle is consistent in itself, but not what was trained."""
 
     class Off(IntegerPhotoNet):
-        def layer(self, x, layer):
-            total = super().layer(x, layer)
+        def sums(self, x, layer):
+            total = super().sums(x, layer)
             if layer.name == "head":
                 total[:, 3] += x[:, 2]
             return total
@@ -240,8 +240,11 @@ def test_a_graph_that_differs_from_pytorch_leaves_no_file(tiny_checkpoint, tiny_
 
 
 def test_a_graph_that_differs_from_its_probe_leaves_no_file(tiny_checkpoint, tiny_pictures, tmp_path, monkeypatch):
-    reference = photo_bundle._reference_step
-    monkeypatch.setattr(photo_bundle, "_reference_step", lambda *a, **k: reference(*a, **k) + 1)
+    class Off(photo_bundle._ProbedStep):
+        def parameters(self, x, layer):
+            return super().parameters(x, layer) + 1
+
+    monkeypatch.setattr(photo_bundle, "_ProbedStep", Off)
     with pytest.raises(runtime.ProviderError, match="does not reproduce"):
         export(tiny_checkpoint, tmp_path, tiny_pictures[:2])
     assert unharmed(tmp_path)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from export.errors import QuantisationError
 from export.exact.integers import BOUND, WIDE_LIMIT, IntegerLayer, fitted
 from export.exact.tables import distribution_tables
+from export.photo.network import stream_bound
 from export.photo.pytorch import IntegerPhotoNet, activation, float_parameters
-from export.photo.quantise import quantise, stream_bound
+from export.photo.quantise import quantise
 from lmconv.config import PhotoConfig
 from lmconv.networks import likelihood
 from lmconv.networks.photo import PhotoNet
@@ -162,7 +163,7 @@ def test_sums_of_real_and_hostile_pictures_stay_below_the_bounds(tiny_checkpoint
     """The whole network, not layer by layer: what the integer network adds up on any picture is within the proof."""
     net, integer = tiny_checkpoint.net(), IntegerPhotoNet(tiny_integers, torch.float64)
     seen = {}
-    plain = integer.layer
+    plain = integer.sums
 
     def watched(x, layer):
         total = plain(x, layer)
@@ -172,7 +173,7 @@ def test_sums_of_real_and_hostile_pictures_stay_below_the_bounds(tiny_checkpoint
         seen[layer.name] = max(seen.get(layer.name, 0), share)
         return total
 
-    integer.layer = watched
+    integer.sums = watched
     for kind in KINDS.values():
         picture = kind(9, 14)
         integer(*net.inputs(torch.from_numpy(picture)[None], torch.from_numpy(predict_picture(picture))[None]))
