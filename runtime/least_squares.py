@@ -176,13 +176,8 @@ def _predict_picture(pixels, canvas, predictor, bases):
             refit(level, size, k, predictor.fits)
             foresee(level, k, canvas, predictor)
         for row in range(first, end):
-            c = level - 2 * row
             for k in range(3):
-                base, origin = predict(level, k, row, canvas, predictor)
-                bases[k, row, c] = base
-                value = pixels[k, row, c]
-                draw(k, row, c, value, canvas)
-                learn(level, k, row, value, base, origin, predictor.fits)
+                bases[k, row, level - 2 * row] = take_over(level, k, row, pixels, canvas, predictor)
         refer(level + 1, canvas)
 
 
@@ -365,6 +360,16 @@ def draw(k, row, c, value, canvas):
     if c == width - 1:
         for x in range(LEFT + width, LEFT + width + RIGHT):
             plane[row + TOP, x] = value
+
+
+@inlined
+def take_over(level, k, row, pixels, canvas, predictor):
+    """Predicts, draws and learns a value of a known picture, uint8 [3, H, W]; returns the prediction."""
+    base, origin = predict(level, k, row, canvas, predictor)
+    value = pixels[k, row, level - 2 * row]
+    draw(k, row, level - 2 * row, value, canvas)
+    learn(level, k, row, value, base, origin, predictor.fits)
+    return base
 
 
 @inlined

@@ -214,22 +214,24 @@ def record(row, c, tile):
     tile.known[at + 6] = _INSIDE
 
 
+@inlined
+def fit(level, tile):
+    """Fits the predictor of green and blue to the levels before; what `prepare` does touches none of it."""
+    for k in range(1, 3):
+        least_squares.refit(level, tile.canvas.size, k, tile.predictor.fits)
+        least_squares.foresee(level, k, tile.canvas, tile.predictor)
+
+
 @kernel
 def take_over(level, picture, tile):
     """Takes over a level of a known picture, uint8 [3, H, W], that is prepared."""
     canvas, own = tile.canvas, tile.predictor
-    for k in range(1, 3):
-        least_squares.refit(level, canvas.size, k, own.fits)
-        least_squares.foresee(level, k, canvas, own)
+    fit(level, tile)
     first, end = rows_of(level, canvas.size)
     for row in range(first, end):
-        c = level - 2 * row
         for k in range(3):
-            base, origin = least_squares.predict(level, k, row, canvas, own)
-            tile.bases[k, row] = base
-            least_squares.draw(k, row, c, picture[k, row, c], canvas)
-            least_squares.learn(level, k, row, picture[k, row, c], base, origin, own.fits)
-        record(row, c, tile)
+            tile.bases[k, row] = least_squares.take_over(level, k, row, picture, canvas, own)
+        record(row, level - 2 * row, tile)
     least_squares.refer(level + 1, canvas)
 
 

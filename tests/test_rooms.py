@@ -82,23 +82,55 @@ def test_import_directions():
     assert {path: names for path, names in wrong.items() if names} == {}
 
 
-# The codec's folders, and what each imports of the codec: what is to be coded knows nothing of how.
+# The folders in a room, and what each imports of its own room. What is to be coded knows nothing of how, what is
+# exported nothing of other formats, and nothing imports commands.
 ALLOWED_INSIDE = {
-    "format": ("codec.errors", "codec.format"),
-    "entropy": ("codec.errors", "codec.entropy"),
-    "modelling": ("codec.errors", "codec.entropy", "codec.modelling"),
-    "tile_coders": ("codec.errors", "codec.entropy", "codec.format", "codec.modelling", "codec.tile_coders"),
+    "codec/format": ("codec.errors", "codec.format"),
+    "codec/entropy": ("codec.errors", "codec.entropy"),
+    "codec/modelling": ("codec.errors", "codec.entropy", "codec.modelling"),
+    "codec/tile_coders": ("codec.errors", "codec.entropy", "codec.format", "codec.modelling", "codec.tile_coders"),
+    "lmconv/orders": ("lmconv.errors", "lmconv.orders"),
+    "lmconv/data": ("lmconv.config", "lmconv.data", "lmconv.errors"),
+    "lmconv/networks": ("lmconv.config", "lmconv.errors", "lmconv.layers", "lmconv.networks", "lmconv.orders"),
+    "lmconv/checkpoints": (
+        *("lmconv.checkpoints", "lmconv.config", "lmconv.errors", "lmconv.networks", "lmconv.orders"),
+    ),
+    "lmconv/evaluation": (
+        *("lmconv.config", "lmconv.data", "lmconv.evaluation", "lmconv.networks", "lmconv.orders", "lmconv.processes"),
+    ),
+    "lmconv/sampling": (
+        *("lmconv.config", "lmconv.errors", "lmconv.layers", "lmconv.networks", "lmconv.orders", "lmconv.sampling"),
+    ),
+    "lmconv/training": (
+        *("lmconv.checkpoints", "lmconv.config", "lmconv.data", "lmconv.errors", "lmconv.evaluation"),
+        *("lmconv.networks", "lmconv.orders", "lmconv.processes", "lmconv.sampling", "lmconv.training"),
+    ),
+    "export/exact": ("export.errors", "export.exact"),
+    "export/photo": ("export.errors", "export.exact", "export.photo"),
+    "export/pixelcnn": ("export.errors", "export.exact", "export.metadata", "export.pixelcnn"),
+    "export/floats": ("export.errors", "export.exact", "export.floats", "export.metadata"),
 }
+WITHOUT_CODE = ("__pycache__", "bundles", "demo")
 
 
 @pytest.mark.parametrize("folder", ALLOWED_INSIDE)
-def test_import_directions_inside_the_codec(folder):
-    names = set().union(*(imports_of(path) for path in (ROOT / "codec" / folder).rglob("*.py")))
-    inside = {name for name in names if is_within(name, ("codec",))}
+def test_import_directions_inside_a_room(folder):
+    names = set().union(*(imports_of(path) for path in (ROOT / folder).rglob("*.py")))
+    inside = {name for name in names if is_within(name, (folder.split("/")[0],))}
     assert inside and {name for name in inside if not is_within(name, ALLOWED_INSIDE[folder])} == set()
-    assert {path.name for path in (ROOT / "codec").iterdir() if path.is_dir() and path.name not in ALLOWED_INSIDE} <= {
-        *("__pycache__", "bundles", "commands", "demo")
-    }
+
+
+def test_every_folder_has_its_arrows():
+    folders = {f"{room}/{path.name}" for room in ROOMS for path in (ROOT / room).iterdir() if path.is_dir()}
+    others = {f"{room}/{name}" for room in ROOMS for name in (*WITHOUT_CODE, "commands")}
+    assert folders - others == set(ALLOWED_INSIDE)
+
+
+def test_nothing_imports_commands_but_commands():
+    for path in FILES:
+        room, *folders = path.relative_to(ROOT).parts
+        if "commands" not in folders and folders != ["cli.py"]:
+            assert not {name for name in imports_of(path) if ".commands" in name}, path
 
 
 def test_every_room_is_read():
@@ -159,7 +191,7 @@ def test_every_module_imports_without_training_code(room):
 
 
 def test_orders_and_masks_need_numpy_alone():
-    printed = python("import lmconv.orders, lmconv.masks\n" + LOADED)
+    printed = python("import lmconv.orders, lmconv.orders.masks\n" + LOADED)
     assert printed == "loaded: ['numpy']\n"
 
 

@@ -31,10 +31,10 @@ from codec.modelling.mixture import PARAMETERS, Tables, cdf, explain, place, tab
 from codec.modelling.ratio_tables import fetch
 from codec.tile_coders import AUTO, Report
 from codec.tile_coders.orientation import REPEATING, best_variant, repetition, usual_variant
-from runtime import least_squares, rules
+from runtime import rules
 from runtime.kernels import inlined, kernel
 from runtime.least_squares import Canvas, draw, error_nearby, learn, predict, refer, rows_of
-from runtime.photo import PhotoModel, PhotoTile, prepare, record
+from runtime.photo import PhotoModel, PhotoTile, fit, prepare, record
 
 _MOST_DECISIONS = 3 * binarisation.MOST_DECISIONS + question.MOST_DECISIONS  # about one position
 _SMALL = 128 * 128  # pixels up to which learning may not pay, so that both ways are tried
@@ -134,13 +134,10 @@ class Tile(NamedTuple):
 @kernel
 def refit(level, tile, learned):
     """Fits every predictor but red's own to the levels before, and foresees what it can of their predictions."""
-    canvas, own = tile.photo.canvas, tile.photo.predictor
-    for k in range(1, 3):
-        least_squares.refit(level, canvas.size, k, own.fits)
-        least_squares.foresee(level, k, canvas, own)
+    fit(level, tile.photo)
     if learned is not None:
         for k in range(len(tile.pixels)):
-            refit_blend(level, k, canvas, learned.blend)
+            refit_blend(level, k, tile.photo.canvas, learned.blend)
 
 
 @kernel

@@ -9,7 +9,7 @@ import torch
 from export.errors import ExportError
 from export.floats.baked import Precision, bake
 from export.floats.formats import FORMATS, Arrays, Run
-from export.floats.metadata import metadata
+from export.metadata import metadata
 from lmconv import orders
 from lmconv.checkpoints.checkpoint import Checkpoint
 from lmconv.checkpoints.trained import trained

@@ -8,7 +8,7 @@ import torch
 from export.errors import ExportError
 from export.exact.contents import Exact
 from export.exact.reports import LayerReport
-from export.floats.metadata import shown
+from export.metadata import shown
 from export.pixelcnn.graph import step_graph_pixelcnn
 from export.pixelcnn.network import IntegerPixelCnn
 from export.pixelcnn.pytorch import IntegerPixelCnnNet, bits_per_dim

@@ -18,15 +18,13 @@ from runtime.least_squares import (
     UNIT,
     Settings,
     canvas,
-    draw,
     foresee,
-    learn,
-    predict,
     predict_picture,
     predictor,
     refer,
     refit,
     rows_of,
+    take_over,
 )
 from runtime.network import BundleError
 from runtime.tables import check_predictor
@@ -46,12 +44,8 @@ def code_level(level, pixels, canvas, predictor, bases):
     """Predicts and learns every position of a level."""
     first, end = rows_of(level, canvas.size)
     for row in range(first, end):
-        c = level - 2 * row
         for k in range(3):
-            base, origin = predict(level, k, row, canvas, predictor)
-            bases[k, row, c] = base
-            draw(k, row, c, pixels[k, row, c], canvas)
-            learn(level, k, row, pixels[k, row, c], base, origin, predictor.fits)
+            bases[k, row, level - 2 * row] = take_over(level, k, row, pixels, canvas, predictor)
     refer(level + 1, canvas)
 
 

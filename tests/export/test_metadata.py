@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from export.floats.file import target
-from export.floats.metadata import distribution_layout, metadata, model_id
+from export.metadata import distribution_layout, metadata, model_id
 from lmconv import orders
 from lmconv.config import PhotoConfig, PixelCnnConfig
 from lmconv.networks import likelihood
