@@ -4,7 +4,6 @@ Tiles have states, payloads and checksums of their own, so several run side by s
 """
 
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from threading import Event, Lock
@@ -22,9 +21,8 @@ from codec.models import NORMAL, check_effort
 from codec.tile_coders import AUTO, Report, TileCoder, tile_coder
 from codec.tile_coders.stages import alone
 from runtime import Model
+from runtime.progress import Progress
 from runtime.variants import TRANSPOSED, orient, unorient
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ ALLOWED_ROOMS = {
         "runtime.errors",
         "runtime.files",
         "runtime.least_squares",
+        "runtime.progress",
         "runtime.rules",
         "runtime.schedule",
         "runtime.variants",

@@ -20,6 +20,7 @@ from codec.format import container
 from codec.format.method import InOrder, Method
 from runtime import command_line
 from runtime.command_line import explain
+from runtime.progress import Progress
 
 if TYPE_CHECKING:
     import runtime
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 Input = TypeVar("Input")
 Row = TypeVar("Row")
-Progress = Callable[[int, int], None]
 
 INSTALL = "pip install lmconv[cpu] (or lmconv[gpu] for NVIDIA cards)"
 

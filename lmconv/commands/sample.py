@@ -14,6 +14,7 @@ from lmconv.config import Machine
 PATH = click.Path(path_type=Path)
 TEMPERATURE = click.FloatRange(0)
 MACHINE = {name: table.MACHINE[name] for name in ("device", "threads")}
+from runtime.progress import Progress
 
 
 def drawing(sheet: str) -> Callable:
@@ -111,7 +112,7 @@ def prepared(device: str, threads: int) -> Machine:
 
 
 @contextmanager
-def progress(quiet: bool) -> Iterator[Callable[[int, int], object]]:
+def progress(quiet: bool) -> Iterator[Progress]:
     """A bar on a terminal, told how many steps are done and how many there are."""
     from tqdm import tqdm
 

@@ -22,7 +22,7 @@ from lmconv.orders import regions
 from lmconv.orders.regions import RegionError
 from lmconv.processes import Processes
 
-Progress = Callable[[int], object]  # told how many images are done since the last call
+Done = Callable[[int], object]  # told how many images are done since the last call
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def image_nats(
     device: torch.device,
     region: np.ndarray | None = None,
     batch: int = 64,
-    progress: Progress | None = None,
+    done: Done | None = None,
 ) -> np.ndarray:
     """-log p of each image of levels [N, C, H, W], or of its region [H, W] bool under the order: [N] float64."""
     where = torch.ones(levels.shape[2:], device=device) if region is None else torch.from_numpy(region).to(device)
@@ -95,8 +95,8 @@ def image_nats(
         part = torch.from_numpy(levels[start : start + batch]).to(device)
         each = kinds.nll(net, network, part, masks).double() * where
         found[start : start + batch] = each.sum((1, 2)).cpu().numpy()
-        if progress:
-            progress(len(part))
+        if done:
+            done(len(part))
     return found
 
 
@@ -109,7 +109,7 @@ def joint(
     region: np.ndarray | None = None,
     batch: int = 64,
     processes: Processes = Processes(),
-    progress: Progress | None = None,
+    done: Done | None = None,
 ) -> np.ndarray:
     """`image_nats` under each of the orders, [orders, N]; several processes share the images. Raises OrderError.
 
@@ -122,7 +122,7 @@ def joint(
     for index, spec in enumerate(specs):
         rank = orders.make(spec, *levels.shape[2:])
         masks = None if network.two_stream else order_masks(rank, network).to(device)
-        found[index, mine] = image_nats(net, network, levels[mine], masks, device, region, batch, progress)
+        found[index, mine] = image_nats(net, network, levels[mine], masks, device, region, batch, done)
     return processes.sum(torch.from_numpy(found)).cpu().numpy()
 
 
@@ -151,12 +151,12 @@ def measure(
     region: np.ndarray | None = None,
     batch: int = 64,
     processes: Processes = Processes(),
-    progress: Progress | None = None,
+    done: Done | None = None,
 ) -> dict[str, Evaluation]:
     """Evaluates every image of a set, or its region, under each of the groups of orders."""
     values = images.levels[0].size if region is None else int(region.sum()) * network.channels
     found = {}
     for name, specs in of.items():
-        nats = joint(net, network, images.levels, specs, device, region, batch, processes, progress)
+        nats = joint(net, network, images.levels, specs, device, region, batch, processes, done)
         found[name] = summary(specs, nats, values)
     return found

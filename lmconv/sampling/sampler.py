@@ -28,10 +28,9 @@ from lmconv.networks.two_stream import TwoStreamPixelCnn
 from lmconv.orders import OBSERVED, OrderError, make, raster
 from lmconv.sampling import sheet
 from lmconv.sampling.plan import plan
+from runtime.progress import Progress
 
 BATCH = 16  # images at a time
-
-Progress = Callable[[int, int], object]  # told how many steps are done, and of how many
 
 
 class SampleError(LmconvError):

@@ -45,7 +45,7 @@ def test_the_batch_size_does_not_matter_and_every_image_counts(network):
     assert alone.shape == (11,) and alone.dtype == np.float64 and (alone > 0).all()
     assert len(np.unique(alone)) > 8
     for batch in (1, 3, 4, 11, 64):  # 3 and 4 leave a partial batch
-        found = nats_of(net, network, levels, batch=batch, progress=done.append)
+        found = nats_of(net, network, levels, batch=batch, done=done.append)
         close(net, found, alone)
         assert sum(done) == 11
         done.clear()
