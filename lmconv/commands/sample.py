@@ -10,11 +10,11 @@ from lmconv.checkpoints.trained import of_images, trained
 from lmconv.commands import settings as table
 from lmconv.commands.settings import check_device, settings
 from lmconv.config import Machine
+from runtime.progress import Progress
 
 PATH = click.Path(path_type=Path)
 TEMPERATURE = click.FloatRange(0)
 MACHINE = {name: table.MACHINE[name] for name in ("device", "threads")}
-from runtime.progress import Progress
 
 
 def drawing(sheet: str) -> Callable:
