@@ -13,7 +13,7 @@ import numpy as np
 from codec.entropy.range_coder import Decoder, Encoder
 from codec.errors import DamagedFile, WrongModel
 from codec.format import alpha, container
-from codec.format.container import MODES, Header, Tile
+from codec.format.container import MODES, Header, Parsed, Tile
 from codec.format.method import METHODS, InOrder, Method
 from codec.format.tiles import Box
 from codec.images import Image
@@ -82,10 +82,13 @@ def compress(
 
 
 def decompress(
-    data: bytes, model: Model, *, max_pixels: int = container.MAX_PIXELS, progress: Progress | None = None
+    data: bytes | Parsed, model: Model, *, max_pixels: int = container.MAX_PIXELS, progress: Progress | None = None
 ) -> Image:
-    """Restores the image of a file. Raises CodecError: damaged data, another model, more pixels than `max_pixels`."""
-    parsed = container.unpack(data, max_pixels)
+    """Restores the image of a file, given its bytes or what `codec.format.container` has read and checked of it.
+
+    Raises CodecError: damaged data, another model, more pixels than `max_pixels`.
+    """
+    parsed = container.unpack(data, max_pixels) if isinstance(data, bytes) else data
     header, coder = parsed.header, tile_coder(model)
     if header.model_id != container.short_id(model.manifest.model_id):
         raise WrongModel(
@@ -194,7 +197,7 @@ def _encode_alpha(image: Image, model: Model, coder: TileCoder, header: Header, 
     return min(alpha.pack(_each_tile(work, header, model.threads, None)), simple, key=len)
 
 
-def _decode_alpha(parsed: container.Parsed, model: Model, coder: TileCoder) -> np.ndarray:
+def _decode_alpha(parsed: Parsed, model: Model, coder: TileCoder) -> np.ndarray:
     """The alpha plane, uint8 [H, W]."""
     header = parsed.header
     tiles = alpha.unpack(parsed.alpha, header.tile_count)

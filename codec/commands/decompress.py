@@ -46,10 +46,10 @@ def decompress(
         source, target = pair
         files.check_output(target, force=force)
         file = decoder.read(source)
-        images.format_of(target, file.header.mode)
+        images.format_of(target, file.parsed.header.mode)
         image, seconds = decoder.decode(file)
         images.write(target, image, force=force)
-        return Decompression(str(source), str(target), image.width, image.height, image.mode, len(file.data), seconds)
+        return Decompression(str(source), str(target), image.width, image.height, image.mode, file.size, seconds)
 
     def line(row: Decompression, width: int) -> str:
         picture = f"{row.width} x {row.height} {row.mode}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 import warnings
@@ -34,11 +35,11 @@ INSTALL = "pip install lmconv[cpu] (or lmconv[gpu] for NVIDIA cards)"
 
 @dataclass(frozen=True)
 class File:
-    """A compressed file: its header, which has been checked, and its bytes."""
+    """A compressed file, all of which has been checked: what it holds, and its size in bytes."""
 
     path: Path
-    header: container.Header
-    data: bytes
+    parsed: container.Parsed
+    size: int
 
 
 class Decoder:
@@ -50,11 +51,9 @@ class Decoder:
         self.loaded: dict[Path, runtime.Model] = {}
 
     def read(self, path: Path) -> File:
-        """A file, none of which is kept before all of it has been checked chunk by chunk."""
+        """A file, not decoded yet."""
         with open(path, "rb") as stream:
-            header = container.peek(stream, self.max_pixels)
-            stream.seek(0)
-            return File(path, header, stream.read())
+            return File(path, container.read(stream, self.max_pixels), stream.seek(0, os.SEEK_END))
 
     def decode(self, file: File) -> tuple[Image, float]:
         """The picture, and the seconds that decoding took."""
@@ -63,11 +62,11 @@ class Decoder:
         network = self._model(file)
         start = time.perf_counter()
         with progress_bar(file.path.name, self.quiet) as progress:
-            image = decode(file.data, network, max_pixels=self.max_pixels, progress=progress)
+            image = decode(file.parsed, network, progress=progress)
         return image, time.perf_counter() - start
 
     def _model(self, file: File) -> runtime.Model:
-        bundle = models.find(file.header.model_id, self.extra)
+        bundle = models.find(file.parsed.header.model_id, self.extra)
         if bundle not in self.loaded:
             self.loaded[bundle] = load(bundle, self.provider, self.threads, self.quiet)
         return self.loaded[bundle]

@@ -161,11 +161,15 @@ def pack_tiles(tiles: list[Tile] | tuple[Tile, ...], after: bytes | None = None)
 
 
 def unpack(data: bytes, max_pixels: int = MAX_PIXELS) -> Parsed:
-    """Read a whole file and check every byte of it.
+    """What a file of these bytes holds, every one of them checked. Raises what `read` does."""
+    return read(io.BytesIO(data), max_pixels)
+
+
+def read(stream: BinaryIO, max_pixels: int = MAX_PIXELS) -> Parsed:
+    """What a seekable binary file holds, of which nothing is kept before all of it has been checked chunk by chunk.
 
     Raises NotAnLmcFile, UnknownVersion, ImageTooLarge or DamagedFile.
     """
-    stream = io.BytesIO(data)
     header, index = _read_head(stream, max_pixels)
     tiles, alpha = _read_payloads(stream, index)
     return Parsed(header, tiles, alpha)
@@ -185,11 +189,6 @@ def describe(stream: BinaryIO, max_pixels: int | None = None) -> tuple[Header, l
     """
     header, index = _read_head(stream, max_pixels)
     return header, [METHODS[method] for method, _ in index.tiles]
-
-
-def peek(stream: BinaryIO, max_pixels: int | None = None) -> Header:
-    """The header alone of what `describe` reads."""
-    return describe(stream, max_pixels)[0]
 
 
 def _varint(value: int) -> bytes:

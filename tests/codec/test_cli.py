@@ -76,9 +76,9 @@ def store(image, model, *, effort="normal", order="auto", progress=None):
     return Compressed(container.pack(header, [tile], alpha), 8.0 * pixels.size, {Method(): 1})
 
 
-def restore(data, model, *, max_pixels, progress=None):
+def restore(data, model, *, max_pixels=container.MAX_PIXELS, progress=None):
     """codec.codec.decompress, made up."""
-    parsed = container.unpack(data, max_pixels)
+    parsed = container.unpack(data, max_pixels) if isinstance(data, bytes) else data
     header, mode = parsed.header, container.MODES[parsed.header.mode]
     size = header.height * header.width
     pixels = np.frombuffer(parsed.tiles[0].payload, np.uint8).reshape(header.height, header.width, mode.colours)
@@ -283,7 +283,7 @@ def test_the_effort_names_the_model(folder, fakes, options, effort, model):
     (row,) = json.loads(run("compress", "a.png", *options, "--json").stdout)
     assert (row["effort"], row["model"], seen) == (effort, model, [effort])
     with open("a.lmc", "rb") as stream:
-        assert container.peek(stream).model_id == bytes.fromhex(SHIPPED[model])[:6]
+        assert container.read(stream).header.model_id == bytes.fromhex(SHIPPED[model])[:6]
 
 
 def test_a_failed_input_does_not_stop_the_others(folder):

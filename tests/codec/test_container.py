@@ -70,7 +70,7 @@ def test_what_is_packed_is_unpacked(file):
     data = container.pack(header, tiles, alpha)
     parsed = container.unpack(data)
     assert (parsed.header, parsed.tiles, parsed.alpha) == file
-    assert container.peek(io.BytesIO(data)) == header
+    assert container.read(io.BytesIO(data)) == container.unpack(data)
     assert container.describe(io.BytesIO(data)) == (header, [METHODS[tile.method] for tile in tiles])
 
 
@@ -80,7 +80,7 @@ def test_trailing_bytes_are_refused(file, surplus):
     with pytest.raises(DamagedFile, match="or followed by"):
         container.unpack(data)
     with pytest.raises(DamagedFile, match="or followed by"):
-        container.peek(io.BytesIO(data))
+        container.read(io.BytesIO(data))
 
 
 @given(st.binary(max_size=200))
@@ -89,7 +89,7 @@ def test_other_bytes_raise_nothing_but_codec_errors(data):
         with pytest.raises(CodecError):
             container.unpack(start + data)
         with pytest.raises(CodecError):
-            container.peek(io.BytesIO(start + data))
+            container.describe(io.BytesIO(start + data))
 
 
 @given(st.binary(max_size=80), st.binary(max_size=60))
@@ -132,7 +132,7 @@ def test_every_flipped_byte_is_noticed():
             with pytest.raises(CodecError):
                 container.unpack(bytes(data))
             with pytest.raises(CodecError):
-                container.peek(io.BytesIO(data))
+                container.read(io.BytesIO(data))
 
 
 def test_every_truncation_is_noticed():
@@ -140,7 +140,7 @@ def test_every_truncation_is_noticed():
         with pytest.raises(CodecError):
             container.unpack(GOLDEN[:length])
         with pytest.raises(CodecError):
-            container.peek(io.BytesIO(GOLDEN[:length]))
+            container.describe(io.BytesIO(GOLDEN[:length]))
 
 
 def test_every_length_in_the_index_is_checked_against_the_file():
@@ -151,7 +151,7 @@ def test_every_length_in_the_index_is_checked_against_the_file():
         assert container.unpack(data).tiles == (Tile(b"xy"[:length], 7, 0), Tile(b"xy"[length:], 8, 1))
     for length in (3, 127, 128, 2**31, 2**32 - 1):
         data = file_bytes(width=16, index=two[0] + varint(length) + two[1])
-        for read in (container.unpack, lambda data: container.peek(io.BytesIO(data))):
+        for read in (container.unpack, lambda data: container.read(io.BytesIO(data))):
             with pytest.raises(DamagedFile, match=f"asks for {length} bytes of 2 that follow it"):
                 read(data)
 
@@ -181,7 +181,7 @@ def test_sides_of_every_length(side):
     header = Header(side, 1, "L", MODEL_ID)
     data = container.pack(header, [Tile(b"", 0)] * header.tile_count)
     assert data[11:].startswith(varint(side) + b"\1\0\0\0\0\0")
-    assert container.unpack(data).header == container.peek(io.BytesIO(data)) == header
+    assert container.unpack(data).header == container.describe(io.BytesIO(data))[0] == header
 
 
 @pytest.mark.parametrize("side", [2**28 - 1, 2**28, 2**32 - 1])
@@ -212,7 +212,7 @@ def test_headers_that_lie_are_refused(fields, error, words):
 @pytest.mark.parametrize("method", [8, 63, 128, 255])
 def test_a_method_that_does_not_exist_is_refused(method):
     data = file_bytes(method=method)
-    for read in (container.unpack, lambda data: container.peek(io.BytesIO(data))):
+    for read in (container.unpack, lambda data: container.read(io.BytesIO(data))):
         with pytest.raises(DamagedFile, match=f"a tile is coded by method {method}, which does not exist"):
             read(data)
     with pytest.raises(ValueError, match=f"method is {method}, not one of 0, 1, 2, 3, 4"):
@@ -233,9 +233,9 @@ def test_the_bound_on_pixels_is_the_caller_s():
         container.unpack(data, max_pixels=5)
 
 
-def test_peek_refuses_a_huge_claim_even_without_a_bound():
+def test_a_huge_claim_is_refused_even_without_a_bound():
     with pytest.raises(DamagedFile, match="does not fit"):
-        container.peek(io.BytesIO(file_bytes(width=2**31, height=2**31)))
+        container.describe(io.BytesIO(file_bytes(width=2**31, height=2**31)))
 
 
 def test_a_text_file_is_named_as_such():
@@ -260,13 +260,13 @@ def test_a_file_shorter_than_any_says_so(length):
 def test_the_checksum_is_said_to_be_wrong_before_all_else():
     data = bytearray(file_bytes(width=2**31, height=2**31, mode=3))
     data[-1] ^= 1
-    for read in (container.unpack, lambda data: container.peek(io.BytesIO(data))):
+    for read in (container.unpack, lambda data: container.read(io.BytesIO(data))):
         with pytest.raises(DamagedFile, match="the checksum at the file's end is not that of its bytes"):
             read(bytes(data))
 
 
 def test_a_large_file_is_checked_in_chunks():
-    """peek keeps none of it, and notices a change anywhere."""
+    """Nothing is kept before, and a change anywhere is noticed."""
     data = bytearray(container.pack(Header(32, 32, "RGB", MODEL_ID), [Tile(b"\1" * 300_000, 5)]))
 
     class Stream(io.BytesIO):
@@ -277,12 +277,12 @@ def test_a_large_file_is_checked_in_chunks():
             Stream.longest = max(Stream.longest, len(found))
             return found
 
-    assert container.peek(Stream(data)).width == 32 and container.describe(Stream(data))[1] == [METHODS[0]]
+    assert container.read(Stream(data)).header.width == 32 and container.describe(Stream(data))[1] == [METHODS[0]]
     assert Stream.longest == 2**16
     for position in (2**16 - 1, 2**16, 2**17 + 5, len(data) - 5):
         data[position] ^= 4
         with pytest.raises(DamagedFile, match="checksum"):
-            container.peek(Stream(data))
+            container.describe(Stream(data))
         data[position] ^= 4
 
 
