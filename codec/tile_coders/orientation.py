@@ -2,7 +2,8 @@
 
 What is known of a position lies to its left and above, so a picture, its mirror images and its transpose take different
 numbers of bits. The fast online predictor alone foretells which takes fewest, if it sees squares of the picture in all
-eight variants (docs/compression.md). The encoder's choice: a decoder reads it from the file, and takes no longer.
+eight variants (docs/experiments/compression.md). The encoder's choice: a decoder reads it from the file, and takes no
+longer.
 """
 
 from concurrent.futures import ThreadPoolExecutor

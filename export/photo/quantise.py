@@ -1,7 +1,7 @@
 """From the float photo network to exact integers: uint8 activations, integer weights, powers of two between them.
 
 Layers are those of integers.py; activations are clip(round half even(value), 0, 255), and weights are wide in the first
-and the last layer, where rounding costs most (docs/compression.md).
+and the last layer, where rounding costs most (docs/experiments/compression.md).
 The residual stream is the plain sum of such values, kept unrounded: all of a channel's writers lie on one lattice
 2^-s fine enough to be exact and coarse enough that the whole sum stays below 2^24 lattice steps. Both bounds are
 checked for every channel, and a layer that breaks one is named.
