@@ -1,5 +1,6 @@
 """Locally masked convolutions: autoregressive image models in any pixel order.
 
-orders and masks need numpy alone, config nothing; layers, photo, likelihood, checkpoint and train need torch, data
-the runtime's predictor. Import what you use: `from lmconv import orders`, `from lmconv.photo import PhotoNet`.
+orders need numpy alone, config nothing; layers, networks, checkpoints, training, evaluation and sampling need torch,
+data the runtime's predictor. Import what you use: `from lmconv import orders`,
+`from lmconv.networks.photo import PhotoNet`.
 """

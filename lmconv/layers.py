@@ -4,7 +4,7 @@ out[b, :, l] = sum over taps t of weight[:, :, t] @ (mask[t, l] * patch[b, :, t,
 Two ways to the same numbers: where few tap patterns cover all positions (masks.py), ordinary convolutions of
 masked weights, selected per position; otherwise one product a tap of those positions alone that may read it, so
 that what a mask closes costs nothing, and only the input is kept for the backward pass. Nothing here but torch
-and lmconv.masks.
+and lmconv.orders.masks.
 """
 
 from __future__ import annotations

@@ -20,12 +20,12 @@ from runtime.arithmetic import check_arithmetic
 from runtime.files import whole
 from runtime.model import FORMAT, Layout, Manifest, Model
 from runtime.network import PRODUCTS, BundleError, Network, Probe
+from runtime.onnx_file import refers_outside
 from runtime.photo import PhotoLayout
 from runtime.pixelcnn import PixelCnnLayout
 from runtime.tables import check_distribution, check_mixing
 
 _KINDS = {layout.kind: layout for layout in (PhotoLayout, PixelCnnLayout)}
-_EXTERNAL = b"\x0a\x08location"  # how protobuf writes the key of an external tensor's file name
 _FIELDS = {"name": str, "model_id": str, "parameters": int, "card": dict, "members": dict}  # what others rely on
 LIMITS = {
     "manifest.json": 1 << 20,
@@ -41,8 +41,9 @@ def identity(manifest: Manifest, weights: bytes, tables: bytes) -> str:
     digest = hashlib.sha256(manifest.identity_text().encode())
     for member in (weights, tables):
         for name, array in sorted(_tensors(member).items()):
+            array = array.astype(array.dtype.newbyteorder("<"))  # as safetensors has it, whatever the machine's own
             digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
+            digest.update(array.tobytes())
     return digest.hexdigest()
 
 
@@ -69,10 +70,19 @@ def load(
     tables = _tensors(members["tables.safetensors"])
     probe = _checked(manifest.layout, tables, path)
     graphs = {kind: members[f"step_{kind}.onnx"] for kind in PRODUCTS}
-    if any(_EXTERNAL in graph for graph in graphs.values()):
-        raise BundleError(f"{path}: a graph refers to data outside the bundle")
+    for kind, graph in graphs.items():
+        _check_graph(graph, f"{path}: the graph of {kind} products")
     network = Network(graphs, probe, provider, products, optimise)
     return manifest.layout.model(manifest, network, tables, threads or os.cpu_count() or 1)
+
+
+def _check_graph(graph: bytes, name: str) -> None:
+    try:
+        outside = refers_outside(graph)
+    except ValueError as error:
+        raise BundleError(f"{name} cannot be read: {error}") from error
+    if outside:
+        raise BundleError(f"{name} refers to data outside the bundle")
 
 
 def _checked(layout: Layout, tables: dict[str, np.ndarray], path: Path | str) -> Probe:

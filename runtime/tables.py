@@ -2,7 +2,7 @@
 
 Compiled code looks tables up without looking at bounds and divides without asking, and a bundle's hashes only say that
 nobody altered it since it was made. So whatever passes here lets no kernel read outside a table, divide by zero or
-leave its integers' range, whoever made it. Where the numbers come from is in export/tables.py.
+leave its integers' range, whoever made it. Where the numbers come from is in export/exact/tables.py.
 """
 
 from collections.abc import Mapping

@@ -29,9 +29,9 @@ def export_tiny() -> None:
     import torch
 
     from export.bundle import export_bundle
-    from lmconv.checkpoint import Checkpoint
+    from lmconv.checkpoints.checkpoint import Checkpoint
     from lmconv.config import PhotoConfig
-    from lmconv.photo import PhotoNet
+    from lmconv.networks.photo import PhotoNet
 
     torch.manual_seed(0)
     net = PhotoNet(PhotoConfig(channels=4, blocks=1, components=2))

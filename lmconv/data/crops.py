@@ -69,8 +69,9 @@ def prepare(
 ) -> Prepared:
     """Crops with bases in every variant, and altered ones if asked for, from the cache where they are there already.
 
-    `workers` 0 uses all cores. A cache folder belongs to one set of pixels and one set of predictor settings; it is
-    filled file by file, so an interrupted preparation goes on where it stopped.
+    `workers` 0 uses all cores. A cache folder belongs to one set of pixels and one set of predictor settings, its
+    altered crops to the variants and to the source of what alters them. It is filled file by file, so an interrupted
+    preparation goes on where it stopped.
     """
     pixels = crops(source, size)
     identity = hashlib.sha256(pixels.tobytes())
@@ -87,7 +88,8 @@ def prepare(
         bases[variant] = _load(path, pixels.shape, np.int16)
     if not altered:
         return Prepared(pixels, bases, digest)
-    paths = folder / "altered.npy", folder / "altered_bases.npy"
+    key = hashlib.sha256(Path(alteration.__file__).read_bytes() + repr(variants).encode()).hexdigest()[:16]
+    paths = folder / f"altered_{key}.npy", folder / f"altered_{key}_bases.npy"
     if not paths[0].exists():
         turned = [orient(crop, variants[i // 4 % len(variants)]) for i, crop in enumerate(alteration.altered(pixels))]
         _save(paths[0], np.stack(turned))

@@ -176,7 +176,7 @@ class PixelCnn(nn.Module):
     def __init__(self, config: PixelCnnConfig = PixelCnnConfig()):
         super().__init__()
         if config.two_stream:
-            raise LmconvError("a two-stream network is lmconv.two_stream.TwoStreamPixelCnn, not PixelCnn")
+            raise LmconvError("a two-stream network is lmconv.networks.two_stream.TwoStreamPixelCnn, not PixelCnn")
         self.config = config
         f, n = config.filters, config.resnets
         self.first = masked_conv(config, config.channels + 1, f)

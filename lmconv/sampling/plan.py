@@ -2,7 +2,7 @@
 
 Levels are the schedule's (runtime.schedule), in which given positions are known from the start. Its slots are not used:
 there, taps on given positions are the padding, as these have no features; here they have, and every tap that a mask
-opens (lmconv.masks) finds them.
+opens (lmconv.orders.masks) finds them.
 """
 
 from __future__ import annotations

@@ -250,14 +250,12 @@ def test_a_line_per_file_without_json(folder):
 def test_provider_threads_and_model_reach_the_runtime(folder, fakes):
     seen = []
     fakes.codec.compress = lambda image, model, **_: seen.append(model) or store(image, model)
-    fakes.codec.decompress = lambda data, model, max_pixels, progress: (
-        seen.append((model, max_pixels)) or restore(data, model, max_pixels=max_pixels)
-    )
+    fakes.codec.decompress = lambda data, model, progress: seen.append(model) or restore(data, model)
     bundle = models.BUNDLES / "drawing.lmconv"
     run("compress", "a.png", "--threads", "2", "--provider", "cuda", "--model", bundle)
     run("decompress", "a.lmc", "--threads", "1", "--provider", "auto", "--max-pixels", "6", "--force")
     model = Manifest("drawing", SHIPPED["drawing"])
-    assert seen == [Model(model, "cuda", 2), (Model(model, "auto", 1), 6)]
+    assert seen == [Model(model, "cuda", 2), Model(model, "auto", 1)]
 
 
 def test_a_model_is_loaded_once_for_many_files(folder, fakes):

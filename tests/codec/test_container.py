@@ -277,7 +277,8 @@ def test_a_large_file_is_checked_in_chunks():
             Stream.longest = max(Stream.longest, len(found))
             return found
 
-    assert container.read(Stream(data)).header.width == 32 and container.describe(Stream(data))[1] == [METHODS[0]]
+    header, methods = container.describe(Stream(data))
+    assert header.width == 32 and methods == [METHODS[0]]
     assert Stream.longest == 2**16
     for position in (2**16 - 1, 2**16, 2**17 + 5, len(data) - 5):
         data[position] ^= 4

@@ -373,7 +373,10 @@ def test_a_graph_that_refers_to_other_files_is_refused(tiny_bundle, original, tm
     tensor.data_location = onnx.TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value=str(tmp_path / "head.bin"))
     part = {f"step_{kind}.onnx": graph.SerializeToString()}
-    refused(bundles.forge(tmp_path / "x.lmconv", tiny_bundle, part), "a graph refers to data outside the bundle")
+    refused(
+        bundles.forge(tmp_path / "x.lmconv", tiny_bundle, part),
+        f"the graph of {kind} products refers to data outside the bundle",
+    )
 
 
 @pytest.mark.parametrize("data", [b"", b"PK", b"a text file\n", b"\x89LMC" + bytes(60), b"PK\5\6" + bytes(18)], ids=str)

@@ -70,6 +70,9 @@ def test_altered_crops_have_bases_of_their_own_and_are_kept(folder, tmp_path, mo
     np.testing.assert_array_equal(window[1], bases[1, :, 2:10, 3:11])
     monkeypatch.setattr(crops, "predict_picture", None)
     np.testing.assert_array_equal(prepare(folder, tmp_path, altered=True).altered[1], bases)
+    monkeypatch.undo()
+    others = prepare(folder, tmp_path, variants=(3,), altered=True).altered[0]
+    assert (others == [orient(crop, 3) for crop in drawn]).all() and not np.array_equal(others, pixels)
 
 
 def test_pictures_come_in_order_of_their_names(folder, archive):
