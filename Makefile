@@ -1,6 +1,7 @@
 # make demo    compress and restore a photograph with what a user would install (no PyTorch)
 # make test    everything installed, ruff (rules and layout) and the tests;  make test-slow: the ones marked slow as well
 # make bench DATA=DIR    size and speed on a folder of images, beside PNG, WebP and JPEG XL
+# make api     pages of every module's functions, from their docstrings, in docs/api
 # Another interpreter: make test PYTHON=python3.12 (after make clean). On an NVIDIA card: RUNTIME=gpu.
 
 PYTHON ?= python3
@@ -15,10 +16,10 @@ RECIPE := setup.cfg pyproject.toml constraints.txt
 ROOMS := $(wildcard */__init__.py)
 PACKAGE := $(ROOMS) $(shell find codec runtime -type f ! -name "*.pyc")
 
-.PHONY: help demo test test-slow bench clean
+.PHONY: help demo test test-slow bench api clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -4
+	@sed -n 's/^# //p' Makefile | head -5
 
 demo: $(DEMO)/.installed
 	$(DEMO)/bin/python tools/demo.py
@@ -35,8 +36,11 @@ bench: $(TEST)/.installed
 	@test -n "$(DATA)" || { echo "usage: make bench DATA=DIR" >&2; exit 2; }
 	$(TEST)/bin/python tools/bench_codec.py "$(DATA)" --peers png,webp,jxl --json bench.json
 
+api: $(TEST)/.installed
+	$(TEST)/bin/python tools/make_api.py docs/api
+
 clean:
-	rm -rf $(DEMO) $(TEST) build *.egg-info .pytest_cache .ruff_cache .hypothesis bench.json
+	rm -rf $(DEMO) $(TEST) build docs/api *.egg-info .pytest_cache .ruff_cache .hypothesis bench.json
 
 # A copy is installed, as a user has it. build/ would bring back modules that are gone from the tree.
 $(DEMO)/.installed: $(RECIPE) $(PACKAGE)
