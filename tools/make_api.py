@@ -34,7 +34,8 @@ def main() -> None:
     for room in (codec, runtime):  # what is imported on first use, for which pdoc does not wait
         for name in room.__all__:
             setattr(room, name, getattr(room, name))
-    warnings.filterwarnings("ignore", "Error parsing type annotation", module="pdoc")  # of NamedTuples' constructors
+    for known in ("Error parsing type annotation", "The module specification"):  # of NamedTuples; of rooms in rooms
+        warnings.filterwarnings("ignore", known)
     pdoc.render.configure(docformat="markdown", show_source=False)
     pdoc.pdoc(*modules(), output_directory=folder)
     pages = {name: folder / f"{name.replace('.', '/')}.html" for name in modules()}
