@@ -84,16 +84,20 @@ def component(logistic: list[int], mean: int, inverse: int, v: int) -> int:
     return between(logistic, position)
 
 
+def integers(tables: dict) -> dict[str, list[int]]:
+    """A model's tables as Python's integers."""
+    return {name: [int(x) for x in tables[name]] for name in TABLES}
+
+
 class Mixture:
     """The distribution of one position's values: `open`, then `learn` for plane 0, 1, 2."""
 
-    def __init__(self, parameters, tables: dict):
+    def __init__(self, parameters, tables: dict[str, list[int]]):
         parameters = [int(p) for p in parameters]
         n = len(parameters) // 10
         parts = [parameters[n * i : n * (i + 1)] for i in range(10)]
         self.logits, self.shifts, self.scales, self.couplings = parts[0], parts[1:4], parts[4:7], parts[7:]
-        self.tables = {name: [int(x) for x in tables[name]] for name in TABLES}
-        best = max(self.logits)
+        self.tables, best = tables, max(self.logits)
         self.weights = self.normalised([self.tables["exponential"][min(best - logit, 1023)] for logit in self.logits])
         self.residuals = []
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from tests.reference.bundle import Bundle
 from tests.reference.container import check
-from tests.reference.mixture import Mixture, odds
+from tests.reference.mixture import Mixture, integers, odds
 from tests.reference.pixelcnn import Order, PixelCnn
 
 BASE = 8160  # of all planes
@@ -27,7 +27,7 @@ def groups(height: int, width: int, layout: dict) -> list[tuple[tuple[int, int],
 
 def decoded(bundle: Bundle, shape: tuple[int, int, int], order: int, decide: Callable[[int], int]) -> np.ndarray:
     """uint8 [C, H, W]; decide(frequency) gives one decision after the other."""
-    layout, tile = bundle.layout, np.zeros(shape, np.uint8)
+    layout, tile, tables = bundle.layout, np.zeros(shape, np.uint8), integers(bundle.tables)
     check(shape[0] == layout["channels"] and order < len(layout["orders"]), "not a tile of this model's")
     for (height, width), corners in groups(*shape[1:], layout):
         steps = Order(bundle.tables[f"rank.{order}"][:height, :width], layout)
@@ -36,17 +36,17 @@ def decoded(bundle: Bundle, shape: tuple[int, int, int], order: int, decide: Cal
             parameters = [[network.parameters(r, c) for r, c in positions] for network in networks]
             for (row, col), network, found in zip(corners, networks, parameters):
                 for (r, c), given in zip(positions, found):
-                    network.known[r, c] = values(given, bundle, decide)
+                    network.known[r, c] = values(given, layout, tables, decide)
                     tile[:, row + r, col + c] = network.known[r, c]
     return tile
 
 
-def values(parameters: list[int], bundle: Bundle, decide: Callable[[int], int]) -> list[int]:
+def values(parameters: list[int], layout: dict, tables: dict, decide: Callable[[int], int]) -> list[int]:
     """Of a position's planes."""
-    if bundle.layout["binary"]:
-        return [255 * decide(odds(parameters[0], bundle.tables["logistic"].tolist()))]
-    mixture, found = Mixture(parameters, bundle.tables), []
-    for _ in range(bundle.layout["channels"]):
+    if layout["binary"]:
+        return [255 * decide(odds(parameters[0], tables["logistic"]))]
+    mixture, found = Mixture(parameters, tables), []
+    for _ in range(layout["channels"]):
         mixture.open(BASE)
         found.append(mixture.decoded(decide))
         mixture.learn(found[-1])

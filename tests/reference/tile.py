@@ -10,7 +10,7 @@ from tests.reference import colours
 from tests.reference.bundle import Bundle
 from tests.reference.experts import Experts
 from tests.reference.least_squares import Canvas, Predictor, Settings, rows_of
-from tests.reference.mixture import Mixture
+from tests.reference.mixture import Mixture, integers
 from tests.reference.network import Network, without_network
 
 NETWORK, LEARNING, COLOURS = 1, 2, 4  # bits of a method
@@ -29,7 +29,7 @@ class PhotoTile:
 
     def __init__(self, bundle: Bundle, shape: tuple[int, int, int], method: int):
         layout = bundle.layout
-        (self.planes, self.height, self.width), self.tables = shape, bundle.tables
+        (self.planes, self.height, self.width), self.tables = shape, integers(bundle.tables)
         self.canvas, self.bases, self.place = Canvas(self.height, self.width), {}, None
         self.own = Predictor(self.canvas, Settings(**layout["predictor"]))
         self.network = self.experts = self.colours = None

@@ -21,6 +21,7 @@ from tests.reference.mixture import Mixture
 from tests.reference.range_coder import Answers
 
 TABLES = distribution_tables()
+INTEGERS = reference.integers(TABLES)
 INT32 = np.iinfo(np.int32)
 LIMITS = [INT32.min, INT32.min + 1, -(2**30), -32768, -16385, -8192, -256, -129, -128, -1]
 LIMITS += [0, 1, 192, 193, 255, 16384, 32767, INT32.max]
@@ -97,7 +98,7 @@ def agree(parameters, bases, values) -> None:
     """Compiled code and reference."""
     found = Coded(parameters, bases, values)
     for row, (base, value) in enumerate(zip(bases.tolist(), values.tolist())):
-        position = Mixture(parameters[row], TABLES)
+        position = Mixture(parameters[row], INTEGERS)
         for k in range(3):
             position.open(base[k])
             (mean, spread), (weights, means, inverses), masses, decisions = found.plane(row, k)
@@ -137,7 +138,7 @@ base = st.one_of(st.sampled_from([0, 1, 63, 64, 8160, 255 * 64]), st.integers(0,
 def test_equals_the_reference_for_hostile_parameters(parameters, bases, values):
     """And nothing overflows: the bounds that 64-bit integers rest on, in the reference, which has no bounds."""
     agree(np.array([parameters], np.int32), np.array([bases], np.int32), np.array([values], np.uint8))
-    position = Mixture(parameters, TABLES)
+    position = Mixture(parameters, INTEGERS)
     for k in range(3):
         assert 0 < sum(position.weights) <= 1 << rules.WEIGHT_BITS
         position.open(bases[k])
@@ -182,7 +183,7 @@ def test_a_curve_is_the_distribution_function_at_consecutive_values(kind):
     for trial in range(40):
         parameters = ordinary(1, seed=trial)[0] if kind == "ordinary" else rng.choice(LIMITS, 30).astype(np.int32)
         base = int(some_bases(1, trial)[0, 0]) if trial % 3 else (trial % 2) * 255 * 64
-        position = Mixture(parameters, TABLES)
+        position = Mixture(parameters, INTEGERS)
         position.open(base)
         mixture = np.array(list(zip(position.weights, position.means, position.inverses)), np.int64)
         low, out = int(rng.choice([0, 1, 100, 228, 250, 255])), np.full(300, -1, np.int64)
@@ -239,7 +240,7 @@ def test_a_distribution_sums_to_one_and_is_the_masses(kind):
     for trial in range(12):
         parameters = ordinary(1, seed=trial)[0] if kind == "ordinary" else rng.choice(LIMITS, 30).astype(np.int32)
         bases, before = some_bases(1, trial)[0], rng.integers(0, 256, trial % 3)
-        found, position = distribution(parameters, bases, before, Fraction), Mixture(parameters, TABLES)
+        found, position = distribution(parameters, bases, before, Fraction), Mixture(parameters, INTEGERS)
         assert sum(found) == 1
         for value, base in zip(before.tolist(), bases.tolist()):
             position.open(base)

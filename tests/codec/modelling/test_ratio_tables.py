@@ -14,7 +14,7 @@ from codec.tile_coders.photo import PhotoCoder
 from runtime.kernels import kernel
 from tests.codec.modelling.test_experts import TABLES, model
 from tests.pictures import photograph
-from tests.reference.mixture import Mixture
+from tests.reference.mixture import Mixture, integers
 from tests.reference.ratio_tables import Counts, Window, contexts
 
 CAME, EXPECTED = (1 << 12) - 1, (1 << 20) - 1  # the most of N and E
@@ -43,7 +43,7 @@ def opened(tables, position: Mixture, given: tuple[int, int, int], values=()) ->
 
 def network(base: int, log_scale: int) -> Mixture:
     """One component."""
-    position = Mixture([0] * 4 + [log_scale] * 3 + [0] * 3, TABLES)
+    position = Mixture([0] * 4 + [log_scale] * 3 + [0] * 3, integers(TABLES))
     position.open(base)
     return position
 
