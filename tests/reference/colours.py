@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tests.reference.estimates import Chance, Knots
 from tests.reference.mixer import Mixer, falling
 from tests.reference.numbers import Table, clip, reached, squash, stretch
 
@@ -24,7 +25,6 @@ CONSTANT, WEIGHT, SECOND_LAYER = 77, 13107, 21845
 RATE = falling(163840)
 UNLIKELY = 1 << 17  # frequency below which a candidate is passed over
 OPENING = "opening"
-KNOTS = [squash(clip(128 * (j - 16), -2047, 2047)) << 8 for j in range(33)]
 
 
 def mixed_in(h: int, v: int) -> int:
@@ -45,9 +45,9 @@ class State:
         self.row_runs, self.column_runs = [0] * height, [0] * width
         self.row_breaks, self.column_breaks = [0] * height, [0] * width
         self.recent = []
-        self.chances = Table(lambda about: [1 << 21, 0])  # what an input is about: [p out of 2^22, visits]
+        self.chances = Table(lambda about: Chance())  # by what an input is about
         self.mixer = Mixer(lambda vector: [WEIGHT] * 15 + [0], lambda phase: [SECOND_LAYER] * 3, RATE)
-        self.knots = Table(lambda context: list(KNOTS))  # 33 probabilities out of 2^24
+        self.knots = Table(lambda context: Knots())
 
     def colour(self, r: int, c: int) -> int:
         return self.colours.get((r, c), OUTSIDE)
@@ -57,28 +57,18 @@ class Question:
     """What is asked of a position, for a colour or the opening of the palette, and all that makes its frequency."""
 
     def __init__(self, state: State, inputs: list, vectors: list, phase: int, refinements: list):
-        self.state, self.inputs, self.refinements = state, inputs, refinements
-        logits = [stretch(state.chances[about][0] >> 10) for about in inputs]
-        y = state.mixer.mix([*logits, CONSTANT], vectors, phase)
-        knot, share = divmod(y + 2048, 128)
-        self.nearest, fine = knot + (share >= 64), 0
-        for context in refinements:
-            knots = state.knots[context]
-            fine += (knots[knot] * (128 - share) + knots[knot + 1] * share) >> 7
+        self.mixer, self.chances = state.mixer, [state.chances[about] for about in inputs]
+        self.knots = [state.knots[context] for context in refinements]
+        y = self.mixer.mix([*(stretch(chance.p >> 10) for chance in self.chances), CONSTANT], vectors, phase)
+        fine = sum(knots.estimate(y) for knots in self.knots)
         frequency = fine >> 1 if abs(y) == 2047 else ((squash(y) << 9) + 3 * fine) >> 3
         self.frequency = clip(frequency, 16, 2**24 - 16)
 
     def answered(self, decide: Callable[[int], int]) -> int:
         """Asks, and learns from the answer."""
         yes = decide(self.frequency)
-        self.state.mixer.learn(yes)
-        for context in self.refinements:
-            knots = self.state.knots[context]
-            knots[self.nearest] += ((yes << 24) - knots[self.nearest]) >> 6
-        for about in self.inputs:  # an opening has one of its inputs several times
-            p, visits = self.state.chances[about]
-            p += (((yes << 22) - yes - p) * (131072 // (2 * visits + 3))) >> 16
-            self.state.chances[about] = [p, min(visits + 1, 250)]
+        for each in (self.mixer, *self.knots, *self.chances):  # an opening has one of its inputs several times
+            each.learn(yes)
         return yes
 
 
@@ -157,8 +147,8 @@ class Position:
         return reached(MINE, mine), latest, reached(OTHERS, others)
 
     def score(self, state: State, colour: int) -> int:
-        chances = [state.chances[(k, 0, *self.known(k, colour))][0] for k in range(8)]
-        return sum(stretch(chance >> 10) for chance in chances)
+        chances = [state.chances[(k, 0, *self.known(k, colour))] for k in range(8)]
+        return sum(stretch(chance.p >> 10) for chance in chances)
 
     def ask(self, state: State, decide: Callable[[int], int]) -> int | None:
         """The colour, or None where the position escapes."""

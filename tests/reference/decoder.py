@@ -4,9 +4,12 @@ Plain Python with NumPy's arrays, written from docs/format.md, section by sectio
 imported. `decoded` is the way in. What a payload says comes through a callable, decide(frequency) -> decision, so that
 tests can answer in the place of the range coder and look at every frequency.
 
-    section   1 numbers.py, bundle.py        2, 12 container.py     3 range_coder.py        4 tile.py
-    5 least_squares.py      6 network.py     7 mixture.py           8 experts.py, with ratio_tables.py, blend.py and
-    mixer.py                9 colours.py     10 squares.py, pixelcnn.py                     11 alpha.py
+    section    1  numbers.py, bundle.py     7  mixture.py
+            2, 12  container.py              8  experts.py; ratio_tables.py, blend.py, mixer.py
+                3  range_coder.py            9  colours.py; estimates.py
+                4  tile.py                  10  squares.py; pixelcnn.py
+                5  least_squares.py         11  alpha.py
+                6  network.py
 """
 
 from __future__ import annotations
