@@ -28,6 +28,17 @@ class Errors(dict):
         return (2 * e(0, -1) + 2 * e(-1, 0) + e(-1, 1) + e(-1, -1) + e(0, -2) + e(-2, 0)) >> 3
 
 
+def mean(members: list[int], near: list[int]) -> np.float32:
+    """B of m_1 .. m_4, weighted by how small their errors nearby are."""
+    total = found = f32(0)
+    for m, error in zip(members, near):
+        h = f32(error) / f32(64)
+        g = h * h + f32(0.05)
+        g = f32(1) / (g * g)
+        total, found = total + g, found + g * f32(m)
+    return found / total
+
+
 @dataclass
 class Prediction:
     """members: m_0, the blend as its fit corrects it, then m_1 .. m_4, that it is made of, in 1/64 grey level."""
@@ -57,15 +68,9 @@ class Blend:
     def near(self, member: int, k: int, r: int, c: int) -> int:
         return self.errors[member].near(k, r, c, self.canvas.width)
 
-    def predict(self, k: int, r: int, c: int, base: int, mean: int) -> Prediction:
-        members = [base, self.fast.predict(k, r, c), self.slow.predict(k, r, c), mean]
-        total = blended = f32(0)
-        for i, m in enumerate(members, 1):
-            h = f32(self.near(i, k, r, c)) / f32(64)
-            g = h * h + f32(0.05)
-            g = f32(1) / (g * g)
-            total, blended = total + g, blended + g * f32(m)
-        blended = blended / total
+    def predict(self, k: int, r: int, c: int, base: int, expected: int) -> Prediction:
+        members = [base, self.fast.predict(k, r, c), self.slow.predict(k, r, c), expected]
+        blended = mean(members, [self.near(i, k, r, c) for i in range(1, 5)])
         features = [(f32(m) - blended) / f32(64) for m in members]
         features += [f32(error) / f32(64) for error in self.around(k, r, c)]
         corrected = in_units(self.fits[k].plus_products(blended / f32(64), r, features))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from dataclasses import dataclass
@@ -34,8 +35,19 @@ def tensors(data: bytes) -> dict[str, np.ndarray]:
     return found
 
 
+def identity(manifest: dict, *members: dict[str, np.ndarray]) -> str:
+    """SHA-256 of all that decides a probability, in hexadecimal digits."""
+    about = json.dumps({key: manifest[key] for key in ("kind", "layout", "rules")}, sort_keys=True)
+    digest = hashlib.sha256(about.encode())
+    for member in members:
+        for name, tensor in sorted(member.items()):
+            digest.update(f"{name} {tensor.dtype.str} {tensor.shape}".encode() + tensor.tobytes())
+    return digest.hexdigest()
+
+
 def read(path: Path | str) -> Bundle:
     with zipfile.ZipFile(path) as archive:
         manifest = json.loads(archive.read("manifest.json"))
         weights, tables = (tensors(archive.read(f"{name}.safetensors")) for name in ("weights", "tables"))
+    assert identity(manifest, weights, tables) == manifest["model_id"]
     return Bundle(manifest["kind"], bytes.fromhex(manifest["model_id"]), manifest["layout"], weights, tables)

@@ -16,7 +16,8 @@ SHARPNESS = 863288426
 CROSS = (26, 64, 128, 256, 512, 896, 1600)
 PLAIN = [39321, 6553, 6553, 13107, 0, 0, 0, 0, 0]
 CONSTANT = 77
-RATE, SECOND_LAYER = falling(65536), [21845] * 3
+SECOND_LAYER = [21845] * 3
+RATE, SECOND_RATE = falling(65536, 262), 20  # of learning
 
 
 def vector_number(vector: tuple) -> int:
@@ -43,7 +44,7 @@ class Experts:
     def __init__(self, canvas: Canvas, planes: int, tables: dict):
         self.canvas, self.tables = canvas, tables
         self.blend, self.counts = Blend(canvas, planes), Counts()
-        self.mixer = Mixer(self.first_weights, self.first_final, RATE)
+        self.mixer = Mixer(self.first_weights, self.first_final, RATE, SECOND_RATE)
         self.scales = Table(self.first_scale)  # (total, count) of (k, q, class, cross)
 
     def first_weights(self, vector: tuple) -> list[int]:

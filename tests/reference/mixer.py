@@ -6,19 +6,18 @@ from collections.abc import Callable
 
 from tests.reference.numbers import Table, clip, squash
 
-SECOND_RATE = 20
 
-
-def falling(start: int) -> Callable[[int], int]:
+def falling(start: int, least: int) -> Callable[[int], int]:
     """The rate of a vector that has been learned from so often."""
-    return lambda visits: max(262, start // (min(visits, 1023) + 50))
+    return lambda visits: max(least, start // (min(visits, 1023) + 50))
 
 
 class Mixer:
-    """first(vector): the weights that a vector of the first layer starts with; second(place): of the second layer."""
+    """first(vector): the weights that a vector of the first layer starts with; second(place): of the second layer.
+    rate(visits), second_rate: how fast they learn."""
 
-    def __init__(self, first: Callable, second: Callable, rate: Callable[[int], int]):
-        self.weights, self.final, self.rate = Table(first), Table(second), rate
+    def __init__(self, first: Callable, second: Callable, rate: Callable[[int], int], second_rate: int):
+        self.weights, self.final, self.rate, self.second_rate = Table(first), Table(second), rate, second_rate
         self.visits = Table(lambda vector: 0)
 
     def mix(self, inputs: list[int], vectors: list, place) -> int:
@@ -37,7 +36,7 @@ class Mixer:
             return clip(weight + ((step + 2**23) >> 24), -(2**20), 2**20)
 
         d, final = decision << 16, self.final[self.place]
-        error = (d - squash(self.logit)) * SECOND_RATE
+        error = (d - squash(self.logit)) * self.second_rate
         self.final[self.place] = [moved(f, error * y) for f, y in zip(final, self.outputs)]
         for vector, y in zip(self.vectors, self.outputs):
             step = (d - squash(y)) * self.rate(self.visits[vector])

@@ -6,6 +6,7 @@ import pytest
 from codec.modelling.mixer import UNIT_BITS, WEIGHT_LIMIT, adjust, equal, mix, mixer, squash, stretch
 from runtime.kernels import kernel
 from tests.reference import numbers
+from tests.reference.experts import SECOND_RATE
 from tests.reference.mixer import Mixer
 
 INPUTS, SIZES, PLACES = 16, (5, 3, 4), 3  # vectors of three sets
@@ -36,7 +37,7 @@ def stretched(probability):
 def both(weights, final, rates=RATES):
     """A mixer and the reference, from the same start."""
     starts = (lambda at, table=table: table[at].tolist() for table in (weights, final))
-    told = Mixer(*starts, lambda visits: int(rates[min(visits, len(rates) - 1)]))
+    told = Mixer(*starts, lambda visits: int(rates[min(visits, len(rates) - 1)]), SECOND_RATE)
     return mixer(weights, final, rates), told
 
 
