@@ -72,7 +72,7 @@ def compress(
         def encode(method: Method | InOrder) -> tuple[Tile, float]:
             encoder = Encoder()
             found = _encode(coder, encoder, tile, (method, header.variant, threads), _shared(report, len(methods)))
-            return found, float(encoder.costs().sum())
+            return found, encoder.bits
 
         return min(map(encode, methods), key=lambda entry: len(entry[0].payload))
 

@@ -81,12 +81,12 @@ class Canvas(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """What one block's solution takes, float32."""
+    """What one block's solution takes, float32; planes have their own, for they may be fitted at the same time."""
 
-    matrix: np.ndarray  # [M, 8], packed, with the augmented column
-    carry: np.ndarray  # [M]: what the rows above add up to
-    scaled: np.ndarray  # [interval, N + 1, 8]: features times weights of the samples
-    lanes: np.ndarray  # [3, 1, 8]: reciprocal pivots, which rows count, a sum
+    matrix: np.ndarray  # [3, M, 8], packed, with the augmented column
+    carry: np.ndarray  # [3, M]: what the rows above add up to
+    scaled: np.ndarray  # [3, interval, N + 1, 8]: features times weights of the samples
+    lanes: np.ndarray  # [3, 2, 2, 8]: two reciprocal pivots, which rows count, a sum
 
 
 class Fits(NamedTuple):
@@ -116,7 +116,7 @@ class Predictor(NamedTuple):
 def canvas(height: int, width: int) -> Canvas:
     """An empty one."""
     pixels = np.full((3, TOP + height, LEFT + width + RIGHT), FILL, np.uint8)
-    return Canvas(Size(height, width), pixels, np.zeros((3, height), np.float32))
+    return Canvas(Size(height, width), pixels, np.full((3, height), FILL, np.float32))
 
 
 def fits(height: int, counts: list[int], decay: float, row_decay: float, ridge, interval: int = 1) -> Fits:
@@ -135,10 +135,10 @@ def fits(height: int, counts: list[int], decay: float, row_decay: float, ridge, 
         np.zeros((3, blocks, n, LANES), np.float32),
         np.full((3, height + 1, RING), FIRST_ERROR, np.int32),
         Workspace(
-            np.zeros((packed, LANES), np.float32),
-            np.zeros(packed, np.float32),
-            np.zeros((interval, n + 1, LANES), np.float32),
-            np.zeros((2, 2, LANES), np.float32),
+            np.zeros((3, packed, LANES), np.float32),
+            np.zeros((3, packed), np.float32),
+            np.zeros((3, interval, n + 1, LANES), np.float32),
+            np.zeros((3, 2, 2, LANES), np.float32),
         ),
     )
 
@@ -172,7 +172,6 @@ def _predict_picture(pixels, canvas, predictor, bases):
     size = canvas.size
     for level in range(size.width + 2 * (size.height - 1)):
         first, end = rows_of(level, size)
-        refer(level, canvas)
         for k in range(3):
             refit(level, size, k, predictor.fits)
             foresee(level, k, canvas, predictor)
@@ -184,6 +183,7 @@ def _predict_picture(pixels, canvas, predictor, bases):
                 value = pixels[k, row, c]
                 draw(k, row, c, value, canvas)
                 learn(level, k, row, value, base, origin, predictor.fits)
+        refer(level + 1, canvas)
 
 
 @inlined
@@ -199,13 +199,19 @@ def error_nearby(errors, row, c):
     return 2 * near + errors[row, c & LAST] + errors[row, (c - 2) & LAST]
 
 
+@inlined
+def slot_of(level, k, fits):
+    """Where a level's samples wait for the next refit, which is behind the last slot: at another level for each plane,
+    so that no level has to solve them all."""
+    return (level + k * fits.interval // 3) % fits.interval
+
+
 @kernel
 def refit(level, size, k, fits):
     """Takes the samples of the level before into the fits of plane k; at every interval-th level solves them anew."""
-    interval = fits.interval
     first, last = max(0, (level - size.width + 2) // 2), min(size.height - 1, level // 2)
     start = max(first - 1, 0)  # the last ended row still counts
-    slot = (level - 1) % interval
+    slot = slot_of(level - 1, k, fits)
     keep, weight = fits.samples[k, 0], fits.samples[k, 1]
     for block in range(start // LANES, last // LANES + 1):
         for lane in range(LANES):
@@ -216,7 +222,7 @@ def refit(level, size, k, fits):
                 error = np.float32(error_nearby(fits.errors[k], row, c))
                 keep[block, slot, lane] = fits.rates[k, 1]
                 weight[block, slot, lane] = _ONE / (error * _ERROR_SCALE + _WEIGHT_FLOOR)
-    if slot == interval - 1:
+    if slot == fits.interval - 1:
         _solve(start, first, last, k, fits)
     elif level % 2 == 0 and 0 < level // 2 < size.height:
         row = level // 2  # a row that begins between two refits takes over its neighbour's weights
@@ -232,8 +238,8 @@ def _solve(start, first, last, k, fits):
     n = np.uint64(fits.counts[k])
     m = n + one
     size, stride = n * m // np.uint64(2) + n, np.uint64(fits.features.shape[3])
-    a, carry, scaled = fits.work.matrix, fits.work.carry, fits.work.scaled
-    inverses, visible = fits.work.lanes[0], fits.work.lanes[1]
+    a, carry, scaled = fits.work.matrix[k], fits.work.carry[k], fits.work.scaled[k]
+    inverses, visible = fits.work.lanes[k, 0], fits.work.lanes[k, 1]
     powers, ridge = fits.rates[k, 2:], fits.rates[k, 0]
     carry[:] = _ZERO
     for block in range(start // LANES, last // LANES + 1):
@@ -285,7 +291,7 @@ def _triangulate(a, n, inverses):
 
 @kernel
 def refer(level, canvas):
-    """Sets the references of every row of a level, which `foresee` and `predict` need."""
+    """Sets the references of every row of a level, which `foresee` and `predict` need, once those before are drawn."""
     first, end = rows_of(level, canvas.size)
     for p in range(3):
         for row in range(first, end):
@@ -301,7 +307,7 @@ def foresee(level, k, canvas, predictor):
     first, end = rows_of(level, canvas.size)
     flat, stride = canvas.pixels.reshape(-1), canvas.pixels.shape[2]
     fits, known = predictor.fits, predictor.fits.counts[k] - k
-    value, slot = fits.work.lanes[1, 1:], level % fits.interval
+    value, slot = fits.work.lanes[k, 1, 1:], slot_of(level, k, fits)
     for block in range(first // LANES, (end - 1) // LANES + 1):
         f = fits.features[k, block, slot]
         low, high = max(first - block * LANES, 0), min(end - block * LANES, LANES)
@@ -324,7 +330,7 @@ def predict(level, k, row, canvas, predictor):
     block, lane, fits = row // LANES, row % LANES, predictor.fits
     value, origin = predictor.partial[k, row], canvas.references[k, row]
     if k > 0:
-        f, n = fits.features[k, block, level % fits.interval], fits.counts[k]
+        f, n = fits.features[k, block, slot_of(level, k, fits)], fits.counts[k]
         y, x = row + TOP, level - 2 * row + LEFT
         red = np.float32(canvas.pixels[0, y, x]) - canvas.references[0, row]
         added = red
@@ -366,4 +372,4 @@ def learn(level, k, row, value, base, origin, fits):
     """Enters the true value of a prediction into the fits: its error at once, the sample at the next refit."""
     fits.errors[k, row + 1, (level - 2 * row) & LAST] = abs(np.int32(value) * UNIT - base)
     target = np.float32(value) - origin
-    fits.features[k, row // LANES, level % fits.interval, fits.counts[k], row % LANES] = target
+    fits.features[k, row // LANES, slot_of(level, k, fits), fits.counts[k], row % LANES] = target

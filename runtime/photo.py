@@ -181,7 +181,6 @@ def prepare(level, tile):
     """Predicts red for every position of a level, from the levels before, and gathers the network's inputs."""
     canvas = tile.canvas
     first, end = rows_of(level, canvas.size)
-    least_squares.refer(level, canvas)
     least_squares.refit(level, canvas.size, _RED, tile.predictor.fits)
     least_squares.foresee(level, _RED, canvas, tile.predictor)
     for row in range(first, end):
@@ -236,6 +235,7 @@ def take_over(level, picture, tile):
             least_squares.draw(k, row, c, picture[k, row, c], canvas)
             least_squares.learn(level, k, row, picture[k, row, c], base, origin, own.fits)
         record(row, c, tile)
+    least_squares.refer(level + 1, canvas)
 
 
 @kernel

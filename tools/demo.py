@@ -2,7 +2,7 @@
 
     make demo        or, in any environment with lmconv[cpu]:  python tools/demo.py [PHOTO]
 
-Prints the size beside PNG and lossless WebP. Exits with 1 when anything fails or a single pixel differs.
+At every effort, beside PNG and lossless WebP. Exits with 1 when anything fails or a single pixel differs.
 """
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from PIL import Image
 
 import codec
 from codec import images
+from codec.models import EFFORTS
 
 PHOTO = Path(codec.__file__).parent / "demo" / "photo.png"
 COMMAND = Path(sys.executable).with_name("lmconv-codec")
@@ -29,23 +30,23 @@ def main() -> int:
     parser.add_argument("photo", type=Path, nargs="?", default=PHOTO, help="default: the package's own")
     photo = parser.parse_args().photo
     print(f"{photo}, PyTorch is {'installed' if find_spec('torch') else 'not installed'}")
+    original, ours, times = images.read(photo), {}, []
     with tempfile.TemporaryDirectory(prefix="lmconv-demo-") as folder:
-        packed, restored = Path(folder, "photo.lmc"), Path(folder, "restored.png")
-        made = run("compress", photo, "-o", packed, "--json")
-        back = run("decompress", packed, "-o", restored, "--json")
-        original = images.read(photo)
-        difference = original.difference(images.read(restored))
-        ours = packed.stat().st_size
+        for effort in EFFORTS:
+            packed, restored = Path(folder, f"{effort}.lmc"), Path(folder, f"{effort}.png")
+            made = run("compress", photo, "-o", packed, "--effort", effort, "--json")
+            back = run("decompress", packed, "-o", restored, "--json")
+            difference = original.difference(images.read(restored))
+            if difference:
+                print(f"FAILED: {difference}", file=sys.stderr)
+                return 1
+            ours[f"lmconv {effort}"] = packed.stat().st_size
+            times.append(f"  {effort}: {made['seconds']:.1f} s there, {back['seconds']:.1f} s back, {made['model']}")
     subpixels = original.pixels.size
     print(f"\n{original.description}, {subpixels} subpixels")
-    for name, size in (("raw", subpixels), *peers(photo).items(), ("lmconv", ours)):
-        print(f"  {name:<8} {size:>9} bytes  {8 * size / subpixels:6.3f} bits per subpixel")
-    times = f"{made['seconds']:.1f} s there, {back['seconds']:.1f} s back"
-    print(f"  model {made['model']}, order {made['order']}, {times}")
-    if difference:
-        print(f"FAILED: {difference}", file=sys.stderr)
-        return 1
-    print("restored: every pixel is the same")
+    for name, size in (("raw", subpixels), *peers(photo).items(), *ours.items()):
+        print(f"  {name:<13} {size:>9} bytes  {8 * size / subpixels:6.3f} bits per subpixel")
+    print(*times, "restored: every pixel is the same", sep="\n")
     return 0
 
 

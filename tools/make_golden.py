@@ -1,36 +1,71 @@
 """Writes tests/golden anew: small files of every kind, and the sums of what the shipped models make of a corner.
 
-    python tools/make_golden.py
+    python tools/make_golden.py            # after a change of the draft format, or of a shipped model
+    python tools/make_golden.py --model    # the tiny model first, too: after a change of the integer rules
 
-For when the draft of the format changes, or a shipped model: tests/codec/test_golden.py says so then.
+Says which files have changed. --model needs the extra export, and another machine may give another model: so it is
+kept with the files.
 """
 from __future__ import annotations
 
-import hashlib
+import argparse
 import json
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np  # noqa: E402
 
 import runtime  # noqa: E402
 from codec import models  # noqa: E402
-from codec.codec import compress  # noqa: E402
-from tests.codec.golden import CASES, FOLDER, SHIPPED, case_file, case_image, corner  # noqa: E402
+from tests.codec.golden import CASES, SHIPPED, TINY, case_data, case_file, shipped_hash  # noqa: E402
+from tests.pictures import photograph  # noqa: E402
+
+
+def export_tiny() -> None:
+    """A seeded network of random weights, calibrated on made-up pictures."""
+    import torch
+
+    from export.bundle import export_bundle
+    from lmconv.checkpoint import Checkpoint
+    from lmconv.config import PhotoConfig
+    from lmconv.photo import PhotoNet
+
+    torch.manual_seed(0)
+    net = PhotoNet(PhotoConfig(channels=4, blocks=1, components=2))
+    torch.nn.init.normal_(net.out.weight, std=0.4)          # PhotoNet starts with zeros there
+    weights = net.state_dict()
+    known = np.stack([photograph(32, 40, seed) for seed in range(8)])
+    made = Checkpoint(net.config, weights, weights, {}, {"made": "by tools/make_golden.py"})
+    export_bundle(made, TINY, "tiny", known, {"data": "made up"})
+
+
+def shipped() -> dict[str, dict[str, str]]:
+    """What SHIPPED holds."""
+    table: dict[str, dict[str, str]] = {}
+    for effort, name in models.DEFAULTS.items():
+        model = runtime.load(models.resolve(name), threads=1)
+        row = table.setdefault(model.manifest.model_id, {"name": name})
+        row[effort] = shipped_hash(model, effort)
+    return table
+
+
+def write(path: Path, data: bytes) -> None:
+    same = path.exists() and path.read_bytes() == data
+    path.write_bytes(data)
+    print(f"{path.name}: {len(data)} bytes, {'as before' if same else 'CHANGED'}")
 
 
 def main() -> None:
-    FOLDER.mkdir(exist_ok=True)
-    model = runtime.load(models.resolve("photo-small"), threads=1)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", action="store_true", help="export the tiny model anew")
+    if parser.parse_args().model:
+        export_tiny()
+    tiny = runtime.load(TINY, threads=1)
     for name in CASES:
-        case_file(name).write_bytes(compress(case_image(name), model, effort=CASES[name].effort).data)
-    sums = {}
-    for effort in models.EFFORTS:
-        shipped = runtime.load(models.resolve(models.DEFAULTS[effort]), threads=1)
-        data = compress(corner(), shipped, effort=effort).data
-        sums[effort] = {"model_id": shipped.manifest.model_id, "sha256": hashlib.sha256(data).hexdigest()}
-    SHIPPED.write_text(json.dumps(sums, indent=1) + "\n")
+        write(case_file(name), case_data(name, tiny))
+    write(SHIPPED, (json.dumps(shipped(), indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """The range coder: binary decisions with integer probabilities, 24 bits of precision, 64 bits of state, 32-bit words.
 
 A kernel asks `code` for one decision after another; the two directions differ nowhere else. Encoding, it records them,
-and constriction's RangeEncoder packs them at the end; decoding, it takes them from the words as constriction's
+and constriction's RangeEncoder packs the records now and then; decoding, it takes them from the words as constriction's
 RangeDecoder does. A probability is the frequency q of symbol 1 out of 2^24, 0 < q < 2^24. A payload is a number in
 base 256, most significant byte first: the shortest one within the coder's last interval; behind its last byte a
 decoder reads zeros.
 """
 
+from concurrent.futures import Executor
 from typing import NamedTuple
 
 import constriction
@@ -19,8 +20,8 @@ from runtime.kernels import inlined, kernel
 PRECISION = 24
 ONE = 1 << PRECISION
 _MODEL = constriction.stream.model.Bernoulli(perfect=False)
-_BATCH = 1 << 16  # decisions packed in one call
-TRACED, UNTRACED = 16, -32768  # inputs of a mixer that are kept, and what stands for none
+_BATCH = 1 << 15  # decisions that there is room for at least: packed while a level is coded; more would take longer
+TRACED, UNTRACED = 8, -32768  # inputs of a mixer that are kept, and what stands for none
 _COUNT, _OWNER, _RANGE, _POINT, _WORD, _FAILED = range(6)  # of `state`
 _ALL, _HALF = np.uint64(2**64 - 1), np.uint64(32)
 _LEAST = np.uint64(2**32)  # of the range
@@ -79,61 +80,108 @@ def trace(coding, inputs):
             coding.traces[coding.state[_COUNT], i] = inputs[i]
 
 
+class _Decisions(NamedTuple):
+    """Some decisions, as a Coding has them."""
+
+    decisions: np.ndarray
+    owners: np.ndarray
+    traces: np.ndarray
+
+
 class Encoder:
-    """Collects decisions; `finish` gives the payload. traced: keeps what each was spent on and what a mixer saw."""
+    """Collects decisions and packs them, some thousand at a time; `finish` gives the payload.
+
+    traced: keeps all decisions, what each was spent on and what a mixer saw, for those who ask afterwards.
+    """
 
     def __init__(self, traced: bool = False) -> None:
         check_range_coder()
         self._traced = traced
+        self._packer, self._packing = constriction.stream.queue.RangeEncoder(), None
+        self._bits = 0.0
+        self._kept: list[_Decisions] = []
         self.coding = Coding(True, *self._room(_BATCH), np.zeros(2, np.uint32), np.zeros(6, np.uint64))
 
-    def _room(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _room(self, count: int) -> _Decisions:
         traced = count if self._traced else 0
-        return np.empty(count, np.uint32), np.empty(traced, np.int32), np.full((traced, TRACED), UNTRACED, np.int16)
+        traces = np.full((traced, TRACED), UNTRACED, np.int16)
+        return _Decisions(np.empty(count, np.uint32), np.empty(traced, np.int32), traces)
 
-    def reserve(self, count: int) -> None:
-        """Makes room for so many decisions more; a kernel may code as many before the next call."""
-        used = self._count
-        if used + count > len(self.coding.decisions):
-            room = dict(zip(("decisions", "owners", "traces"), self._room(2 * (used + count)), strict=True))
-            for name, array in room.items():
-                array[:used] = getattr(self.coding, name)[:used]
-            self.coding = self.coding._replace(**room)
+    def reserve(self, count: int, helper: Executor | None = None) -> None:
+        """Makes room for so many decisions more; a kernel may code as many before the next call.
+
+        helper: packs what has come so far while the caller goes on.
+        """
+        if self._count + count > len(self.coding.decisions):
+            self._pack(helper)
+            self.coding = self.coding._replace(**self._room(max(_BATCH, count))._asdict())
+
+    def _pack(self, helper: Executor | None = None) -> None:
+        """Packs what the room holds, which must not be written over afterwards."""
+        coded = self._coded()
+        self.coding.state[_COUNT] = 0
+        if self._traced:
+            self._kept.append(coded)
+        if self._packing:
+            self._packing.result()
+        self._packing = helper.submit(self._append, coded.decisions) if helper else None
+        if not helper:
+            self._append(coded.decisions)
+
+    def _append(self, decisions: np.ndarray) -> None:
+        self._packer.encode((decisions & 1).astype(np.int32), _MODEL, as_float((decisions >> 1) + 1))
+        self._bits += float(_costs(decisions).sum())
 
     @property
     def _count(self) -> int:
         return int(self.coding.state[_COUNT])
 
+    def _coded(self) -> _Decisions:
+        """What has not been packed yet."""
+        return _Decisions(*(getattr(self.coding, name)[: self._count] for name in _Decisions._fields))
+
     def check(self) -> None:
         """An encoder's decisions cannot be wrong."""
 
-    def costs(self) -> np.ndarray:
-        """-log2 of the probability of each decision so far, float64 [n]."""
-        costs = np.empty(self._count)
-        _costs(self.coding.decisions, costs)
-        return costs
+    def finish(self) -> bytes:
+        """The payload, at most ceil(b / 8) bytes for an interval of size 2^-b. Nothing may be coded afterwards."""
+        self._pack()
+        words = self._packer.get_compressed().astype(">u4").tobytes()
+        count, (low, size) = self._packer.pos()
+        return _shortest(words.ljust(4 * count + 8, b"\0"), low, size)
+
+    @property
+    def bits(self) -> float:
+        """-log2 of the probability of all decisions that `finish` packed."""
+        return self._bits
+
+    def decisions(self) -> np.ndarray:
+        """All so far, as a Coding has them, uint32 [n]. Needs `traced`, like all that follows."""
+        return self._joined("decisions")
 
     def symbols(self) -> np.ndarray:
-        """Of the decisions so far, uint32 [n]."""
-        return self.coding.decisions[: self._count] & 1
+        """Of the decisions, uint32 [n]."""
+        return self.decisions() & 1
+
+    def costs(self) -> np.ndarray:
+        """-log2 of the probability of each decision, float64 [n]."""
+        return _costs(self.decisions())
 
     def traces(self) -> np.ndarray:
-        """What a mixer saw of them, int16 [n, TRACED]; UNTRACED where there was none. Needs `traced`."""
-        return self.coding.traces[: self._count]
+        """What a mixer saw of them, int16 [n, TRACED]; UNTRACED where there was none."""
+        return self._joined("traces")
+
+    def owners(self) -> np.ndarray:
+        """What each was spent on, int32 [n], a number from 0."""
+        return self._joined("owners")
 
     def owned(self, owners: int) -> np.ndarray:
         """Bits spent on each of so many owners, float64 [owners]."""
-        return np.bincount(self.coding.owners[: self._count], self.costs(), owners)
+        return np.bincount(self.owners(), self.costs(), owners)
 
-    def finish(self) -> bytes:
-        """The payload, at most ceil(b / 8) bytes for an interval of size 2^-b."""
-        packer = constriction.stream.queue.RangeEncoder()
-        for start in range(0, self._count, _BATCH):
-            decisions = self.coding.decisions[start : min(start + _BATCH, self._count)]
-            packer.encode((decisions & 1).astype(np.int32), _MODEL, as_float((decisions >> 1) + 1))
-        words = packer.get_compressed().astype(">u4").tobytes()
-        count, (low, size) = packer.pos()
-        return _shortest(words.ljust(4 * count + 8, b"\0"), low, size)
+    def _joined(self, name: str) -> np.ndarray:
+        """A field of all decisions."""
+        return np.concatenate([getattr(part, name) for part in (*self._kept, self._coded())])
 
 
 class Decoder:
@@ -148,7 +196,7 @@ class Decoder:
         nothing = np.zeros(0, np.uint32), np.zeros(0, np.int32), np.zeros((0, TRACED), np.int16)
         self.coding = Coding(False, *nothing, words, state)
 
-    def reserve(self, count: int) -> None:
+    def reserve(self, count: int, helper: Executor | None = None) -> None:
         """Decisions that are taken need no room."""
 
     def check(self) -> None:
@@ -172,8 +220,15 @@ def as_float(frequencies: np.ndarray) -> np.ndarray:
     return 1.0 - (zeros - 0.5) / (ONE - 2.0)
 
 
+def _costs(decisions: np.ndarray) -> np.ndarray:
+    """-log2 of the probability of each decision, float64 [n]."""
+    costs = np.empty(len(decisions))
+    _fill_costs(decisions, costs)
+    return costs
+
+
 @kernel
-def _costs(decisions, out):
+def _fill_costs(decisions, out):
     for i in range(len(out)):
         frequency = np.int64(decisions[i] >> np.uint32(1)) + 1
         out[i] = -np.log2((frequency if decisions[i] & np.uint32(1) else ONE - frequency) / ONE)

@@ -93,7 +93,7 @@ def combine(level, k, row, means, canvas, blend):
 
     means: the model's predictor's and the network's prediction, in 1/64 grey level.
     """
-    c, members, slot = level - 2 * row, blend.members, level % blend.fits.interval
+    c, members, slot = level - 2 * row, blend.members, least_squares.slot_of(level, k, blend.fits)
     f = blend.fits.features[k, row // LANES, slot, :, row % LANES]
     members[1], members[4] = means
     members[2], origin = least_squares.predict(level, k, row, canvas, blend.fast)

@@ -1,6 +1,6 @@
 """What learns a photograph while it is coded: the network's distribution and its rivals, mixed decision by decision.
 
-Experts give the probability of a decision: the network's mixture, the ratio tables' three corrections of it, and
+Experts give the probability of a decision: the network's mixture, the ratio tables' two corrections of it, and
 a pair of logistics at each prediction of the blend, as wide as its errors were in such a place (the two-logistic shape
 is TMW's idea, Meyer and Tischer 1997). The mixer puts them together; its weight sets look at the kind of decision and
 at the errors nearby.
@@ -25,7 +25,7 @@ from runtime.kernels import inlined
 from runtime.least_squares import FIRST_ERROR, LAST, RING, Canvas
 
 EXPERTS = 1 + STAGES + MEMBERS
-NAMES = ("network", "red table", "green table", "pair table", "blend", "own", "fast", "slow")
+NAMES = ("network", "first table", "second table", "blend", "own", "fast", "slow")
 INPUTS = TRACED  # of the mixer: the experts, a constant, zeros up to a whole vector
 _CONSTANT = 77  # 0.3
 _KINDS, _STEPS = 65, 12  # of decisions, finely and coarsely
@@ -37,6 +37,7 @@ SETS = (3 * CLASSES * _KINDS, _PLACES * ERROR_CLASSES, 3 * _STEPS * _SIDES * _CR
 _KINDS_OF_SETS = ((3 * CLASSES, _KINDS), (_PLACES,), (3 * _STEPS * _SIDES,))  # what vectors of a set have in common
 _STARTS = tuple(sum(SETS[:s]) for s in range(len(SETS)))
 _RATES = np.maximum(262, 65536 // (np.arange(1024) + 50)).astype(np.int32)  # 0.02 / (1 + n / 50), 0.004 at least
+_FINAL_RATE = 20  # 0.0003
 _NARROW, _WIDE = 30147, 2621  # 0.92 and 0.08: weights of a rival's two logistics, the second three times as wide
 _SHARPNESS = 863288426  # 1.608 * 2^29: inverse scale of the narrow one per mean absolute error
 _ONE = np.float32(1 << 16)
@@ -44,7 +45,7 @@ _LEAST = 16  # what an absolute error counts at least, 1/64 grey level
 _MANY = 800  # errors after which a scale forgets half
 WEIGHTS, FINAL, SCALES = "mixing.weights", "mixing.final", "mixing.scales"  # tensors of a model
 START_SHIFT = 5  # its weights are int16 in steps of 2^-11
-_PLAIN = (39321, 6553, 6553, 13107)  # weights of a model that brings none, out of 2^16; the rivals' are 0
+_PLAIN = (39321, 6553, 19660)  # weights of a model that brings none, out of 2^16; the rivals' are 0
 
 
 class Experts(NamedTuple):
@@ -66,7 +67,7 @@ def experts(canvas: Canvas, tables: dict[str, np.ndarray]) -> Experts:
     return Experts(
         new_blend(canvas),
         ratios.ratio_tables(),
-        mixer(weights, final, _RATES),
+        mixer(weights, final, _RATES, _FINAL_RATE),
         first_scales(tables),
         np.full((3, canvas.size.height + 2, RING), FIRST_ERROR, np.int32),
         np.zeros((MEMBERS, 3), np.int64),
@@ -188,7 +189,7 @@ def _set_masses(value, mixture, logistic, experts, out):
     ratios.masses(experts.ratios, value, mixture, logistic, out)
     if value == 256:
         for q in range(MEMBERS):
-            out[1 + STAGES + q] = 1 << rules.CDF_BITS
+            out[1 + STAGES + q] = (1 << rules.CDF_BITS) + 4 * value
         return
     at = value * rules.MEAN_UNIT - rules.MEAN_UNIT // 2
     for q in range(MEMBERS):

@@ -15,7 +15,6 @@ from runtime.kernels import inlined
 
 UNIT_BITS = 16  # a weight of 2^16 counts an input once
 WEIGHT_LIMIT = 1 << 20  # weights stay within +-16
-_FINAL_RATE = 20  # 0.0003 / 256 in 2^-24
 _ROUND, _SHIFT = 1 << 23, 24
 _HALF = 1 << (UNIT_BITS - 1)
 
@@ -27,12 +26,13 @@ class Mixer(NamedTuple):
     visits: np.ndarray  # int32 [vectors]
     final: np.ndarray  # int32 [places, sets]
     rates: np.ndarray  # int32 [R], out of 2^16, by visits; the last ones' is the lowest
+    final_rate: int  # the second layer's, out of 2^16
     inputs: np.ndarray  # int16 [N]
     selected: np.ndarray  # int64 [sets]: the vectors
     outputs: np.ndarray  # int64 [sets]: what each set makes of the inputs
 
 
-def mixer(weights: np.ndarray, final: np.ndarray, rates: np.ndarray) -> Mixer:
+def mixer(weights: np.ndarray, final: np.ndarray, rates: np.ndarray, final_rate: int) -> Mixer:
     """A mixer that starts with these weights; they are copied, for it learns."""
     vectors, inputs = weights.shape
     sets = final.shape[1]
@@ -41,6 +41,7 @@ def mixer(weights: np.ndarray, final: np.ndarray, rates: np.ndarray) -> Mixer:
         np.zeros(vectors, np.int32),
         final.astype(np.int32),
         rates.astype(np.int32),
+        final_rate,
         np.zeros(inputs, np.int16),
         np.zeros(sets, np.int64),
         np.zeros(sets, np.int64),
@@ -82,7 +83,7 @@ def mix(mixer, place):
 def adjust(mixer, place, mixed, symbol):
     """Learns from a decision whose probability of 1 was `mixed` out of 2^16."""
     wanted = symbol << 16
-    error = (wanted - mixed) * _FINAL_RATE
+    error = (wanted - mixed) * mixer.final_rate
     for s in range(len(mixer.selected)):
         vector, output = mixer.selected[s], mixer.outputs[s]
         final = mixer.final[place, s] + ((error * output + _ROUND) >> _SHIFT)

@@ -1,10 +1,12 @@
 """Ratio tables: which colours occur at all. A photograph that was once a JPEG, a video frame or a scan in another
-colour space holds only a sparse lattice of RGB triples, and so does a picture with a palette.
+colour space holds only a sparse lattice of RGB triples, one whose contrast was stretched only some values, and a
+picture with a palette only its colours.
 
-Three chained stages correct the network's probabilities q of the values v near the expected one by how often v came
-compared with how often it was expected: q' = q (N + rate) / (E + rate), given first nothing (red) or the red value,
-then the green value, then both. N counts, E adds up each stage's own input q. Probabilities here are integers out of
-2^22, counts in steps of 2^-10; the window of a position holds at most WINDOW values. (This project's.)
+Two chained stages correct the network's probabilities q of the values v near the expected one by how often v came
+compared with how often it was expected: q' = q (N + rate) / (E + rate). The first knows of the position nothing (red,
+green) or its green value (blue), the second its red value (green) or both (blue); red has no second. N counts, E adds
+up each stage's own input q. Probabilities here are integers out of 2^22, counts in steps of 2^-10; the window of a
+position holds WINDOW values. (This project's.)
 """
 
 from typing import NamedTuple
@@ -13,14 +15,13 @@ import numpy as np
 
 from codec.modelling.mixture import cdf, curve
 from runtime import rules
-from runtime.kernels import inlined
+from runtime.kernels import inlined, prefetch
 
-STAGES = 3
+STAGES = 2
 UNIT_SHIFT = 15  # of a mixture's masses, 2^37 in all, to those of this stage, 2^22
-_REACH = np.array([8, 12, 12, 16, 16], np.int64)  # of the window to either side, by class of the ladder
-WINDOW = 32
+WINDOW = 16  # values: a vector of the processor's; 24 or 32 of them where values spread widely gain 0.01 %
 _COUNT_BITS = 10
-_RATES = (np.float32(2 << _COUNT_BITS), np.float32(2 << _COUNT_BITS), np.float32(31))  # 2, 2, 0.03
+_RATE, _BLUES_RATE = np.float32(2 << _COUNT_BITS), np.float32(31)  # 2; 0.03 where blue has its second stage
 _MOST_RATIO = np.float32(500)  # keeps the sum of a window's q' below 2^31
 _SHIFT = rules.CDF_BITS - _COUNT_BITS
 _SPLIT = 20  # bits of E in an entry
@@ -30,9 +31,9 @@ _MOST = (1 << _SPLIT) - 1
 class RatioTables(NamedTuple):
     """Counts of one tile. An entry is 2^20 N + E, E in steps of 2^-10; it is halved when either has no room."""
 
-    single: np.ndarray  # uint32 [2, 3, 256, 256]: given nothing (red) or red; given green
-    pairs: np.ndarray  # uint32 [65536, 256]: blue, given both
-    bounds: np.ndarray  # int64 [2]: the values low .. high - 1 of the window at hand
+    first: np.ndarray  # uint32 [2 + 256, 256]: red, green, blue by green
+    second: np.ndarray  # uint32 [256 + 65536, 256]: green by red, blue by both
+    low: np.ndarray  # int64 [1]: the lowest value of the window at hand
     window: np.ndarray  # int32 [1 + STAGES, WINDOW]: q of each of them, the network's and after each stage
     sums: np.ndarray  # int32 [1 + STAGES, WINDOW + 1]: F(low + i) by the network and by each stage
     curve: np.ndarray  # int64 [WINDOW + 1]: the network's as it comes, out of 2^37
@@ -41,9 +42,9 @@ class RatioTables(NamedTuple):
 def ratio_tables() -> RatioTables:
     """Empty ones."""
     return RatioTables(
-        np.zeros((2, 3, 256, 256), np.uint32),
-        np.zeros((65536, 256), np.uint32),
-        np.zeros(2, np.int64),
+        np.zeros((2 + 256, 256), np.uint32),
+        np.zeros((256 + 65536, 256), np.uint32),
+        np.zeros(1, np.int64),
         np.zeros((1 + STAGES, WINDOW), np.int32),
         np.zeros((1 + STAGES, WINDOW + 1), np.int32),
         np.zeros(WINDOW + 1, np.int64),
@@ -51,26 +52,42 @@ def ratio_tables() -> RatioTables:
 
 
 @inlined
+def fetch(tables, red, green, value):
+    """Asks for the memory that a window of blue near this value, clipped to 0 .. 255, will need: it is seldom near."""
+    at = _row_of_second(2, red, green) * 256 + min(max(value, 0), 255) // 16 * 16
+    prefetch(tables.second, at)
+    prefetch(tables.second, at + (16 if value & 8 else -16))
+
+
+@inlined
 def open_window(tables, node, given, mixture, logistic):
     """Fills the window round a value's first split. given: the channel, the red and the green value, 0 if unknown."""
     channel, red, green = given
-    reach = _REACH[node.deviation]
-    low = min(max(node.split - reach, 0), 256 - 2 * reach)
-    high = low + 2 * reach
-    tables.bounds[0], tables.bounds[1] = low, high
-    window, sums, count = tables.window, tables.sums, high - low
-    curve(mixture, low, count, logistic, tables.curve)
-    for i in range(count + 1):
+    low = min(max(node.split - WINDOW // 2, 0), 256 - WINDOW)
+    high = low + WINDOW
+    tables.low[0], window, sums = low, tables.window, tables.sums
+    curve(mixture, low, WINDOW, logistic, tables.curve)
+    for i in range(WINDOW + 1):
         sums[0, i] = tables.curve[i] >> UNIT_SHIFT
-    for i in range(count):
+    for i in range(WINDOW):
         window[0, i] = sums[0, i + 1] - sums[0, i]
-    _correct(tables, 1, tables.single[0, channel, red, low:high], _RATES[0])
-    _correct(tables, 2, tables.single[1, channel, green, low:high], _RATES[1])
-    if channel == 2:
-        _correct(tables, 3, tables.pairs[red * 256 + green, low:high], _RATES[2])
+    _correct(tables, 1, tables.first[_row_of_first(channel, green), low:high], _RATE)
+    if channel == 0:
+        for i in range(WINDOW):
+            window[2, i], sums[2, i] = window[1, i], sums[1, i]
     else:
-        for i in range(count):
-            window[3, i], sums[3, i] = window[2, i], sums[2, i]
+        rate = _RATE if channel == 1 else _BLUES_RATE
+        _correct(tables, 2, tables.second[_row_of_second(channel, red, green), low:high], rate)
+
+
+@inlined
+def _row_of_first(channel, green):
+    return channel if channel < 2 else 2 + green
+
+
+@inlined
+def _row_of_second(channel, red, green):
+    return red if channel == 1 else 256 + red * 256 + green
 
 
 @inlined
@@ -78,18 +95,17 @@ def _correct(tables, stage, entries, rate):
     """One stage: its q from those of the stage before, scaled to their mass again, and their sums. In float32, each
     operation rounded; q' leaves rounded down."""
     before, after, sums, total = tables.window[stage - 1], tables.window[stage], tables.sums[stage], 0
-    count = len(entries)
-    for i in range(count):
+    for i in range(WINDOW):
         came = np.float32((entries[i] >> np.uint32(_SPLIT)) << np.uint32(_COUNT_BITS)) + rate
         expected = np.float32(entries[i] & np.uint32(_MOST)) + rate
         after[i] = np.int32(np.float32(before[i]) * min(came / expected, _MOST_RATIO))
-    for i in range(count):
+    for i in range(WINDOW):
         total += after[i]
-    mass, below = tables.sums[0, count] - tables.sums[0, 0], np.int64(tables.sums[0, 0])
+    mass, below = tables.sums[0, WINDOW] - tables.sums[0, 0], np.int64(tables.sums[0, 0])
     scale = np.float32(mass) / np.float32(max(total, 1))
-    for i in range(count):
+    for i in range(WINDOW):
         after[i] = np.int32(np.float32(after[i]) * scale)
-    for i in range(count):
+    for i in range(WINDOW):
         sums[i] = below
         below += after[i]
 
@@ -98,8 +114,8 @@ def _correct(tables, stage, entries, rate):
 def masses(tables, value, mixture, logistic, out):
     """F(value) out of about 2^22 by the network and by each stage, to out[0] .. out[STAGES]; outside the window the
     stages follow the network."""
-    i = value - tables.bounds[0]
-    if 0 < i < tables.bounds[1] - tables.bounds[0]:
+    i = value - tables.low[0]
+    if 0 < i < WINDOW:
         for stage in range(STAGES + 1):
             out[stage] = tables.sums[stage, i]
     else:
@@ -112,19 +128,19 @@ def masses(tables, value, mixture, logistic, out):
 def count(tables, given, value):
     """Takes over a coded value: what was expected of every value in the window, and what came."""
     channel, red, green = given
-    low, high = tables.bounds[0], tables.bounds[1]
-    _expect(tables.single[0, channel, red, low:high], tables.window[0])
-    _expect(tables.single[1, channel, green, low:high], tables.window[1])
-    _came(tables.single[0, channel, red], value)
-    _came(tables.single[1, channel, green], value)
-    if channel == 2:
-        _expect(tables.pairs[red * 256 + green, low:high], tables.window[2])
-        _came(tables.pairs[red * 256 + green], value)
+    low, high = tables.low[0], tables.low[0] + WINDOW
+    entries = tables.first[_row_of_first(channel, green)]
+    _expect(entries[low:high], tables.window[0])
+    _came(entries, value)
+    if channel > 0:
+        entries = tables.second[_row_of_second(channel, red, green)]
+        _expect(entries[low:high], tables.window[1])
+        _came(entries, value)
 
 
 @inlined
 def _expect(entries, window):
-    for i in range(len(entries)):
+    for i in range(WINDOW):
         expected = np.int32(entries[i] & np.uint32(_MOST)) + (window[i] >> _SHIFT)
         full = np.int32(expected > _MOST)
         came = np.int32(entries[i] >> np.uint32(_SPLIT))

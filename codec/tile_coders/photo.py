@@ -1,8 +1,9 @@
-"""Tiles through a photo network: level by level along the wavefront, three calls a level.
+"""Tiles through a photo network: level by level along the wavefront.
 
-`refit` fits every predictor but red's to the levels before, while the network takes its step on another thread;
-`code_level` then codes one position of the level after the other to its end, learns from it, and prepares what the next
-level's step reads. Grey tiles (C = 1) are colour tiles whose other planes are copies that need no decisions.
+`refit` fits every predictor but red's to the levels before, on another thread where there is one; meanwhile `prepare`
+does what the network's step reads, and the network takes its step. `code_level` then codes one position of the level
+after the other to its end and learns from it. Grey tiles (C = 1) are colour tiles whose other planes are copies that
+need no decisions.
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ from codec.modelling.exact_colours.question import ask, exact_colours, take_over
 from codec.modelling.experts import Experts, expect, experts, mixed_value, take_in
 from codec.modelling.logistic import LOG_SCALE
 from codec.modelling.mixture import PARAMETERS, Tables, cdf, explain, place, tables_of, weigh
+from codec.modelling.ratio_tables import fetch
 from codec.tile_coders import AUTO, Report
 from codec.tile_coders.orientation import REPEATING, best_variant, repetition, usual_variant
 from runtime import least_squares, rules
 from runtime.kernels import inlined, kernel
-from runtime.least_squares import Canvas, draw, error_nearby, learn, predict, rows_of
+from runtime.least_squares import Canvas, draw, error_nearby, learn, predict, refer, rows_of
 from runtime.photo import PhotoModel, PhotoTile, prepare, record
 
 _MOST_DECISIONS = 3 * binarisation.MOST_DECISIONS + question.MOST_DECISIONS  # about one position
@@ -80,19 +82,18 @@ class PhotoCoder:
         learned = self._start_learning(tile.photo.canvas) if method.learning else None
         exact = exact_colours(*pixels.shape) if method.colours else None
         network = self._model.network.start(schedule) if method.network else None
-        prepare(0, tile.photo)
         with ThreadPoolExecutor(1) if threads > 1 and network else nullcontext() as helper:
             for level in range(schedule.steps):
                 count = int(schedule.starts[level + 1] - schedule.starts[level])
-                if network is None:
-                    refit(level, tile, learned)
-                    parameters = np.zeros((count, PARAMETERS), np.int32)
-                else:
-                    fitting = helper.submit(refit, level, tile, learned) if helper else refit(level, tile, learned)
+                fitting = helper.submit(refit, level, tile, learned) if helper else refit(level, tile, learned)
+                prepare(level, tile.photo)
+                if network:
                     parameters = network.step(level, tile.photo.inputs[:count])
-                    if helper:
-                        fitting.result()
-                coder.reserve(count * _MOST_DECISIONS)
+                else:
+                    parameters = np.zeros((count, PARAMETERS), np.int32)
+                if helper:
+                    fitting.result()
+                coder.reserve(count * _MOST_DECISIONS, helper)
                 code_level(level, parameters, tile, learned, exact, coder.coding)
                 coder.check()
                 report(count)
@@ -144,7 +145,7 @@ def refit(level, tile, learned):
 
 @kernel
 def code_level(level, parameters, tile, learned, exact, coding):
-    """Codes every position of a level, and prepares the next level's step.
+    """Codes every position of a level.
 
     parameters: int32 [n, 10 K], the network's. learned: Experts, or None for a method that does not learn; exact:
     ExactColours, or None for one that does not ask for them.
@@ -174,8 +175,7 @@ def code_level(level, parameters, tile, learned, exact, coding):
         record(row, c, tile.photo)
         if exact is not None:
             take_over(row, c, colour_of(tile.pixels, row, c), exact)
-    if level + 1 < width + 2 * (height - 1):
-        prepare(level + 1, tile.photo)
+    refer(level + 1, canvas)
 
 
 @inlined
@@ -193,13 +193,15 @@ def _code_value(position, k, prediction, tile, learned, coding):
     level, row = position
     parameters, base, known = prediction
     c, width, logistic = level - 2 * row, tile.photo.canvas.size.width, tile.tables.logistic
+    red = np.int64(tile.pixels[0, row, c]) if k > 0 else np.int64(0)
+    green = np.int64(tile.pixels[1, row, c]) if k == 2 else np.int64(0)
+    if learned is not None and k == 2 and known < 0:
+        fetch(learned.ratios, red, green, base // rules.MEAN_UNIT)
     mean, spread = place(k, parameters, base, tile.residuals, tile.tables, tile.mixture)
     node, value, wanted = first_node(mean, spread), known, np.int64(tile.pixels[k, row, c])
     if learned is not None:
         seen = expect(level, k, row, (base, mean), tile.photo.canvas, learned)
         if known < 0:
-            red = np.int64(tile.pixels[0, row, c]) if k > 0 else np.int64(0)
-            green = np.int64(tile.pixels[1, row, c]) if k == 2 else np.int64(0)
             walk = (coding, tile.mixture, logistic, learned)
             value = mixed_value(node, (k, red, green), seen, wanted, walk)
         take_in(level, k, row, value, width, learned)

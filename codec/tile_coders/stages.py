@@ -6,7 +6,7 @@ from codec.entropy.range_coder import UNTRACED, Encoder
 from codec.modelling.experts import NAMES
 from codec.modelling.logistic import LIMIT, SQUASH
 
-_SHOWN = ("network", "pair table", "blend")
+_SHOWN = ("network", "second table", "blend")
 
 
 def alone(encoder: Encoder, colours: float) -> dict[str, float]:

@@ -21,6 +21,7 @@ from codec.models import EFFORTS
 from codec.tile_coders import AUTO, tile_coder
 from tests import bundles
 from tests.pictures import KINDS, noise, photograph, screen
+from tests.small_tiles import tiled
 
 
 def image(height: int, width: int, mode: str = "RGB", seed: int = 0, make=photograph) -> Image:
@@ -44,22 +45,6 @@ def small(tiny_model):
 def name_alone(tiny_model):
     """A model of the tiny one's name that nothing can be decoded with: to see that nothing was."""
     return replace(tiny_model, network=None, tables={})
-
-
-def tiled(picture: Image, model, side: int = 16, method: Method = Method()) -> bytes:  # noqa: B008
-    """A file of small tiles, put together by hand: `compress` makes large ones."""
-    coder, model_id = tile_coder(model), container.short_id(model.manifest.model_id)
-    header = container.Header(picture.width, picture.height, picture.mode, model_id, tile=side)
-
-    def tile(pixels: np.ndarray) -> container.Tile:
-        encoder, planes = Encoder(), pixels.transpose(2, 0, 1).copy()
-        coder.code(encoder, planes, method, 1, lambda pixels: None)
-        return container.Tile(encoder.finish(), container.pixels_crc(pixels), method.code)
-
-    parts = [picture.pixels[box.row : box.row + box.height, box.col : box.col + box.width] for box in header.boxes]
-    tiles = [tile(part[..., : container.MODES[picture.mode].colours]) for part in parts]
-    plane = alpha.pack([tile(part[..., -1:]) for part in parts]) if picture.mode == "RGBA" else None
-    return container.pack(header, tiles, plane)
 
 
 def forged(data, payload=None, **header) -> bytes:
@@ -117,7 +102,7 @@ def test_tiles_on_any_number_of_threads(tiny_model, mode, effort, size):
 @pytest.mark.parametrize("size", [(40, 33), (16, 49), (17, 16), (1, 50), (50, 1)], ids=str)
 def test_tiles_in_rows_and_columns(tiny_model, mode, size):
     picture = image(*size, mode)
-    data = tiled(picture, tiny_model)
+    data = tiled(picture, tiny_model, Method())
     assert len(container.unpack(data).tiles) == -(-size[0] // 16) * -(-size[1] // 16)
     for threads in (1, 2, 3):
         assert same(decompress(data, replace(tiny_model, threads=threads)), picture)
@@ -159,7 +144,7 @@ def test_memory_does_not_grow_with_the_number_of_tiles(tiny_model):
 
 @pytest.mark.parametrize("method", [Method(), Method(network=False, colours=True)], ids=str)
 def test_a_damaged_tile_is_named(tiny_model, method):
-    parsed = container.unpack(tiled(image(32, 48), tiny_model, method=method))
+    parsed = container.unpack(tiled(image(32, 48), tiny_model, method))
     tiles = list(parsed.tiles)
     tiles[4] = replace(tiles[4], payload=tiles[3].payload)
     for threads in (1, 2):
@@ -181,7 +166,7 @@ def test_progress_reaches_the_number_of_pixels(tiny_model, threads, effort):
     model = replace(tiny_model, threads=threads)
     for picture in (image(1, 1), image(9, 14, "RGBA"), image(1, 1100, make=screen)):
         total = picture.width * picture.height
-        files = [compress(picture, model, effort=effort).data, tiled(picture, tiny_model, 256)]
+        files = [compress(picture, model, effort=effort).data, tiled(picture, tiny_model, Method(), side=256)]
         for work in (partial(compress, picture, model, effort=effort), *(partial(decompress, f, model) for f in files)):
             calls = progress_of(work)
             assert calls == sorted(calls) and calls[-1] == (total, total)

@@ -80,9 +80,8 @@ def decoded(payload: bytes, escaped: np.ndarray) -> tuple[np.ndarray, ExactColou
 
 def decisions(encoder: Encoder) -> list[tuple[int, int, int]]:
     """(position, frequency, symbol) of each."""
-    count = len(encoder.symbols())
-    frequencies = (encoder.coding.decisions[:count] >> 1).astype(int) + 1
-    return list(zip(encoder.coding.owners[:count].tolist(), frequencies.tolist(), encoder.symbols().tolist()))
+    frequencies = (encoder.decisions() >> 1).astype(int) + 1
+    return list(zip(encoder.owners().tolist(), frequencies.tolist(), encoder.symbols().tolist()))
 
 
 def check_range(colours: ExactColours) -> None:

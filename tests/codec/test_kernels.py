@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from runtime import kernels
@@ -37,6 +38,30 @@ def copy(tmp_path, monkeypatch) -> Path:
 def no_cache_named(monkeypatch):
     for name in NAMED:
         monkeypatch.delenv(name, raising=False)
+
+
+@kernels.inlined
+def doubled(numbers, i):
+    kernels.prefetch(numbers, i)
+    return 2 * numbers[i]
+
+
+@kernels.kernel
+def total_of_doubles(numbers):
+    total = 0
+    for i in range(len(numbers)):
+        total += doubled(numbers, i)
+    kernels.prefetch(numbers, -(10**6))
+    return total
+
+
+def test_parts_have_machine_code_in_kernels_alone():
+    """And asking for memory, even for what is none of ours, changes nothing."""
+    assert total_of_doubles(np.arange(7)) == 42
+    (kernel,), (part,) = total_of_doubles.overloads.values(), doubled.overloads.values()
+    assert "prefetch" in kernel.library.get_llvm_str() and not isinstance(kernel.library, kernels._PartLibrary)
+    assert isinstance(part.library, kernels._PartLibrary)
+    assert "doubled" not in "".join(line for line in kernel.library.get_asm_str().splitlines() if "call" in line)
 
 
 def test_every_room_with_kernels_is_looked_at():

@@ -81,7 +81,8 @@ def codec_bits(parameters: np.ndarray, levels: np.ndarray) -> float:
     encoder.reserve(32 * planes.size)
     square = Square(False, planes, tables_of(distribution_tables()), mixture, residuals)
     code_level(np.arange(len(levels)), np.ascontiguousarray(parameters), square, encoder.coding)
-    return float(encoder.costs().sum())
+    encoder.finish()
+    return encoder.bits
 
 
 @pytest.mark.parametrize("name", [name for name, config in NETWORKS.items() if not config.binary])

@@ -55,7 +55,7 @@ class Blend:
         """planes: how many of them are coded."""
         self.canvas, self.planes = canvas, planes
         self.fast, self.slow = Predictor(canvas, FAST), Predictor(canvas, SLOW)
-        self.fits = [Fit((canvas.height, canvas.width), 10, *CORRECTION) for _ in range(planes)]
+        self.fits = [Fit(k, (canvas.height, canvas.width), 10, *CORRECTION) for k in range(planes)]
         self.errors = [Errors() for _ in range(5)]  # of each member
         self.blended = {}  # (k, r, c): 64 x - y
 

@@ -22,7 +22,7 @@ SEED, SLOTS, SHAPES, PLACES = 0x1E3779B1, 1 << 15, 1 << 16, 1 << 16
 MINE, OTHERS = (1, 2, 3, 4, 6, 9, 16, 32, 64, 128, 255), (1, 2, 3, 4, 7, 13, 31)
 BREAKS = (1, 2, 3, 5, 9, 17, 33)
 CONSTANT, WEIGHT, SECOND_LAYER = 77, 13107, 21845
-RATE, SECOND_RATE = falling(163840, 262), 20  # of learning
+RATE, SECOND_RATE = falling(163840, 262), 131  # of learning
 UNLIKELY = 1 << 17  # frequency below which a candidate is passed over
 OPENING = "opening"
 

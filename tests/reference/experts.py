@@ -1,4 +1,4 @@
-"""Section 8: decisions that are mixed from eight experts, which learn the tile."""
+"""Section 8: decisions that are mixed from seven experts, which learn the tile."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.reference.ratio_tables import Counts, Window
 NARROW, WIDE = 30147, 2621  # weights of a rival's components
 SHARPNESS = 863288426
 CROSS = (26, 64, 128, 256, 512, 896, 1600)
-PLAIN = [39321, 6553, 6553, 13107, 0, 0, 0, 0, 0]
+PLAIN = [39321, 6553, 19660, 0, 0, 0, 0, 0]
 CONSTANT = 77
 SECOND_LAYER = [21845] * 3
 RATE, SECOND_RATE = falling(65536, 262), 20  # of learning
@@ -113,7 +113,7 @@ class Experts:
     def rival(self, mean: int, inverse: int, v: int) -> int:
         """Two logistics at the same prediction, one three times as wide."""
         if v in (0, 256):
-            return v << 14
+            return v * (2**14 + 4)
         narrow, wide = (
             between(self.mixture.tables["logistic"], clip(position_of(v, mean, i), 0, 2**20 - 1))
             for i in (inverse, inverse // 3)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tests.reference.numbers import f32
+from tests.reference.numbers import Table, f32
 
 A = [(0, -1), (-1, 0), (-1, 1), (0, -2), (-2, 0), (-1, -2), (-2, 1), (-2, -1), (0, -3), (-2, 2), (-3, 0), (-2, -2)]
 A += [(-2, 3), (-3, 1), (-1, -3), (-3, -1)]
@@ -42,6 +42,7 @@ class Canvas:
 
     def __init__(self, height: int, width: int):
         self.height, self.width, self.x = height, width, {}
+        self.references = Table(lambda place: self.mean(*place))
 
     def pixel(self, k: int, r: int, c: int) -> int:
         if r < 0:
@@ -51,7 +52,10 @@ class Canvas:
         return self.x[k, r, min(c, self.width - 1)]
 
     def reference(self, k: int, r: int, c: int) -> np.float32:
-        """The mean of four neighbours."""
+        """The mean of four neighbours, which are all of earlier levels: it is what it was when first asked for."""
+        return self.references[k, r, c]
+
+    def mean(self, k: int, r: int, c: int) -> np.float32:
         return f32(self.pixel(k, r, c - 1) + sum(self.pixel(k, r - 1, c + dc) for dc in (-1, 0, 1))) / f32(4)
 
     def added(self, k: int, r: int, c: int) -> np.float32:
@@ -62,10 +66,12 @@ class Canvas:
 
 class Fit:
     """Least squares of one plane: a window of samples for each row, joined row by row, solved at every interval-th
-    level."""
+    level, each plane at levels of its own."""
 
-    def __init__(self, size: tuple[int, int], n: int, decay: float, row_decay: float, ridge: float, interval: int = 1):
-        self.height, self.width = size
+    def __init__(
+        self, k: int, size: tuple[int, int], n: int, decay: float, row_decay: float, ridge: float, interval: int = 1
+    ):
+        (self.height, self.width), self.phase = size, k * interval // 3
         self.n, self.decay, self.ridge, self.interval = n, f32(decay), f32(ridge), interval
         self.powers = [f32(row_decay**m) for m in range(1, BLOCK + 1)]  # in double precision, then rounded
         self.sums = np.zeros((-(-self.height // BLOCK) * BLOCK, n, n + 1), np.float32)  # column n is the target's
@@ -81,7 +87,7 @@ class Fit:
                 weight = f32(1) / (f32(self.nearby(r, c)) / f32(512) + f32(0.3))
                 sample = self.samples[r]
                 self.sums[r] = self.decay * self.sums[r] + np.multiply.outer(weight * sample[:-1], sample)
-        if level % self.interval == 0:
+        if (level + self.phase) % self.interval == 0:
             for r, total in self.joined(max(rows[0] - 1, 0), rows[-1]) if rows else ():
                 if r in rows:
                     self.weights[r] = self.solution(total)
@@ -163,7 +169,7 @@ class Predictor:
         self.canvas, size = canvas, (canvas.height, canvas.width)
         self.taps = [taps(settings.sizes, k) for k in range(3)]
         rates = settings.decay, settings.row_decay
-        self.fits = [Fit(size, len(self.taps[k]), *rates, settings.ridge[k], settings.interval) for k in range(3)]
+        self.fits = [Fit(k, size, len(self.taps[k]), *rates, settings.ridge[k], settings.interval) for k in range(3)]
         self.last = {}  # k: base, features and origin of the position at hand
 
     def refit(self, level: int, planes: int = 3) -> None:

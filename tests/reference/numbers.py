@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Hashable
 
 import numpy as np
@@ -18,13 +19,13 @@ def f32(value) -> np.float32:
 
 
 def reached(thresholds, n: int) -> int:
-    """How many are <= n."""
-    return sum(threshold <= n for threshold in thresholds)
+    """How many are <= n; they rise."""
+    return bisect_right(thresholds, n)
 
 
 def passed(limits, n: int) -> int:
-    """How many are below n."""
-    return sum(limit < n for limit in limits)
+    """How many are below n; they rise."""
+    return bisect_left(limits, n)
 
 
 _SQUASH = [round(65536 / (1 + math.exp(-x / 256))) for x in range(-2047, 2048)]

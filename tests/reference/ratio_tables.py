@@ -8,8 +8,8 @@ from __future__ import annotations
 from tests.reference.mixture import Mixture, centre_and_class
 from tests.reference.numbers import Table, clip, f32
 
-REACH = (8, 12, 12, 16, 16)  # half of the window, by class
-RATES = (2048, 2048, 31)
+WINDOW = 16  # values
+RATE, BLUES_RATE = 2048, 31
 MOST_RATIO = 500
 
 
@@ -17,7 +17,7 @@ class Counts:
     """N and E of everything that a tile has shown; E in 2^-10."""
 
     def __init__(self):
-        self.came = Table(lambda context: 0)  # N of (stage, given, given, v)
+        self.came = Table(lambda context: 0)  # N of (plane, what is given, v)
         self.expected = Table(lambda context: 0)
 
     def add(self, context: tuple, came: int, expected: int) -> None:
@@ -29,9 +29,16 @@ class Counts:
 
 def contexts(k: int, before: list[int], v: int) -> list[tuple]:
     """Where N and E of value v are found, for the stages of plane k; before: the planes known already."""
-    red = before[0] if k > 0 else 0
-    green = before[1] if k == 2 else 0
-    return [(0, k, red, v), (1, k, green, v), (2, red, green, v)][: 2 + (k == 2)]
+    if k == 0:
+        return [("red", v)]
+    if k == 1:
+        return [("green", v), ("green", before[0], v)]
+    return [("blue", before[1], v), ("blue", before[0], before[1], v)]
+
+
+def rates(k: int) -> list[int]:
+    """Of the stages of plane k."""
+    return [[RATE], [RATE, RATE], [RATE, BLUES_RATE]][k]
 
 
 def corrected(q: list[int], history: list[tuple[int, int]], rate: int, mass: int) -> list[int]:
@@ -49,15 +56,14 @@ class Window:
 
     def __init__(self, counts: Counts, mixture: Mixture, k: int, before: list[int]):
         self.counts, self.mixture, self.k, self.before = counts, mixture, k, before
-        u, z = centre_and_class(mixture.mean, mixture.spread)
-        size = 2 * REACH[z]
-        self.low = clip(u - REACH[z], 0, 256 - size)
-        self.start, *ends = (mixture.mass(v) >> 15 for v in range(self.low, self.low + size + 1))
+        u, _ = centre_and_class(mixture.mean, mixture.spread)
+        self.low = clip(u - WINDOW // 2, 0, 256 - WINDOW)
+        self.start, *ends = (mixture.mass(v) >> 15 for v in range(self.low, self.low + WINDOW + 1))
         self.q = [[above - below for below, above in zip([self.start, *ends], ends)]]
-        for stage, rate in enumerate(RATES[: 2 + (k == 2)]):
-            history = [self.history(self.low + i, stage) for i in range(size)]
+        for stage, rate in enumerate(rates(k)):
+            history = [self.history(self.low + i, stage) for i in range(WINDOW)]
             self.q.append(corrected(self.q[-1], history, rate, ends[-1] - self.start))
-        if k < 2:
+        if k == 0:
             self.q.append(self.q[-1])
 
     def history(self, v: int, stage: int) -> tuple[int, int]:
@@ -72,7 +78,7 @@ class Window:
         return [self.mixture.mass(v) >> 15] * len(self.q)
 
     def learn(self, value: int) -> None:
-        for stage in range(2 + (self.k == 2)):
+        for stage in range(len(rates(self.k))):
             for i, q in enumerate(self.q[stage]):
                 self.counts.add(contexts(self.k, self.before, self.low + i)[stage], 0, q >> 12)
             self.counts.add(contexts(self.k, self.before, value)[stage], 1, 0)

@@ -54,6 +54,7 @@ def code_level(level, pixels, canvas, predictor, bases):
             bases[k, row, c] = base
             draw(k, row, c, pixels[k, row, c], canvas)
             learn(level, k, row, pixels[k, row, c], base, origin, predictor.fits)
+    refer(level + 1, canvas)
 
 
 def walked(pixels, settings, interval=1, look=lambda level, predictor: None):
@@ -61,7 +62,6 @@ def walked(pixels, settings, interval=1, look=lambda level, predictor: None):
     empty = canvas(*pixels.shape[1:])
     state, bases = predictor(empty, settings, interval), np.zeros(pixels.shape, np.int16)
     for level in range(empty.size.levels):
-        refer(level, empty)
         for k in range(3):
             refit(level, empty.size, k, state.fits)
             foresee(level, k, empty, state)

@@ -9,10 +9,9 @@ import pytest
 
 import runtime
 from runtime import network
-from runtime.kernels import kernel
-from runtime.least_squares import draw, foresee, learn, predict, predict_picture, refit, rows_of
+from runtime.least_squares import predict_picture
 from runtime.network import ProviderError
-from runtime.photo import prepare, record
+from runtime.photo import prepare, take_over
 from tests import bundles
 from tests.pictures import noise, photograph
 from tests.reference import bundle
@@ -212,24 +211,6 @@ def test_without_onnxruntime_one_line_says_what_to_install(tiny_bundle):
     assert done.stdout == "onnxruntime is not installed: pip install 'lmconv[cpu]' (or 'lmconv[gpu]')\n"
 
 
-@kernel
-def finish(level, pixels, tile):
-    """Everything about a level but the network's step: its values are known."""
-    canvas, own = tile.canvas, tile.predictor
-    for k in range(1, 3):
-        refit(level, canvas.size, k, own.fits)
-        foresee(level, k, canvas, own)
-    first, end = rows_of(level, canvas.size)
-    for row in range(first, end):
-        c = level - 2 * row
-        for k in range(3):
-            value = pixels[k, row, c]
-            tile.bases[k, row], origin = predict(level, k, row, canvas, own)
-            draw(k, row, c, value, canvas)
-            learn(level, k, row, value, tile.bases[k, row], origin, own.fits)
-        record(row, c, tile)
-
-
 def test_steps_of_two_passes_do_not_mix(tiny_model):
     """Two walks through one network, taken in turn, as tiles on two threads are."""
     pictures = [photograph(6, 8), noise(6, 8)]
@@ -242,6 +223,6 @@ def test_steps_of_two_passes_do_not_mix(tiny_model):
         for i in range(2):
             prepare(level, tiles[i])
             found[i, at] = walks[i].step(level, tiles[i].inputs[: len(at)])
-            finish(level, pictures[i], tiles[i])
+            take_over(level, pictures[i], tiles[i])
     expected = tiny_model.parameters(np.stack(pictures))
     np.testing.assert_array_equal(found.transpose(0, 2, 1).reshape(2, 30, 6, 8), expected)

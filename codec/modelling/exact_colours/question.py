@@ -48,6 +48,7 @@ _SETS = 3
 _RANKS, _AGREEMENTS, _SURROUNDINGS = 161, 225, 81 * 5
 _WEIGHT, _CONSTANT = 13107, 77  # 0.2 and 0.3
 _RATES = np.maximum(262, 163840 // (np.arange(1024) + 50)).astype(np.int32)  # 0.05 / (1 + n / 50), 0.004 at least
+_FINAL_RATE = 131  # 0.002
 _REFINED = 5 * _STATES  # contexts in each of the two refinements
 
 
@@ -73,7 +74,7 @@ def exact_colours(channels: int, height: int, width: int) -> ExactColours:
         contexts.contexts(),
         candidates.candidates(),
         adaptive(_PROBABILITIES),
-        mixer(weights, equal(_PHASES + 1, _SETS), _RATES),
+        mixer(weights, equal(_PHASES + 1, _SETS), _RATES, _FINAL_RATE),
         secondary(2 * _REFINED),
         np.zeros(_INPUTS, np.int64),
         np.zeros(2, np.int64),

@@ -6,7 +6,6 @@ import pytest
 from codec.modelling.mixer import UNIT_BITS, WEIGHT_LIMIT, adjust, equal, mix, mixer, squash, stretch
 from runtime.kernels import kernel
 from tests.reference import numbers
-from tests.reference.experts import SECOND_RATE
 from tests.reference.mixer import Mixer
 
 INPUTS, SIZES, PLACES = 16, (5, 3, 4), 3  # vectors of three sets
@@ -37,8 +36,8 @@ def stretched(probability):
 def both(weights, final, rates=RATES):
     """A mixer and the reference, from the same start."""
     starts = (lambda at, table=table: table[at].tolist() for table in (weights, final))
-    told = Mixer(*starts, lambda visits: int(rates[min(visits, len(rates) - 1)]), SECOND_RATE)
-    return mixer(weights, final, rates), told
+    told = Mixer(*starts, lambda visits: int(rates[min(visits, len(rates) - 1)]), 131)
+    return mixer(weights, final, rates, 131), told
 
 
 def decide(state, told, inputs, vectors, place, symbol) -> None:
@@ -96,7 +95,7 @@ def test_it_learns_whom_to_believe():
     """One input that knows, fifteen that guess: its weights grow, the mixed probability follows."""
     rng = np.random.default_rng(1)
     weights = np.full((1, INPUTS), (1 << UNIT_BITS) // INPUTS)
-    state, spent = mixer(weights, equal(1, 1), np.maximum(262, 65536 // (np.arange(1024) + 50))), []
+    state, spent = mixer(weights, equal(1, 1), np.maximum(262, 65536 // (np.arange(1024) + 50)), 20), []
     for symbol in rng.integers(0, 2, 3000).tolist():
         state.inputs[:] = rng.integers(-600, 601, INPUTS)
         state.inputs[3] = 500 if symbol else -500
@@ -109,7 +108,7 @@ def test_it_learns_whom_to_believe():
 
 def test_a_mixer_has_a_copy_of_its_start():
     weights, final = np.ones((2, INPUTS), np.int32), equal(1, 3)
-    state = mixer(weights, final, RATES)
+    state = mixer(weights, final, RATES, 20)
     assert final.tolist() == [[21845] * 3]
     for own, given in ((state.weights, weights), (state.final, final)):
         own += 1

@@ -74,11 +74,11 @@ class Coded:
     def __init__(self, parameters, bases, values):
         rows, components = len(parameters), parameters.shape[1] // 10
         self.found = np.zeros((rows, 3, 3 + 3 * components + 257), np.int64)
-        mixture, residuals, encoder = np.zeros((components, 3), np.int64), np.zeros(3, np.int64), Encoder()
+        mixture, residuals, encoder = np.zeros((components, 3), np.int64), np.zeros(3, np.int64), Encoder(traced=True)
         encoder.reserve(rows * 3 * MOST_DECISIONS)
         code_positions(parameters, bases, values, tables_of(TABLES), mixture, residuals, encoder.coding, self.found)
         self.ends = np.cumsum(self.found[..., 2].reshape(-1))
-        coded = encoder.coding.decisions[: len(encoder.symbols())].astype(np.int64)
+        coded = encoder.decisions().astype(np.int64)
         self.decisions = list(zip((coded // 2 + 1).tolist(), (coded % 2).tolist()))
         self.components, self.bits = components, encoder.costs().sum()
 
