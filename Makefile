@@ -1,5 +1,5 @@
 # make demo    compress and restore a photograph with what a user would install (no PyTorch)
-# make test    everything installed, ruff and the tests;  make test-slow: the ones marked slow as well
+# make test    everything installed, ruff (rules and layout) and the tests;  make test-slow: the ones marked slow as well
 # make bench DATA=DIR    size and speed on a folder of images, beside PNG, WebP and JPEG XL
 # Another interpreter: make test PYTHON=python3.12 (after make clean). On an NVIDIA card: RUNTIME=gpu.
 
@@ -25,6 +25,7 @@ demo: $(DEMO)/.installed
 
 test: $(TEST)/.installed
 	$(TEST)/bin/ruff check .
+	$(TEST)/bin/ruff format --check .
 	$(TEST)/bin/python -m pytest $(PYTEST_FLAGS) -m "not slow"
 
 test-slow: $(TEST)/.installed

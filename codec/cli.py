@@ -12,24 +12,12 @@ from codec.commands.decompress import decompress
 from codec.commands.heatmap import heatmap
 from codec.commands.info import info
 from codec.commands.list_models import list_models
-from codec.commands.running import explain, say
+from codec.commands.running import INSTALL
 from codec.commands.verify import verify
+from runtime.command_line import Group
 
 
-class Group(click.Group):
-    """A group whose commands fail in one line."""
-
-    def invoke(self, ctx: click.Context) -> object:
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            say("interrupted")
-        except Exception as error:
-            say(explain(error))
-        ctx.exit(1)
-
-
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("lmconv-codec", cls=Group, install=INSTALL)
 def cli() -> None:
     """Lossless compression of images with a neural model."""
 

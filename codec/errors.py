@@ -4,8 +4,10 @@ A message is one sentence with the failing value and what to do; it does not rep
 file, which the command line puts before it.
 """
 
+from runtime.errors import UserError
 
-class CodecError(Exception):
+
+class CodecError(UserError):
     """Base of every error this room raises for bad input."""
 
 

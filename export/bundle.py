@@ -8,15 +8,16 @@ import numpy as np
 from safetensors.numpy import save as save_tensors
 
 import runtime
-from export.exact import Exact
-from export.graph import PRODUCTS
-from export.photo_bundle import exact_photo
-from export.pixelcnn_bundle import exact_pixelcnn
-from export.reports import ExportError, Report
-from export.tables import distribution_tables
-from lmconv.checkpoint import Checkpoint
+from export.errors import ExportError
+from export.exact.contents import Exact
+from export.exact.reports import Report
+from export.exact.tables import distribution_tables
+from export.photo.bundle import exact_photo
+from export.pixelcnn.bundle import exact_pixelcnn
+from lmconv.checkpoints.checkpoint import Checkpoint
 from lmconv.config import PhotoConfig
 from runtime import bundle
+from runtime.network import PRODUCTS
 
 
 def export_bundle(

@@ -2,11 +2,13 @@
 
 import json
 import re
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import click
+
+from export.errors import ExportError
+from runtime.command_line import Command
 
 FORMATS = ("bundle", "onnx", "torchscript", "pt2")
 PRECISIONS = ("exact", "fp32", "fp16")
@@ -24,24 +26,41 @@ class Size(click.ParamType):
         return int(match[1]), int(match[2])
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("lmconv-export", cls=Command, install="pip install 'lmconv[cpu,export]'")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The file to write.")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="bundle", show_default=True,
-              help="bundle (*.lmconv) for the codec; the others for anybody's programs (docs/export.md).")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="bundle",
+    show_default=True,
+    help="bundle (*.lmconv) for the codec; the others for anybody's programs (docs/export.md).",
+)
 @click.option("--precision", type=click.Choice(PRECISIONS), help="exact for a bundle, else fp32 (default) or fp16.")
-@click.option("--order", "orders", multiple=True, metavar="NAME[:VARIANT]",
-              help="Instead of all (bundle) or the first (the others) that the network was trained on; several for a "
-                   "bundle, on one copy of the weights.")
+@click.option(
+    "--order",
+    "orders",
+    multiple=True,
+    metavar="NAME[:VARIANT]",
+    help="Instead of all (bundle) or the first (the others) that the network was trained on; several for a "
+    "bundle, on one copy of the weights.",
+)
 @click.option("--size", type=Size(), help="Of the paper's networks, instead of the size trained on.")
-@click.option("--pictures", type=click.Path(path_type=Path),
-              help="Data set, folder or zip of pictures. For a bundle, required: half calibrate the ranges, half "
-                   "measure the loss of rounding. Else: the written file is tried on the first three, too.")
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path),
+    help="Data set, folder or zip of pictures. For a bundle, required: half calibrate the ranges, half "
+    "measure the loss of rounding. Else: the written file is tried on the first three, too.",
+)
 @click.option("--count", default=48, show_default=True, help="How many of the pictures a bundle uses.")
 @click.option("--crop", default=192, show_default=True, help="Side of the crops of photographs.")
 @click.option("--name", help="Name of the model (default: the output's name).")
-@click.option("--card", type=click.Path(path_type=Path),
-              help="JSON with more for the model card: data, licence, limits, bits_per_dim.")
+@click.option(
+    "--card",
+    type=click.Path(path_type=Path),
+    help="JSON with more for the model card: data, licence, limits, bits_per_dim.",
+)
 @click.option("--report", is_flag=True, help="Say of each layer of a bundle the scales and the proved bound.")
 @click.option("--force", is_flag=True, help="Overwrite the output.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -56,22 +75,24 @@ def cli(checkpoint: Path, output: Path, form: str, as_json: bool, **options) -> 
         raise click.UsageError("Missing option '--pictures'.")
     if form == "bundle" and options["count"] < 2:
         raise click.UsageError("--count must be at least 2: one crop to calibrate, one to measure")
-    try:
-        told, text = (_bundle if form == "bundle" else _float)(checkpoint, output, form, **options)
-    except ImportError as error:
-        _fail(f"{error}: pip install 'lmconv[cpu,export]' brings what is needed")
-    except (OSError, ValueError) as error:
-        _fail(str(error))
+    told, text = (_bundle if form == "bundle" else _float)(checkpoint, output, form, **options)
     click.echo(json.dumps(told) if as_json else text)
 
 
-def _bundle(checkpoint: Path, output: Path, form: str, precision: str | None, orders: tuple[str, ...],
-            size: tuple[int, int] | None, report: bool, **options) -> tuple[dict, str]:
+def _bundle(
+    checkpoint: Path,
+    output: Path,
+    form: str,
+    precision: str | None,
+    orders: tuple[str, ...],
+    size: tuple[int, int] | None,
+    report: bool,
+    **options,
+) -> tuple[dict, str]:
     """The report for JSON, and as text."""
     from export.bundle import check_target, export_bundle
-    from export.reports import ExportError, describe
+    from export.exact.reports import describe
     from lmconv.config import PhotoConfig
-    from runtime import BundleError
 
     if precision not in (None, "exact"):
         raise ExportError(f"a bundle is exact, not {precision}: choose a --format for {precision}")
@@ -79,25 +100,29 @@ def _bundle(checkpoint: Path, output: Path, form: str, precision: str | None, or
     card |= {"training": source.training, "steps": source.step, "curve": source.curve}
     check_target(source, orders, size)
     if isinstance(source.network, PhotoConfig):
-        from lmconv.data import crops
+        from lmconv.data.crops import crops
 
-        pictures = crops(options["pictures"], options["crop"])[:options["count"]]
+        pictures = crops(options["pictures"], options["crop"])[: options["count"]]
     else:
-        from export.pixelcnn_bundle import read_levels
+        from export.pixelcnn.bundle import read_levels
 
         pictures = read_levels(source, options["pictures"], size, options["count"])
-    try:
-        found = export_bundle(source, output, options["name"] or output.stem, pictures, card, orders, size)
-    except BundleError as error:
-        raise ExportError(str(error)) from error
+    found = export_bundle(source, output, options["name"] or output.stem, pictures, card, orders, size)
     return asdict(found) | {"loss": found.loss}, describe(found, layers=report)
 
 
-def _float(checkpoint: Path, output: Path, form: str, precision: str | None, orders: tuple[str, ...],
-           size: tuple[int, int] | None, report: bool, **options) -> tuple[dict, str]:
+def _float(
+    checkpoint: Path,
+    output: Path,
+    form: str,
+    precision: str | None,
+    orders: tuple[str, ...],
+    size: tuple[int, int] | None,
+    report: bool,
+    **options,
+) -> tuple[dict, str]:
     """The report for JSON, and as text."""
-    from export.floats import describe, export_float, read_pictures, target
-    from export.reports import ExportError
+    from export.floats.file import describe, export_float, read_pictures, target
 
     if precision == "exact":
         raise ExportError(f"{form} is fp32 or fp16, not exact: only a bundle is")
@@ -112,22 +137,24 @@ def _float(checkpoint: Path, output: Path, form: str, precision: str | None, ord
 
 def _inputs(checkpoint: Path, output: Path, options: dict):
     """The checkpoint and the card. Raises what keeps the output from being written before time is spent on it."""
-    from lmconv.checkpoint import load
+    from lmconv.checkpoints.checkpoint import load
 
     if output.exists() and not options["force"]:
         raise FileExistsError(f"{output} exists: use --force to overwrite it")
     if not output.absolute().parent.is_dir():
         raise FileNotFoundError(f"{output.parent} is no folder that exists: make it or choose another output")
     source = load(checkpoint)
-    card = json.loads(options["card"].read_text()) if options["card"] else {}
+    return source, _card(options["card"]) if options["card"] else {}
+
+
+def _card(path: Path) -> dict:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ExportError(f"{path} is not JSON: {error}") from error
     if not isinstance(card, dict):
-        raise ValueError(f"{options['card']} is not a JSON object")
-    return source, card
-
-
-def _fail(message: str) -> None:
-    click.echo(f"lmconv-export: {' '.join(message.split())}", err=True)
-    sys.exit(1)
+        raise ExportError(f"{path} is not a JSON object")
+    return card
 
 
 if __name__ == "__main__":

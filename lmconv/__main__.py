@@ -1,4 +1,5 @@
 """python -m lmconv, for torchrun: torchrun --nproc-per-node 2 -m lmconv train ..."""
+
 from lmconv.cli import cli
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """What a network is and how it is trained: settings, free of heavy imports so that the command line can show them."""
+
 import math
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lmconv.errors import LmconvError
+from runtime.rules import NORMS
 
 if TYPE_CHECKING:
     import torch
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class PhotoConfig:
     """Shape of the photo network; everything else is fixed by the design."""
+
     channels: int = 96
     blocks: int = 8
     components: int = 3
@@ -36,22 +39,23 @@ BINARISATIONS = ("stochastic", "threshold")
 @dataclass(frozen=True)
 class TrainConfig:
     """How any network is trained. Raises LmconvError with the failing value."""
+
     steps: int = 15000
-    batch: int = 8                      # of a step, over all processes
-    accumulate: int = 1                 # parts in which a process computes its share of a batch: less memory
-    optimiser: str = "muon"             # muon: hidden layers by Muon, all else by Adam; adam: all by Adam
-    rate: float = 2e-3                  # Adam's highest
-    matrix_rate: float = 3e-3           # Muon's highest
+    batch: int = 8  # of a step, over all processes
+    accumulate: int = 1  # parts in which a process computes its share of a batch: less memory
+    optimiser: str = "muon"  # muon: hidden layers by Muon, all else by Adam; adam: all by Adam
+    rate: float = 2e-3  # Adam's highest
+    matrix_rate: float = 3e-3  # Muon's highest
     betas: tuple[float, float] = (0.9, 0.98)
-    schedule: str = "linear"            # linear: falls over the last `cooldown`; cosine; decay: by `decay` a step
+    schedule: str = "linear"  # linear: falls over the last `cooldown`; cosine; decay: by `decay` a step
     warmup: int = 200
     cooldown: float = 0.5
     decay: float = 1.0
-    clip: float = 1.0                   # largest norm of the gradient
-    ema: float = 0.999                  # averaging of the weights, a step; 0: none
+    clip: float = 1.0  # largest norm of the gradient
+    ema: float = 0.999  # averaging of the weights, a step; 0: none
     evaluate_every: int = 500
     save_minutes: float = 5.0
-    keep: int = 0                       # numbered checkpoints, one at each evaluation, the last so many
+    keep: int = 0  # numbered checkpoints, one at each evaluation, the last so many
     seed: int = 0
 
     def __post_init__(self):
@@ -68,11 +72,12 @@ class TrainConfig:
 @dataclass(frozen=True)
 class PhotoTraining(TrainConfig):
     """A run of the photo network; the shipped model is of these settings (codec/bundles/photo.md)."""
-    window: int = 64                    # side of the square windows cut from the crops
-    crop: int = 192                     # side of the crops that the predictor sees as whole pictures
+
+    window: int = 64  # side of the square windows cut from the crops
+    crop: int = 192  # side of the crops that the predictor sees as whole pictures
     variants: tuple[int, ...] = (0, 4, 3, 7)
-    altered: float = 0.2                # share of the windows cut from altered crops
-    holdout: int = 32                   # crops kept for evaluation, the last ones
+    altered: float = 0.2  # share of the windows cut from altered crops
+    holdout: int = 32  # crops kept for evaluation, the last ones
 
     def __post_init__(self):
         super().__post_init__()
@@ -83,6 +88,7 @@ class PhotoTraining(TrainConfig):
 @dataclass(frozen=True)
 class ImageTraining(TrainConfig):
     """A run of the paper's network on a data set; `image_training` makes one from a preset."""
+
     steps: int = 1_000_000
     batch: int = 32
     optimiser: str = "adam"
@@ -97,10 +103,10 @@ class ImageTraining(TrainConfig):
     height: int = 32
     width: int = 32
     order: str = "s_curve"
-    variants: tuple[int, ...] = tuple(range(8))     # one is drawn for each batch; the first is evaluated
-    sizes: tuple[int, ...] = ()         # heights that batches are resized to, drawn for each; the width in proportion
-    binarisation: str = "stochastic"    # of a binary network's images: drawn anew for each batch, or threshold
-    holdout: int = 1000                 # images kept for evaluation, the last ones of the training split
+    variants: tuple[int, ...] = tuple(range(8))  # one is drawn for each batch; the first is evaluated
+    sizes: tuple[int, ...] = ()  # heights that batches are resized to, drawn for each; the width in proportion
+    binarisation: str = "stochastic"  # of a binary network's images: drawn anew for each batch, or threshold
+    holdout: int = 1000  # images kept for evaluation, the last ones of the training split
 
     def __post_init__(self):
         super().__post_init__()
@@ -114,33 +120,33 @@ class ImageTraining(TrainConfig):
 @dataclass(frozen=True)
 class Machine:
     """Where and how a run computes; changes nothing but speed and rounding."""
-    device: str = "auto"                # auto, cpu, cuda, cuda:1, ...
-    precision: str = "auto"             # auto, fp32, bf16
-    threads: int = 0                    # 0: PyTorch's choice
-    minutes: float = math.inf           # stop (resumable) after so long
-    compile: bool = False               # torch.compile: minutes of compiling for faster steps, mostly on a GPU
+
+    device: str = "auto"  # auto, cpu, cuda, cuda:1, ...
+    precision: str = "auto"  # auto, fp32, bf16
+    threads: int = 0  # 0: PyTorch's choice
+    minutes: float = math.inf  # stop (resumable) after so long
+    compile: bool = False  # torch.compile: minutes of compiling for faster steps, mostly on a GPU
     progress: bool = True
 
     def resolved_device(self) -> "torch.device":
         import torch
+
         device = self.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        if device == "cuda" and "LOCAL_RANK" in os.environ:     # one of several processes of torchrun
+        if device == "cuda" and "LOCAL_RANK" in os.environ:  # one of several processes of torchrun
             device = f"cuda:{os.environ['LOCAL_RANK']}"
         return torch.device(device)
 
     def bf16(self) -> bool:
         import torch
+
         if self.precision != "auto":
             return self.precision == "bf16"
         if self.resolved_device().type == "cuda":
             return torch.cuda.is_bf16_supported()
         # Processors with AVX-512 only run bf16 slower than fp32 (measured); those with AMX should gain.
         return getattr(torch.cpu, "_is_amx_tile_supported", bool)()
-
-
-NORMS = ("none", "weight_norm", "order_rescale", "pono")
 
 
 @dataclass(frozen=True)
@@ -150,19 +156,20 @@ class PixelCnnConfig:
     The two-stream baseline has kernels and weight norm of its own, so these settings must say nothing else.
     Raises LmconvError with the failing value.
     """
-    channels: int = 3                   # of the image: 1 or 3
-    bits: int = 8                       # per value: levels 0 .. 2^bits - 1
-    binary: bool = False                # two logits a pixel instead of a mixture of logistics; 1 channel of 1 bit
+
+    channels: int = 3  # of the image: 1 or 3
+    bits: int = 8  # per value: levels 0 .. 2^bits - 1
+    binary: bool = False  # two logits a pixel instead of a mixture of logistics; 1 channel of 1 bit
     filters: int = 160
-    resnets: int = 5                    # in a group: 3 groups up, 3 down, the last two with one more
-    components: int = 10                # of the mixture
+    resnets: int = 5  # in a group: 3 groups up, 3 down, the last two with one more
+    components: int = 10  # of the mixture
     kernel: int = 3
-    dilation: int = 2                   # of the convolutions between the groups
+    dilation: int = 2  # of the convolutions between the groups
     norm: str = "pono"
-    dropout: float = 0.0                # of whole channels
+    dropout: float = 0.0  # of whole channels
     bias: bool = True
-    mask_weight: bool = False           # weights on the masks themselves
-    checkpointing: bool = False         # recompute gated resnets in the backward pass: less memory, more time
+    mask_weight: bool = False  # weights on the masks themselves
+    checkpointing: bool = False  # recompute gated resnets in the backward pass: less memory, more time
     two_stream: bool = False
 
     def __post_init__(self):
@@ -181,8 +188,9 @@ class PixelCnnConfig:
         if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
             raise LmconvError(f"a network's dropout is a number from 0 to below 1, not {self.dropout!r}")
         if self.binary and (self.channels, self.bits) != (1, 1):
-            raise LmconvError("a binary network has 1 channel of 1 bit, "
-                              f"not channels = {self.channels} and bits = {self.bits}")
+            raise LmconvError(
+                f"a binary network has 1 channel of 1 bit, not channels = {self.channels} and bits = {self.bits}"
+            )
         if self.norm == "pono" and self.filters < 2:
             raise LmconvError(f"pono needs the variance of 2 filters or more, not {self.filters}")
         if self.two_stream:
@@ -200,6 +208,7 @@ class Preset:
     every step (in the published code by mistake after every epoch); a step's gradient, of nats summed over the batch,
     is clipped to the norm `clip`.
     """
+
     network: PixelCnnConfig
     height: int
     width: int
@@ -236,6 +245,13 @@ def image_training(preset: Preset) -> ImageTraining:
     """The training of a preset. Losses are means here, bits/dim or a binary image's nats; `clip` is scaled to them."""
     dims = 1 if preset.network.binary else preset.network.channels * preset.height * preset.width * math.log(2)
     return ImageTraining(
-        batch=preset.batch, rate=preset.rate, betas=preset.betas, decay=preset.decay,
-        clip=preset.clip / (preset.batch * dims), height=preset.height, width=preset.width, order=preset.order,
-        variants=preset.variants)
+        batch=preset.batch,
+        rate=preset.rate,
+        betas=preset.betas,
+        decay=preset.decay,
+        clip=preset.clip / (preset.batch * dims),
+        height=preset.height,
+        width=preset.width,
+        order=preset.order,
+        variants=preset.variants,
+    )

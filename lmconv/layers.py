@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from lmconv import masks
+from lmconv.orders import masks
 
 # Up to so many patterns a GPU is given convolutions. On a CPU a second one costs more than going by taps: s-curves,
 # with 2, take 1.8 to 2.2 times the time of a convolution without masks so, and 0.8 to 1.3 times by taps.
@@ -116,9 +116,7 @@ class LocallyMaskedConv2d(nn.Module):
         self.kernel_size, self.dilation = kernel_size, dilation
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels, kernel_size, kernel_size))
         self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
-        self.mask_weight = (
-            nn.Parameter(torch.empty(out_channels, kernel_size, kernel_size)) if mask_weight else None
-        )
+        self.mask_weight = nn.Parameter(torch.empty(out_channels, kernel_size, kernel_size)) if mask_weight else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -1,7 +1,8 @@
 """The processes of one training or evaluation: alone, or started by torchrun (gloo on CPUs, nccl on CUDA).
 
-    torchrun --nproc-per-node 2 -m lmconv train cifar10 --data cifar10 -o RUN
+torchrun --nproc-per-node 2 -m lmconv train cifar10 --data cifar10 -o RUN
 """
+
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +14,13 @@ import torch.distributed as dist
 
 from lmconv.config import Machine
 
-TIMEOUT = timedelta(hours=3)            # while the first process prepares data, the others wait
+TIMEOUT = timedelta(hours=3)  # while the first process prepares data, the others wait
 
 
 @dataclass(frozen=True)
 class Processes:
     """This process's place among `world`, and what they tell each other; alone by default."""
+
     rank: int = 0
     world: int = 1
     device: torch.device = torch.device("cpu")

@@ -9,8 +9,8 @@ from functools import cache
 
 import numpy as np
 
-from .kernels import kernel
-from .network import BundleError
+from runtime.kernels import kernel
+from runtime.network import BundleError
 
 # Products whose low bits a fused multiply-add would keep, and sums that depend on their order.
 _LEFT = np.tile([1 + 2**-13, -1.0, 1e8, 1.0, -1e8, 0.1, 1 / 3, 255.0], 4).astype(np.float32)

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from . import rules
-from .arithmetic import check_arithmetic
-from .files import whole
-from .model import FORMAT, Layout, Manifest, Model
-from .network import PRODUCTS, BundleError, Network, Probe
-from .photo import PhotoLayout
-from .pixelcnn import PixelCnnLayout
-from .tables import check_distribution, check_mixing
+from runtime import rules
+from runtime.arithmetic import check_arithmetic
+from runtime.files import whole
+from runtime.model import FORMAT, Layout, Manifest, Model
+from runtime.network import PRODUCTS, BundleError, Network, Probe
+from runtime.photo import PhotoLayout
+from runtime.pixelcnn import PixelCnnLayout
+from runtime.tables import check_distribution, check_mixing
 
 _KINDS = {layout.kind: layout for layout in (PhotoLayout, PixelCnnLayout)}
 _EXTERNAL = b"\x0a\x08location"  # how protobuf writes the key of an external tensor's file name

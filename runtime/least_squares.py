@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .kernels import inlined, kernel
-from .lanes import LANES, accumulate, decay_add, eliminate, eliminate_two, multiply_add, reciprocal, substitute
+from runtime.kernels import inlined, kernel
+from runtime.lanes import LANES, accumulate, decay_add, eliminate, eliminate_two, multiply_add, reciprocal, substitute
 
 UNIT = 64  # predictions are integers in 1/64 grey level
 TOP, LEFT, RIGHT = 4, 6, 8  # padding around the picture

@@ -8,8 +8,8 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from . import rules
-from .network import Network, Probe
+from runtime import rules
+from runtime.network import Network, Probe
 
 FORMAT = 1
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .schedule import Schedule
+from runtime.errors import UserError
+from runtime.schedule import Schedule
 
 PRODUCTS = ("integer", "float32")
 AUTO = "auto"
@@ -17,7 +18,7 @@ PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _PROVIDER_OPTIONS = {"cpu": {}, "cuda": {"use_tf32": "0", "cudnn_conv_algo_search": "DEFAULT"}}
 
 
-class BundleError(Exception):
+class BundleError(UserError):
     """A model that cannot be read, is not what it says, or cannot be run exactly here."""
 
 

@@ -13,13 +13,13 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from . import least_squares, rules
-from .kernels import inlined, kernel
-from .least_squares import LEFT, TOP, Canvas, Predictor, Settings, Size, rows_of
-from .model import Model
-from .network import BundleError, Probe
-from .schedule import Kernel, Schedule, all_at_once, by_rank, open_taps
-from .tables import CODES, check_number, check_predictor
+from runtime import least_squares, rules
+from runtime.kernels import inlined, kernel
+from runtime.least_squares import LEFT, TOP, Canvas, Predictor, Settings, Size, rows_of
+from runtime.model import Model
+from runtime.network import BundleError, Probe
+from runtime.schedule import Kernel, Schedule, all_at_once, by_rank, open_taps, wavefront
+from runtime.tables import CODES, check_number, check_predictor
 
 _RED = np.int64(0)
 _MOST_COMPONENTS, _LARGEST_WINDOW = 256, 31
@@ -31,11 +31,6 @@ _CODE_BITS, _CODE_RANGE, _UNIT, _INSIDE, _KNOWN = (
     rules.CODE_INSIDE,
     rules.KNOWN,
 )
-
-
-def wavefront(height: int, width: int) -> np.ndarray:
-    """The rank map c + 2 r, int32 [H, W]."""
-    return np.add.outer(2 * np.arange(height, dtype=np.int32), np.arange(width, dtype=np.int32))
 
 
 class PhotoModel(Model):

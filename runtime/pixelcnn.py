@@ -13,13 +13,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from .model import Model
-from .network import BundleError, Probe, StepPass
-from .schedule import Kernel, Schedule, all_at_once, schedule
-from .tables import check_number, rank
+from runtime import rules
+from runtime.model import Model
+from runtime.network import BundleError, Probe, StepPass
+from runtime.schedule import Kernel, Schedule, all_at_once, schedule
+from runtime.tables import check_number, rank
 
 INSIDE = 128
-NORMS = ("pono", "order_rescale", "weight_norm", "none")
 _RANGES = {
     "height": (1, 1 << 12),
     "width": (1, 1 << 12),
@@ -32,7 +32,7 @@ _RANGES = {
 _CHOICES = {
     "channels": (1, 3),
     "kernel": (3, 5),
-    "norm": NORMS,
+    "norm": rules.NORMS,
     "binary": (False, True),
     "mask_weight": (False, True),
 }

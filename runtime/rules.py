@@ -26,3 +26,5 @@ CODE_ZERO = 128  # the code of zero
 CODE_INSIDE = 64  # the code that marks positions inside the picture
 NEIGHBOURS = ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))  # whose difference to the red base is an input
 KNOWN = 7  # known planes: 3 pixels, 3 residual codes, inside
+
+NORMS = ("none", "weight_norm", "order_rescale", "pono")  # what follows the layers of the paper's network

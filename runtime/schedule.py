@@ -48,6 +48,11 @@ class Schedule:
         return len(self.starts) - 1
 
 
+def wavefront(height: int, width: int) -> np.ndarray:
+    """The rank map c + 2 r: W + 2 (H - 1) ranks of independent positions, [H, W] int32."""
+    return np.add.outer(2 * np.arange(height, dtype=np.int32), np.arange(width, dtype=np.int32))
+
+
 def open_taps(rank: np.ndarray, kernel: Kernel) -> tuple[tuple[tuple[int, int], ...], np.ndarray]:
     """The offsets a layer may read anywhere under a rank map, and which of them at each position, bool [T, H, W]."""
     found, masks = [], []

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import rules
-from .least_squares import Settings
-from .network import BundleError
+from runtime import rules
+from runtime.least_squares import Settings
+from runtime.network import BundleError
 
 RISING, FALLING = 1, -1
 
@@ -52,9 +52,7 @@ DISTRIBUTION = {
     "exponential": Table(np.int64, (16 * rules.LOGIT_UNIT,), 0, 1 << rules.CDF_BITS, FALLING),
     "inverse_scale": Table(np.int64, (rules.SCALES,), 1, 1 << 29),
     "deviation": Table(np.int64, (rules.SCALES,), 0, 1 << 16),
-    "logistic": Table(
-        np.int64, (2 * rules.LOGISTIC_RANGE * rules.LOGISTIC_UNIT + 1,), 0, 1 << rules.CDF_BITS, RISING
-    ),
+    "logistic": Table(np.int64, (2 * rules.LOGISTIC_RANGE * rules.LOGISTIC_UNIT + 1,), 0, 1 << rules.CDF_BITS, RISING),
 }
 CODES = Table(np.uint8, (2 * rules.CODE_RANGE,), 0, 255)
 

@@ -7,6 +7,7 @@ bringing a picture to the order goes the other way round.
 
 import numpy as np
 
+VARIANTS = 8
 TRANSPOSED = 4  # the bit of a variant that swaps rows and columns
 
 

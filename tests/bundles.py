@@ -1,4 +1,5 @@
 """Bundles taken apart and put together again, for tests that alter them."""
+
 import hashlib
 import zipfile
 from dataclasses import replace

@@ -4,6 +4,7 @@ What needs PyTorch is imported in the fixtures, so that the codec's own tests st
 that threads of BLAS and OpenMP only wait for each other, minutes in all on two busy cores: here and in all processes
 that tests start there is one.
 """
+
 import os
 
 os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -16,9 +17,9 @@ from hypothesis import settings
 
 from tests.pictures import photographs
 
-CALIBRATION = (8, 36, 44)               # pictures, height, width
+CALIBRATION = (8, 36, 44)  # pictures, height, width
 
-settings.register_profile("any machine", deadline=None)         # a busy one takes long for what is no fault
+settings.register_profile("any machine", deadline=None)  # a busy one takes long for what is no fault
 settings.load_profile("any machine")
 
 
@@ -33,14 +34,14 @@ def tiny_checkpoint():
     """8 channels, 2 blocks, 3 components, random weights: its parameters vary from pixel to pixel."""
     import torch
 
-    from lmconv.checkpoint import Checkpoint
+    from lmconv.checkpoints.checkpoint import Checkpoint
     from lmconv.config import PhotoConfig
-    from lmconv.photo import PhotoNet
+    from lmconv.networks.photo import PhotoNet
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
         net = PhotoNet(PhotoConfig(channels=8, blocks=2, components=3))
-        torch.nn.init.normal_(net.out.weight, std=0.4)          # PhotoNet starts with zeros there
+        torch.nn.init.normal_(net.out.weight, std=0.4)  # PhotoNet starts with zeros there
     weights = net.state_dict()
     return Checkpoint(net.config, weights, weights, {}, {"made": "by tests/conftest.py"})
 
@@ -50,10 +51,10 @@ def tiny_integers(tiny_checkpoint, tiny_pictures):
     """The tiny network's integers, quantised as the export does."""
     import torch
 
-    from export.quantise import quantise
+    from export.photo.quantise import quantise
     from runtime.least_squares import predict_picture
 
-    half = tiny_pictures[:len(tiny_pictures) // 2]
+    half = tiny_pictures[: len(tiny_pictures) // 2]
     bases = np.stack([predict_picture(picture) for picture in half])
     return quantise(tiny_checkpoint.net(), torch.from_numpy(half), torch.from_numpy(bases))
 
@@ -85,7 +86,7 @@ def tiny_model(tiny_bundle):
 def square_bundles(tmp_path_factory) -> dict[str, Path]:
     """The paper's network with random weights for tiles of 8 x 8 in three orders: bundles by kind of picture."""
     from export.bundle import export_bundle
-    from tests.export import squares
+    from tests.export.pixelcnn import squares
 
     folder = tmp_path_factory.mktemp("squares")
     paths = {kind: folder / f"{kind}.lmconv" for kind in squares.KINDS}

@@ -10,9 +10,10 @@ A unit is one of the LARGEST value: what is left of large values that cancel has
 has a probability those of its logarithm. A wrong tap, weight or sign changes a value by a good part of itself, and so
 exceeds these bounds a thousand times.
 """
+
 import numpy as np
 
-UNITS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}     # of 1
+UNITS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}  # of 1
 MARGIN = 10
 
 

@@ -6,6 +6,7 @@ Every coded image is decoded and compared with the original, the peers' too; any
 wall clock, array to bytes and back, after one warm-up, without reading files. Markdown tables go to stdout, every row
 with the data's SHA-256 and the machine to the JSON file. Needs the extras cpu and test.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -38,12 +39,13 @@ SUFFIXES = (".png", ".webp", ".bmp", ".ppm", ".pgm", ".tif", ".tiff")
 PEERS = ("png", "webp", "jxl")
 JXL_EFFORTS = (7, 9)
 SIZES = (256, 512, 1024, 2048, 4096)
-BLOCK = 256                     # side of the pieces that the pictures of --sizes are made of
+BLOCK = 256  # side of the pieces that the pictures of --sizes are made of
 
 
 @dataclass(frozen=True)
 class Coder:
     """encode: picture -> (bytes, nll_bits or None); decode: bytes -> picture."""
+
     name: str
     encode: Callable[[Image], tuple[bytes, float | None]]
     decode: Callable[[bytes], Image]
@@ -60,11 +62,13 @@ def ours(network: object, effort: str) -> Coder:
     def encode(image: Image) -> tuple[bytes, float | None]:
         coded = codec.compress(image, network, effort=effort)
         return coded.data, float(coded.nll_bits)
+
     return Coder(name, encode, lambda data: codec.decompress(data, network))
 
 
 def peer(name: str, kind: str, **options: object) -> Coder:
     """A lossless codec of Pillow or of one of its plugins."""
+
     def encode(image: Image) -> tuple[bytes, float | None]:
         stream = io.BytesIO()
         pixels = image.pixels[:, :, 0] if image.mode == "L" else image.pixels
@@ -74,6 +78,7 @@ def peer(name: str, kind: str, **options: object) -> Coder:
     def decode(data: bytes) -> Image:
         with Pillow.open(io.BytesIO(data)) as picture:
             return _image(picture)
+
     return Coder(name, encode, decode)
 
 
@@ -91,8 +96,9 @@ def peers(names: list[str], threads: int) -> list[Coder]:
             sys.exit("jxl needs pillow-jxl-plugin, which the extra test brings: install it or name other --peers")
         workers = threads or -1
         JpegXLImagePlugin.DECODE_THREADS = workers
-        found += [peer(f"jxl e{effort}", "JXL", lossless=True, effort=effort, num_threads=workers)
-                  for effort in JXL_EFFORTS]
+        found += [
+            peer(f"jxl e{effort}", "JXL", lossless=True, effort=effort, num_threads=workers) for effort in JXL_EFFORTS
+        ]
     return found
 
 
@@ -103,14 +109,24 @@ def measure(coder: Coder, name: str, image: Image) -> Row:
     middle = time.perf_counter()
     restored = coder.decode(data)
     end = time.perf_counter()
-    if coder.name != OURS and restored.mode != image.mode:      # WebP keeps neither grey nor opaque alpha as such
+    if coder.name != OURS and restored.mode != image.mode:  # WebP keeps neither grey nor opaque alpha as such
         restored = _image(Pillow.fromarray(restored.pixels).convert(image.mode))
     difference = image.difference(restored)
     if difference:
         raise Mismatch(f"{coder.name} on {name}: {difference}")
     size, subpixels = len(data), image.pixels.size
-    return Row(coder.name, name, image.width, image.height, subpixels, size, 8 * size / subpixels,
-               middle - start, end - middle, nll_bits)
+    return Row(
+        coder.name,
+        name,
+        image.width,
+        image.height,
+        subpixels,
+        size,
+        8 * size / subpixels,
+        middle - start,
+        end - middle,
+        nll_bits,
+    )
 
 
 def _image(picture: Pillow.Image) -> Image:
@@ -138,10 +154,13 @@ def warm_up(coders: list[Coder], image: Image) -> None:
 def mosaics(pictures: list[tuple[str, Image]]) -> list[tuple[str, Image]]:
     """Square RGB pictures of SIZES laid out of BLOCK x BLOCK pieces of the given ones, each turned and mirrored; no
     piece comes twice the same way round in a picture."""
-    pieces = [image.pixels[row:row + BLOCK, column:column + BLOCK]
-              for _, image in pictures if image.mode == "RGB"
-              for row in range(0, image.height - BLOCK + 1, BLOCK)
-              for column in range(0, image.width - BLOCK + 1, BLOCK)]
+    pieces = [
+        image.pixels[row : row + BLOCK, column : column + BLOCK]
+        for _, image in pictures
+        if image.mode == "RGB"
+        for row in range(0, image.height - BLOCK + 1, BLOCK)
+        for column in range(0, image.width - BLOCK + 1, BLOCK)
+    ]
     blocks = [orient(piece.transpose(2, 0, 1), variant).transpose(1, 2, 0) for variant in range(8) for piece in pieces]
     made = []
     for size in SIZES:
@@ -149,7 +168,7 @@ def mosaics(pictures: list[tuple[str, Image]]) -> list[tuple[str, Image]]:
         if side * side > len(blocks):
             print(f"{size} x {size} left out: {len(blocks)} pieces, {side * side} needed", file=sys.stderr)
             continue
-        lines = [np.hstack(blocks[line * side:(line + 1) * side]) for line in range(side)]
+        lines = [np.hstack(blocks[line * side : (line + 1) * side]) for line in range(side)]
         made.append((f"mosaic {size}", Image(np.vstack(lines), "RGB")))
     return made
 
@@ -183,6 +202,7 @@ def _peak_megabytes() -> float:
 
 def load(model: Path, threads: int) -> object:
     import runtime
+
     return runtime.load(model, threads=threads)
 
 
@@ -218,7 +238,7 @@ def arguments() -> argparse.Namespace:
     unknown = sorted(set(given.peers) - set(PEERS))
     if unknown:
         parser.error(f"--peers knows {', '.join(PEERS)}, not {', '.join(unknown)}")
-    given.paths = sorted(path for path in given.folder.glob("*") if path.suffix.lower() in SUFFIXES)[:given.limit]
+    given.paths = sorted(path for path in given.folder.glob("*") if path.suffix.lower() in SUFFIXES)[: given.limit]
     if not given.paths:
         parser.error(f"no image in {given.folder}")
     return given
@@ -242,9 +262,16 @@ def main() -> int:
         return 1
     about = {effort: network.manifest for effort, network in networks.items()}
     used = {effort: Used(each.name, each.model_id, each.parameters) for effort, each in about.items()}
-    report = Report(folder=given.folder.name, data_sha256=sha256(given.paths), models=used,
-                    machine=this_machine(given.threads), help_seconds=help_seconds(), peaks=memory, rows=rows,
-                    sizes=sizes)
+    report = Report(
+        folder=given.folder.name,
+        data_sha256=sha256(given.paths),
+        models=used,
+        machine=this_machine(given.threads),
+        help_seconds=help_seconds(),
+        peaks=memory,
+        rows=rows,
+        sizes=sizes,
+    )
     if given.json:
         report.write(given.json)
     print(markdown(report))

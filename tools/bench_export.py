@@ -7,6 +7,7 @@ exported files; the bundle's are exact integers by both kinds of product. Step p
 of tiles of the first order, in lockstep. On the CPU with --threads threads, but bundles, whose steps run on one; and on
 CUDA, where PyTorch or onnxruntime have it. Times are medians over the repetitions, which are taken in turns.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -29,18 +30,18 @@ import onnxruntime  # noqa: E402
 import torch  # noqa: E402
 
 import runtime  # noqa: E402
-from export.baked import DTYPES  # noqa: E402
 from export.bundle import export_bundle  # noqa: E402
-from export.floats import export_float, random_inputs, target  # noqa: E402
-from export.graph import PRODUCTS  # noqa: E402
-from export.pixelcnn_bundle import read_levels  # noqa: E402
-from lmconv import checkpoint as checkpoints  # noqa: E402
+from export.floats.baked import DTYPES  # noqa: E402
+from export.floats.file import export_float, random_inputs, target  # noqa: E402
+from export.pixelcnn.bundle import read_levels  # noqa: E402
 from lmconv import orders  # noqa: E402
-from lmconv.checkpoint import Checkpoint  # noqa: E402
+from lmconv.checkpoints import checkpoint as checkpoints  # noqa: E402
+from lmconv.checkpoints.checkpoint import Checkpoint  # noqa: E402
 from lmconv.config import PhotoConfig  # noqa: E402
-from lmconv.data import crops  # noqa: E402
-from lmconv.distributions import centred  # noqa: E402
-from lmconv.pixelcnn import order_masks  # noqa: E402
+from lmconv.data.crops import crops  # noqa: E402
+from lmconv.networks.distributions import centred  # noqa: E402
+from lmconv.networks.pixelcnn import order_masks  # noqa: E402
+from runtime.network import PRODUCTS  # noqa: E402
 
 FULL, STEP = "full pass", "steps"
 Arrays = tuple[torch.Tensor, ...]
@@ -50,6 +51,7 @@ Pass = Callable[[], object]
 @dataclass(frozen=True)
 class Row:
     """One way of running the model: bytes of its file, None for the checkpoint itself; seconds of each repetition."""
+
     form: str
     precision: str
     device: str
@@ -173,18 +175,23 @@ def measure(cases: list[tuple[Row, Pass]], repetitions: int, warm: int = 1) -> N
 
 
 def markdown(report: Report) -> str:
-    lines = [f"{report.network}, {report.height}x{report.width}, order {report.order}, {report.threads} "
-             f"thread{'s' if report.threads > 1 else ''}", "",
-             "| pass | images | as | precision | on | file bytes | ms | images/s | speed of eager |",
-             "|---|---:|---|---|---|---:|---:|---:|---:|"]
+    lines = [
+        f"{report.network}, {report.height}x{report.width}, order {report.order}, {report.threads} "
+        f"thread{'s' if report.threads > 1 else ''}",
+        "",
+        "| pass | images | as | precision | on | file bytes | ms | images/s | speed of eager |",
+        "|---|---:|---|---|---|---:|---:|---:|---:|",
+    ]
     eager = {(row.device, row.images): statistics.median(row.seconds) for row in report.rows if row.form == "eager"}
     for row in sorted(report.rows, key=lambda row: (row.kind != FULL, row.device, row.images)):
         seconds = statistics.median(row.seconds)
         base = eager.get((row.device, row.images)) if row.kind == FULL else None
         ratio = f"{base / seconds:.2f} x" if base else ""
         size = "" if row.bytes is None else str(row.bytes)
-        lines.append(f"| {row.kind} | {row.images} | {row.form} | {row.precision} | {row.device} | {size} "
-                     f"| {1000 * seconds:.2f} | {row.images / seconds:.1f} | {ratio} |")
+        lines.append(
+            f"| {row.kind} | {row.images} | {row.form} | {row.precision} | {row.device} | {size} "
+            f"| {1000 * seconds:.2f} | {row.images / seconds:.1f} | {ratio} |"
+        )
     machine = report.machine
     return "\n".join([*lines, "", f"{machine.cpu}, Python {machine.python}, {machine.date}."])
 
@@ -209,8 +216,14 @@ def main() -> None:
         bench = Bench(source, arguments.pictures, Path(folder), arguments.threads)
         cases = list(bench.passes(arguments.batch, arguments.tiles))
         measure(cases, arguments.repeat)
-    report = Report(arguments.checkpoint.stem, *bench.size, bench.order, arguments.threads, this_machine(1),
-                    [row for row, _ in cases])
+    report = Report(
+        arguments.checkpoint.stem,
+        *bench.size,
+        bench.order,
+        arguments.threads,
+        this_machine(1),
+        [row for row, _ in cases],
+    )
     if arguments.json:
         arguments.json.write_text(json.dumps(asdict(report), indent=1))
     print(markdown(report))

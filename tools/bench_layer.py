@@ -7,6 +7,7 @@ a convolution with all taps; 3x3, kind B, as many channels out as in, float32. M
 peak over what it held before, output and gradients included. Times are taken in turns, so that what else the machine
 does touches all forms; ratios are medians over the repetitions, with the smallest and largest.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -38,6 +39,7 @@ Form = Callable[[Tensor], Tensor]
 @dataclass(frozen=True)
 class Row:
     """One shape and order: patterns of its mask, megabytes and seconds (of each repetition) of each form."""
+
     shape: tuple[int, int, int, int]
     order: str
     patterns: int
@@ -64,9 +66,10 @@ def form(name: str, layer: LocallyMaskedConv2d, mask: TorchMask) -> Form:
     dense = mask.dense.to(layer.weight)
 
     def plain(x: Tensor) -> Tensor:
-        patches = F.unfold(x, 3, padding=1).unflatten(1, (-1, 9)) * dense                  # [B, C, 9, H W]
+        patches = F.unfold(x, 3, padding=1).unflatten(1, (-1, 9)) * dense  # [B, C, 9, H W]
         out = layer.weight.flatten(1) @ patches.flatten(1, 2) + layer.bias[:, None]
         return out.unflatten(2, x.shape[2:])
+
     return plain
 
 
@@ -102,8 +105,20 @@ def growth(name: str, shape: tuple[int, ...], order: str, device: str) -> float:
 def growth_alone(name: str, row: Row, given: argparse.Namespace) -> float:
     """`growth` in a process of its own. On Linux its maximum begins at ours: call it before anything large."""
     shape = "x".join(map(str, row.shape))
-    command = [sys.executable, __file__, "--growth", name, "--shapes", shape, "--orders", row.order,
-               "--device", given.device, "--threads", str(given.threads)]
+    command = [
+        sys.executable,
+        __file__,
+        "--growth",
+        name,
+        "--shapes",
+        shape,
+        "--orders",
+        row.order,
+        "--device",
+        given.device,
+        "--threads",
+        str(given.threads),
+    ]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -120,16 +135,24 @@ def repetition(row: Row, device: str) -> None:
 
 
 def markdown(report: Report) -> str:
-    lines = ["| shape | order | patterns | MB ours | MB plain | MB conv2d | time ours / conv2d | plain / conv2d |",
-             "|---|---|---:|---:|---:|---:|---:|---:|"]
+    lines = [
+        "| shape | order | patterns | MB ours | MB plain | MB conv2d | time ours / conv2d | plain / conv2d |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
+    ]
     for row in report.rows:
         memory = " | ".join(f"{row.megabytes[name]:.0f}" for name in FORMS)
         times = " | ".join(_spread(row.ratios(name, "conv2d")) for name in ("ours", "plain"))
         lines.append(f"| {'x'.join(map(str, row.shape))} | {row.order} | {row.patterns} | {memory} | {times} |")
     machine = report.machine
-    return "\n".join([*lines, "", f"{machine.cpu if report.device == 'cpu' else torch.cuda.get_device_name()}, "
-                                  f"{machine.threads} threads, torch {machine.packages['torch']}, {machine.date}, "
-                                  f"{len(report.rows[0].seconds['ours'])} repetitions."])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"{machine.cpu if report.device == 'cpu' else torch.cuda.get_device_name()}, "
+            f"{machine.threads} threads, torch {machine.packages['torch']}, {machine.date}, "
+            f"{len(report.rows[0].seconds['ours'])} repetitions.",
+        ]
+    )
 
 
 def _spread(ratios: list[float]) -> str:
@@ -166,7 +189,7 @@ def main() -> None:
     for turn in range(given.repeat + 1):
         for row in rows:
             repetition(row, given.device)
-            if turn == 0:                               # a warm-up
+            if turn == 0:  # a warm-up
                 row.seconds.clear()
         print(f"repetition {turn} of {given.repeat}", file=sys.stderr)
     report = Report(given.device, this_machine(given.threads), rows)

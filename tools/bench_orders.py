@@ -6,6 +6,7 @@ BUNDLE is of CHECKPOINT, DATA a data set of its size, of which the first images 
 compared. Bits per dimension of the files, of the exact model and of the float network, and of likelihoods averaged over
 the orders, the paper's ensemble.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -26,13 +27,17 @@ from tqdm import tqdm  # noqa: E402
 import runtime  # noqa: E402
 from codec.codec import compress, decompress  # noqa: E402
 from codec.images import Image  # noqa: E402
-from lmconv import checkpoint, datasets, networks, orders  # noqa: E402
-from lmconv.pixelcnn import order_masks  # noqa: E402
+from lmconv import orders  # noqa: E402
+from lmconv.checkpoints import checkpoint  # noqa: E402
+from lmconv.data import datasets  # noqa: E402
+from lmconv.networks import kinds  # noqa: E402
+from lmconv.networks.pixelcnn import order_masks  # noqa: E402
 
 
 @dataclass(frozen=True)
 class Report:
     """Bits of each image, [orders][images], and bytes of its files; `auto` are the bytes of the best [images]."""
+
     names: tuple[str, ...]
     dimensions: int
     files: list[list[int]]
@@ -54,9 +59,15 @@ def measure(model: runtime.Model, source: checkpoint.Checkpoint, levels: np.ndar
         best = compress(image, model)
         assert not image.difference(decompress(best.data, model))
         auto.append(len(best.data))
-    return Report(names, levels[0].size, [[len(each.data) for each in row] for row in coded],
-                  [[each.nll_bits for each in row] for row in coded], _floats(source, names, levels).tolist(), auto,
-                  this_machine(model.threads))
+    return Report(
+        names,
+        levels[0].size,
+        [[len(each.data) for each in row] for row in coded],
+        [[each.nll_bits for each in row] for row in coded],
+        _floats(source, names, levels).tolist(),
+        auto,
+        this_machine(model.threads),
+    )
 
 
 @torch.no_grad()
@@ -65,7 +76,7 @@ def _floats(source: checkpoint.Checkpoint, names: tuple[str, ...], levels: np.nd
     net, network, found = source.net(), source.network, []
     for name in names:
         masks = order_masks(orders.make(name, *levels.shape[2:]), network)
-        parts = [networks.nll(net, network, part, masks).double() for part in torch.from_numpy(levels).split(16)]
+        parts = [kinds.nll(net, network, part, masks).double() for part in torch.from_numpy(levels).split(16)]
         found.append(torch.cat(parts).flatten(1).sum(1).numpy() / math.log(2))
     return np.array(found)
 
@@ -77,8 +88,10 @@ def ensemble(bits: list[list[float]]) -> float:
 
 def markdown(report: Report) -> str:
     dims, auto = report.dimensions, (report.auto, np.min(report.exact, 0), np.min(report.floats, 0))
-    lines = ["| order | files | exact model | float network | a file's bytes over the exact model |",
-             "|---|---:|---:|---:|---:|"]
+    lines = [
+        "| order | files | exact model | float network | a file's bytes over the exact model |",
+        "|---|---:|---:|---:|---:|",
+    ]
     for name, files, *bits in [*zip(report.names, report.files, report.exact, report.floats), ("auto", *auto)]:
         means = [float(np.mean(part)) / dims for part in (8 * np.array(files), *bits)]
         over = np.mean(files) - np.mean(bits[0]) / 8

@@ -6,6 +6,7 @@ Both samplers of lmconv.sample, with random weights (time does not depend on the
 measured one after another; the incremental sampler draws whole images, tables and all, and of the naive loop a few of
 its passes are timed, which all cost the same. Ratios are medians over the repetitions, with the smallest and largest.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -22,14 +23,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch  # noqa: E402
 
-from lmconv import networks, orders, sample  # noqa: E402
+from lmconv import orders  # noqa: E402
 from lmconv.config import PRESETS, preset  # noqa: E402
-from lmconv.distributions import distribution  # noqa: E402
+from lmconv.networks import kinds  # noqa: E402
+from lmconv.networks.distributions import distribution  # noqa: E402
+from lmconv.sampling import sampler  # noqa: E402
 
 
 @dataclass(frozen=True)
 class Row:
     """One order and batch: `incremental` seconds a batch and `naive` seconds a pass, of each repetition."""
+
     order: str
     batch: int
     pixels: int
@@ -66,22 +70,31 @@ def repetition(net: torch.nn.Module, row: Row, height: int, width: int, passes: 
     rank = orders.make(row.order, height, width)
     noise = distribution(net.config).noise(row.batch, height, width, torch.Generator().manual_seed(0))
     images = torch.zeros(row.batch, net.config.channels, height, width, dtype=torch.uint8)
-    row.incremental.append(seconds(lambda: sample.Sampler(net, rank).draw(noise, images)))
-    naive = sample.Naive(net, rank)
+    row.incremental.append(seconds(lambda: sampler.Sampler(net, rank).draw(noise, images)))
+    naive = sampler.Naive(net, rank)
     naive.groups = naive.groups[:passes]
     row.naive.append(seconds(lambda: naive.draw(noise, images)) / len(naive.groups))
 
 
 def markdown(report: Report) -> str:
-    lines = [f"{report.network}, {report.parameters:,} parameters, {report.height}x{report.width}, {report.device}", "",
-             "| order | images | levels | a pass for every pixel / ours | a pass for every level / ours |",
-             "|---|---:|---:|---:|---:|"]
+    lines = [
+        f"{report.network}, {report.parameters:,} parameters, {report.height}x{report.width}, {report.device}",
+        "",
+        "| order | images | levels | a pass for every pixel / ours | a pass for every level / ours |",
+        "|---|---:|---:|---:|---:|",
+    ]
     for row in report.rows:
         by_pixel, by_level = (_spread(row.ratios(passes)) for passes in (row.pixels, row.levels))
         lines.append(f"| {row.order} | {row.batch} | {row.levels} | {by_pixel} | {by_level} |")
     machine = report.machine
-    return "\n".join([*lines, "", f"{machine.cpu}, {machine.threads} threads, torch {machine.packages['torch']}, "
-                                  f"{machine.date}, {len(report.rows[0].naive)} repetitions."])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"{machine.cpu}, {machine.threads} threads, torch {machine.packages['torch']}, "
+            f"{machine.date}, {len(report.rows[0].naive)} repetitions.",
+        ]
+    )
 
 
 def _spread(ratios: list[float]) -> str:
@@ -106,21 +119,28 @@ def main() -> None:
     given = arguments()
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
-    net = networks.build(preset(given.network).network).to(given.device).eval()
+    net = kinds.build(preset(given.network).network).to(given.device).eval()
     rows = []
     for order in given.orders.split(","):
         rank = orders.make(order, given.size, given.size)
-        levels = sample.Sampler(net, rank).steps
+        levels = sampler.Sampler(net, rank).steps
         rows += [Row(order, int(batch), rank.size, levels, [], []) for batch in given.batch.split(",")]
     for turn in range(given.repeat + 1):
         for row in rows:
             repetition(net, row, given.size, given.size, given.passes)
-            if turn == 0:                               # a warm-up
+            if turn == 0:  # a warm-up
                 row.incremental.clear()
                 row.naive.clear()
         print(f"repetition {turn} of {given.repeat}", file=sys.stderr)
-    report = Report(given.network, sum(p.numel() for p in net.parameters()), given.size, given.size, given.device,
-                    this_machine(given.threads), rows)
+    report = Report(
+        given.network,
+        sum(p.numel() for p in net.parameters()),
+        given.size,
+        given.size,
+        given.device,
+        this_machine(given.threads),
+        rows,
+    )
     if given.json:
         given.json.write_text(json.dumps(asdict(report), indent=1) + "\n")
     print(markdown(report))

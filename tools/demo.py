@@ -4,6 +4,7 @@
 
 At every effort, beside PNG and lossless WebP. Exits with 1 when anything fails or a single pixel differs.
 """
+
 from __future__ import annotations
 
 import argparse

@@ -27,7 +27,7 @@ from codec.format.method import Method  # noqa: E402
 from codec.modelling import experts as learning  # noqa: E402
 from codec.modelling.experts import EXPERTS, FINAL, SCALES, START_SHIFT, WEIGHTS, Experts  # noqa: E402
 from codec.tile_coders.photo import PhotoCoder  # noqa: E402
-from lmconv.data import crops  # noqa: E402
+from lmconv.data.crops import crops  # noqa: E402
 from runtime import bundle  # noqa: E402
 
 _DOUBT = 300  # visits at which a vector is believed as much as the mean of its kind
@@ -47,7 +47,7 @@ def learn(model: runtime.Model, pictures: np.ndarray) -> dict[str, np.ndarray]:
     coder = PhotoCoder(model, carried)
     for last in (False, True):
         total, used, finals = np.zeros(weights.shape), np.zeros(len(weights)), np.zeros(final.shape)
-        for picture in tqdm(pictures, f"{'second' if last else 'first'} time", disable=None):   # None: on a terminal
+        for picture in tqdm(pictures, f"{'second' if last else 'first'} time", disable=None):  # None: on a terminal
             before = visits.copy()
             coder.code(Encoder(), picture.copy(), Method(), 1, lambda pixels: None)
             errors += made.pop().scales - first

@@ -6,6 +6,7 @@
 Says which files have changed. --model needs the extra export, and another machine may give another model: so it is
 kept with the files.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -34,7 +35,7 @@ def export_tiny() -> None:
 
     torch.manual_seed(0)
     net = PhotoNet(PhotoConfig(channels=4, blocks=1, components=2))
-    torch.nn.init.normal_(net.out.weight, std=0.4)          # PhotoNet starts with zeros there
+    torch.nn.init.normal_(net.out.weight, std=0.4)  # PhotoNet starts with zeros there
     weights = net.state_dict()
     known = np.stack([photograph(32, 40, seed) for seed in range(8)])
     made = Checkpoint(net.config, weights, weights, {}, {"made": "by tools/make_golden.py"})

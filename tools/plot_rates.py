@@ -4,6 +4,7 @@
 
 The peers' points come from the first file. Needs matplotlib (the extra plot).
 """
+
 from __future__ import annotations
 
 import argparse
@@ -20,10 +21,11 @@ from runtime.files import whole  # noqa: E402
 def plot(reports: list[Report], path: Path) -> None:
     """Bits per subpixel against decoding time: each report's efforts as a line, the first one's peers as points."""
     from matplotlib.figure import Figure
+
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for point in totals(reports[0].rows):
-        if point.codec.startswith(OURS) or point.codec == "png":        # PNG is far above the rest
+        if point.codec.startswith(OURS) or point.codec == "png":  # PNG is far above the rest
             continue
         axes.plot(point.decode_seconds, point.bpsp, "s", color="grey")
         axes.annotate(point.codec, (point.decode_seconds, point.bpsp), xytext=(6, 3), textcoords="offset points")
@@ -32,8 +34,11 @@ def plot(reports: list[Report], path: Path) -> None:
         label = ", ".join(dict.fromkeys(f"{used.name} {used.model_id[:6]}" for used in report.models.values()))
         axes.plot([p.decode_seconds for p in ours], [p.bpsp for p in ours], "o-", label=label)
     first = reports[0]
-    axes.set(xscale="log", xlabel=f"seconds to decode an image ({first.machine.threads} threads)",
-             ylabel=f"bits per subpixel, {len({row.image for row in first.rows})} images")
+    axes.set(
+        xscale="log",
+        xlabel=f"seconds to decode an image ({first.machine.threads} threads)",
+        ylabel=f"bits per subpixel, {len({row.image for row in first.rows})} images",
+    )
     axes.grid(alpha=0.3)
     axes.legend()
     with whole(path) as file:

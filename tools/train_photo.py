@@ -5,6 +5,7 @@
 Run again with the same arguments to resume. The same script on a CPU and on a GPU. Needs torch, numba, pillow,
 safetensors, tqdm and tensorboard, nothing installed from this project. `lmconv train` offers every setting.
 """
+
 import argparse
 import math
 import sys
@@ -12,10 +13,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lmconv import data  # noqa: E402
 from lmconv.config import Machine, PhotoConfig, PhotoTraining  # noqa: E402
-from lmconv.tasks import PhotoTask  # noqa: E402
-from lmconv.train import train  # noqa: E402
+from lmconv.data import crops  # noqa: E402
+from lmconv.training.run import train  # noqa: E402
+from lmconv.training.tasks import PhotoTask  # noqa: E402
 
 
 def main() -> None:
@@ -34,8 +35,13 @@ def main() -> None:
     parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
     arguments = parser.parse_args()
     config = PhotoTraining(steps=arguments.steps, batch=arguments.batch, window=arguments.window)
-    prepared = data.prepare(arguments.pack, arguments.cache or arguments.run / "prepared", config.crop, config.variants,
-                            altered=config.altered > 0)
+    prepared = crops.prepare(
+        arguments.pack,
+        arguments.cache or arguments.run / "prepared",
+        config.crop,
+        config.variants,
+        altered=config.altered > 0,
+    )
     network = PhotoConfig(channels=arguments.channels, blocks=arguments.blocks)
     machine = Machine(arguments.device, arguments.precision, arguments.threads, arguments.minutes)
     task = PhotoTask(prepared, config, network, machine.resolved_device())

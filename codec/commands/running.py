@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from codec import files, models
-from codec.errors import CodecError, PixelsDiffer
+from codec.errors import PixelsDiffer
 from codec.format import container
 from codec.format.method import InOrder, Method
+from runtime import command_line
+from runtime.command_line import explain
 
 if TYPE_CHECKING:
     import runtime
@@ -123,7 +125,7 @@ def each(
             failed = True
             break
         except Exception as error:
-            say(f"{shown(name(item))}: {explain(error)}")
+            say(f"{shown(name(item))}: {explain(error, INSTALL, about=name(item))}")
             failed = True
             continue
         rows.append(row)
@@ -133,24 +135,6 @@ def each(
         click.echo(json.dumps([asdict(row) for row in rows], indent=2))
     if failed:
         click.get_current_context().exit(1)
-
-
-def explain(error: Exception) -> str:
-    """The line for an error that a user can act on; any other one is a bug and is raised again."""
-    runtime = sys.modules.get("runtime")
-    if isinstance(error, BrokenPipeError | click.ClickException | click.exceptions.Exit | click.Abort):
-        raise error
-    if isinstance(error, CodecError) or (runtime and isinstance(error, runtime.BundleError)):
-        text = str(error)
-    elif isinstance(error, MemoryError):
-        text = "not enough memory: close other programs or use a machine with more"
-    elif isinstance(error, ImportError):
-        text = f"{error}: {INSTALL} brings what is needed"
-    elif isinstance(error, OSError):
-        text = error.strerror or str(error)
-    else:
-        raise error
-    return " ".join(text.split())
 
 
 def _announce(quiet: bool) -> None:
@@ -183,7 +167,7 @@ def progress_bar(label: str, quiet: bool) -> Iterator[Progress | None]:
 
 
 def say(message: str) -> None:
-    click.echo(f"lmconv-codec: {message}", err=True)
+    command_line.say("lmconv-codec", message)
 
 
 def shown(path: object, width: int = 0) -> str:

@@ -1,4 +1,5 @@
 """lmconv average: several checkpoints of a network become one with the mean of their weights."""
+
 from pathlib import Path
 
 import click
@@ -8,12 +9,13 @@ from lmconv.errors import LmconvError
 
 @click.command()
 @click.argument("checkpoints", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT",
-              help="The file to write.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT", help="The file to write."
+)
 @click.option("--force", is_flag=True, help="Overwrite OUT.")
 def average(checkpoints: tuple[Path, ...], output: Path, force: bool) -> None:
     """Average the weights of CHECKPOINTS, as in lmconv average RUN/step_*.safetensors -o mean.safetensors."""
-    from lmconv import checkpoint
+    from lmconv.checkpoints import checkpoint
 
     if output.exists() and not force:
         raise LmconvError(f"{output} exists: use --force to overwrite it")

@@ -1,12 +1,13 @@
 """lmconv complete: the hidden part of images, drawn given the rest."""
+
 from pathlib import Path
 
 import click
 
+from lmconv.checkpoints.trained import of_images, trained
 from lmconv.commands import settings as table
 from lmconv.commands.sample import PATH, drawing, prepared, progress, save
 from lmconv.commands.train import CACHE, DOWNLOAD
-from lmconv.commands.trained import of_images, trained
 from lmconv.config import BINARISATIONS
 from lmconv.errors import LmconvError
 
@@ -14,21 +15,52 @@ from lmconv.errors import LmconvError
 @click.command()
 @click.argument("checkpoint", type=PATH)
 @click.argument("images", nargs=-1, required=True)
-@click.option("--region", metavar="REGION", default="centre", show_default=True,
-              help="What is hidden: top, bottom, left, right, centre, box=TOP,LEFT,HEIGHT,WIDTH, or mask=FILE, an "
-                   "image that is black where pixels are given.")
+@click.option(
+    "--region",
+    metavar="REGION",
+    default="centre",
+    show_default=True,
+    help="What is hidden: top, bottom, left, right, centre, box=TOP,LEFT,HEIGHT,WIDTH, or mask=FILE, an "
+    "image that is black where pixels are given.",
+)
 @click.option("--count", type=table.COUNT, metavar="N", default=8, show_default=True, help="Of the images, the first.")
-@click.option("--split", type=click.Choice(["train", "test"]), default="test", show_default=True,
-              help="Of a data set, if it has any.")
-@click.option("--binarisation", type=click.Choice(BINARISATIONS), default="threshold", show_default=True,
-              help="How grey becomes bits, for binary networks.")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "test"]),
+    default="test",
+    show_default=True,
+    help="Of a data set, if it has any.",
+)
+@click.option(
+    "--binarisation",
+    type=click.Choice(BINARISATIONS),
+    default="threshold",
+    show_default=True,
+    help="How grey becomes bits, for binary networks.",
+)
 @CACHE
 @DOWNLOAD
 @drawing("The sheet to write: a row for each image of what is given, its completion, the truth and their difference.")
-def complete(checkpoint: Path, images: tuple[str, ...], region: str, count: int, split: str, binarisation: str,
-             cache: Path, download: bool, output: Path, order: str | None, seed: int, temperature_mixture: float,
-             temperature_logistic: float, batch: int, save_npy: Path | None, device: str, threads: int,
-             quiet: bool) -> None:
+def complete(
+    checkpoint: Path,
+    images: tuple[str, ...],
+    region: str,
+    count: int,
+    split: str,
+    binarisation: str,
+    cache: Path,
+    download: bool,
+    output: Path,
+    order: str | None,
+    seed: int,
+    temperature_mixture: float,
+    temperature_logistic: float,
+    batch: int,
+    save_npy: Path | None,
+    device: str,
+    threads: int,
+    quiet: bool,
+) -> None:
     """Hide a region of IMAGES and draw it anew, given the rest, from a CHECKPOINT with its averaged weights.
 
     IMAGES are files, or data sets as in `lmconv train`; all are cropped and shrunk to the size of the training. Of the
@@ -37,9 +69,11 @@ def complete(checkpoint: Path, images: tuple[str, ...], region: str, count: int,
     """
     import numpy as np
 
-    from lmconv import checkpoint as checkpoints
-    from lmconv import datasets, orders, regions, sheet
-    from lmconv import sample as sampling
+    from lmconv import orders
+    from lmconv.checkpoints import checkpoint as checkpoints
+    from lmconv.data import datasets
+    from lmconv.orders import regions
+    from lmconv.sampling import sampler, sheet
 
     machine = prepared(device, threads)
     state = checkpoints.load(checkpoint)
@@ -56,11 +90,13 @@ def complete(checkpoint: Path, images: tuple[str, ...], region: str, count: int,
     if any(Path(source).resolve() == output.resolve() for source in images):
         raise LmconvError(f"{output} is one of the images: choose another output")
     net = state.net().to(machine.resolved_device())
-    temperatures = sampling.Temperatures(temperature_mixture, temperature_logistic)
+    temperatures = sampler.Temperatures(temperature_mixture, temperature_logistic)
     with progress(quiet) as shown:
-        drawn = sampling.complete(net, orders.move_last(rank, hidden), truth, hidden, seed, temperatures, batch, shown)
+        drawn = sampler.complete(net, orders.move_last(rank, hidden), truth, hidden, seed, temperatures, batch, shown)
     bits = state.network.bits
     sheet.write(output, sheet.sheet(sheet.completions(truth, drawn, hidden, bits), columns=4))
     save(save_npy, drawn, bits)
-    click.echo(f"{output}: {len(truth)} images {hidden.shape[0]}x{hidden.shape[1]}, region {region}, order {order}"
-               f"{', the region moved to its end' if moved else ''}, seed {seed}")
+    click.echo(
+        f"{output}: {len(truth)} images {hidden.shape[0]}x{hidden.shape[1]}, region {region}, order {order}"
+        f"{', the region moved to its end' if moved else ''}, seed {seed}"
+    )

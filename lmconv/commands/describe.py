@@ -1,12 +1,13 @@
 """lmconv describe: what a network is made of, and what a checkpoint holds."""
+
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
 
+from lmconv.checkpoints.trained import trained
 from lmconv.commands import settings as table
-from lmconv.commands.trained import trained
 from lmconv.config import PRESETS, PhotoConfig, image_training, preset
 from lmconv.errors import LmconvError
 
@@ -17,6 +18,7 @@ class Description:
 
     `multiply_adds_per_pixel` are those that the order's masks leave open, away from the border.
     """
+
     name: str
     step: int | None
     heldout: float | None
@@ -51,26 +53,41 @@ def describe(network: str, order: str | None, height: int | None, width: int | N
     click.echo(json.dumps(asdict(row), indent=2) if as_json else _text(row))
 
 
-def description(name: str, order: str | None = None, height: int | None = None,
-                width: int | None = None) -> Description:
+def description(
+    name: str, order: str | None = None, height: int | None = None, width: int | None = None
+) -> Description:
     """Raises what checkpoint.load raises, OrderError, and LmconvError for a name that is neither preset nor file."""
-    from lmconv.describe import anatomy
+    from lmconv.networks.anatomy import anatomy
+
     state = _state(name)
     known = trained(state.network, state.training)
     found = anatomy(state.network, order or known.orders[0], height or known.height, width or known.width)
     saved = Path(name).exists()
     return Description(
-        name=name, step=state.step if saved else None, heldout=state.curve[-1][1] if state.curve else None,
-        unit=state.training.get("unit", "bits per subpixel"), parameters=found.parameters, parameters_used=found.used,
-        multiply_adds_per_pixel=found.open, multiply_adds_whole_kernels=found.multiply_adds,
-        layers=[asdict(each) for each in found.layers], order=found.order, height=found.height, width=found.width,
-        levels=found.steps, receptive_field=found.sight and asdict(found.sight), network=asdict(state.network),
-        training=state.training, curve=state.curve)
+        name=name,
+        step=state.step if saved else None,
+        heldout=state.curve[-1][1] if state.curve else None,
+        unit=state.training.get("unit", "bits per subpixel"),
+        parameters=found.parameters,
+        parameters_used=found.used,
+        multiply_adds_per_pixel=found.open,
+        multiply_adds_whole_kernels=found.multiply_adds,
+        layers=[asdict(each) for each in found.layers],
+        order=found.order,
+        height=found.height,
+        width=found.width,
+        levels=found.steps,
+        receptive_field=found.sight and asdict(found.sight),
+        network=asdict(state.network),
+        training=state.training,
+        curve=state.curve,
+    )
 
 
 def _state(name: str):
     """The checkpoint of that name, or one without weights for a preset."""
-    from lmconv import checkpoint
+    from lmconv.checkpoints import checkpoint
+
     if Path(name).exists():
         return checkpoint.load(Path(name))
     if name == "photo":
@@ -96,9 +113,11 @@ def _text(row: Description) -> str:
         f"order       {row.order}, {row.height} x {row.width}: {row.levels} steps for {positions} positions",
     ]
     if sight := row.receptive_field:
-        lines.append(f"sees        position ({sight['row']}, {sight['column']}): {sight['seen']} of the "
-                     f"{sight['before']} before it, {sight['above']} rows above and {sight['below']} below, "
-                     f"{sight['left']} columns left and {sight['right']} right")
+        lines.append(
+            f"sees        position ({sight['row']}, {sight['column']}): {sight['seen']} of the "
+            f"{sight['before']} before it, {sight['above']} rows above and {sight['below']} below, "
+            f"{sight['left']} columns left and {sight['right']} right"
+        )
     lines.append("layers      count  window        channels  parameters   multiply-adds")
     for each in row.layers:
         window = f"{each['window']} {each['kind']}" + (f" /{each['dilation']}" if each["dilation"] > 1 else "")

@@ -1,4 +1,5 @@
 """lmconv eval: how likely a data set's images, or photographs, are under a checkpoint."""
+
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -6,10 +7,10 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from lmconv.checkpoints.trained import trained
 from lmconv.commands import settings as table
 from lmconv.commands.settings import check_device, settings
 from lmconv.commands.train import CACHE, DOWNLOAD
-from lmconv.commands.trained import trained
 from lmconv.config import BINARISATIONS, Machine, PhotoConfig
 
 PATH = click.Path(path_type=Path)
@@ -20,15 +21,27 @@ OF_IMAGES = ("split", "order", "variants", "region", "binarisation", "seed", "im
 @click.command("eval")
 @click.argument("checkpoint", type=PATH)
 @click.argument("source", metavar="DATA")
-@click.option("--split", type=click.Choice(["train", "test"]), default="test", show_default=True,
-              help="Of the data set, if it has any.")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "test"]),
+    default="test",
+    show_default=True,
+    help="Of the data set, if it has any.",
+)
 @click.option("--order", multiple=True, help="Instead of the order trained on; may be repeated.")
 @click.option("--variants", type=table.VARIANTS, metavar="N,N,...", help="Instead of the variants trained on.")
-@click.option("--region", metavar="REGION",
-              help="Only top, bottom, left, right, centre, box=TOP,LEFT,HEIGHT,WIDTH or mask=PATH, given the rest of "
-                   "the image.")
-@click.option("--binarisation", type=click.Choice([*BINARISATIONS, "both"]), default="both", show_default=True,
-              help="How grey becomes bits, for binary networks.")
+@click.option(
+    "--region",
+    metavar="REGION",
+    help="Only top, bottom, left, right, centre, box=TOP,LEFT,HEIGHT,WIDTH or mask=PATH, given the rest of the image.",
+)
+@click.option(
+    "--binarisation",
+    type=click.Choice([*BINARISATIONS, "both"]),
+    default="both",
+    show_default=True,
+    help="How grey becomes bits, for binary networks.",
+)
 @click.option("--seed", type=table.FROM_ZERO, default=0, show_default=True, help="Of the stochastic binarisation.")
 @click.option("--images", type=table.COUNT, metavar="N", help="Only the first N images.")
 @click.option("--batch", type=table.COUNT, default=64, show_default=True, help="Images at a time.")
@@ -38,8 +51,9 @@ OF_IMAGES = ("split", "order", "variants", "region", "binarisation", "seed", "im
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.pass_context
-def evaluate(ctx: click.Context, checkpoint: Path, source: str, device: str, threads: int, as_json: bool, quiet: bool,
-             **options) -> None:
+def evaluate(
+    ctx: click.Context, checkpoint: Path, source: str, device: str, threads: int, as_json: bool, quiet: bool, **options
+) -> None:
     """Say how likely DATA is under a CHECKPOINT, with its averaged weights, every image counted.
 
     DATA is a data set as in `lmconv train`, or photographs for a checkpoint of the photo network. Images are asked in
@@ -49,8 +63,8 @@ def evaluate(ctx: click.Context, checkpoint: Path, source: str, device: str, thr
     """
     import torch
 
-    from lmconv import checkpoint as checkpoints
     from lmconv import processes
+    from lmconv.checkpoints import checkpoint as checkpoints
 
     machine = Machine(device=device, threads=threads, progress=not quiet)
     check_device(machine)
@@ -73,32 +87,37 @@ def evaluate(ctx: click.Context, checkpoint: Path, source: str, device: str, thr
 def _photographs(state, source: str, machine: Machine, them) -> dict:
     from tqdm import tqdm
 
-    from lmconv import data
-    from lmconv.evaluate import photographs
+    from lmconv.data import pictures
+    from lmconv.evaluation.photographs import photographs
+
     if them.world > 1:
         raise click.UsageError("photographs are evaluated by one process")
-    names = data.names(Path(source))
+    names = pictures.names(Path(source))
     device = machine.resolved_device()
     found = photographs(state.net().to(device), Path(source), device)
     rows = list(tqdm(found, total=len(names), unit="picture", disable=None if machine.progress else True))
     if not rows:
-        raise data.DataError(f"{source} holds no pictures")
+        raise pictures.DataError(f"{source} holds no pictures")
     pixels = [row.height * row.width for row in rows]
     bits = [row.bits_per_subpixel for row in rows]
-    return {"pictures": [asdict(row) for row in rows], "mean": sum(bits) / len(bits),
-            "mean_over_pixels": sum(b * p for b, p in zip(bits, pixels)) / sum(pixels)}
+    return {
+        "pictures": [asdict(row) for row in rows],
+        "mean": sum(bits) / len(bits),
+        "mean_over_pixels": sum(b * p for b, p in zip(bits, pixels)) / sum(pixels),
+    }
 
 
 def _images(state, source: str, machine: Machine, them, options: dict) -> dict:
     from tqdm import tqdm
 
-    from lmconv import evaluate as evaluation
-    from lmconv import regions
+    from lmconv.evaluation import likelihoods
+    from lmconv.orders import regions
+
     specs = _specs(state, options["order"], options["variants"])
     with them.first():
         sets = _sets(state, source, options)
     region = regions.make(options["region"], *sets[0].pixels.shape[2:]) if options["region"] else None
-    groups = evaluation.groups(specs, region)
+    groups = likelihoods.groups(specs, region)
     device = machine.resolved_device()
     net = state.net().to(device)
     passes = len(sets) * sum(map(len, groups.values()))
@@ -106,16 +125,24 @@ def _images(state, source: str, machine: Machine, them, options: dict) -> dict:
     results = []
     with tqdm(total=passes * len(sets[0]) // them.world, unit="image", disable=None if shown else True) as bar:
         for images in sets:
-            found = evaluation.measure(net, state.network, images, groups, device, region, options["batch"], them,
-                                       bar.update)
-            results.append({"data": images.about(), "description": str(images), "region": options["region"],
-                            **{name: result.about() for name, result in found.items()}})
+            found = likelihoods.measure(
+                net, state.network, images, groups, device, region, options["batch"], them, bar.update
+            )
+            results.append(
+                {
+                    "data": images.about(),
+                    "description": str(images),
+                    "region": options["region"],
+                    **{name: result.about() for name, result in found.items()},
+                }
+            )
     return {"results": results}
 
 
 def _sets(state, source: str, options: dict) -> list:
     """The images under each convention asked for."""
-    from lmconv import datasets
+    from lmconv.data import datasets
+
     conventions = (options["binarisation"],)
     if conventions == ("both",):
         conventions = BINARISATIONS if state.network.binary else ("stochastic",)
@@ -129,6 +156,7 @@ def _sets(state, source: str, options: dict) -> list:
 def _specs(state, order: tuple[str, ...], variants: tuple[int, ...] | None) -> list[str]:
     """The orders asked for, by default those trained on."""
     from lmconv.orders import parse_variant
+
     known = [parse_variant(spec) for spec in trained(state.network, state.training).orders]
     bases = order or dict.fromkeys(base for base, _ in known)
     return [f"{base}:{variant}" for base in bases for variant in variants or [variant for _, variant in known]]
@@ -136,10 +164,17 @@ def _specs(state, order: tuple[str, ...], variants: tuple[int, ...] | None) -> l
 
 def _text(found: dict) -> str:
     if "pictures" in found:
-        rows = [f"{row['bits_per_subpixel']:.4f}  {row['name']}, {row['width']} x {row['height']}"
-                for row in found["pictures"]]
-        return "\n".join([*rows, f"{found['mean']:.4f}  mean of {len(rows)} pictures, bits per subpixel "
-                                 f"({found['mean_over_pixels']:.4f} of all their pixels)"])
+        rows = [
+            f"{row['bits_per_subpixel']:.4f}  {row['name']}, {row['width']} x {row['height']}"
+            for row in found["pictures"]
+        ]
+        return "\n".join(
+            [
+                *rows,
+                f"{found['mean']:.4f}  mean of {len(rows)} pictures, bits per subpixel "
+                f"({found['mean_over_pixels']:.4f} of all their pixels)",
+            ]
+        )
     lines = []
     for result in found["results"]:
         lines.append(result["description"])

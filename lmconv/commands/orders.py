@@ -1,4 +1,5 @@
 """lmconv orders: in how many steps an order is computed, what it looks like, what its masks are."""
+
 from pathlib import Path
 
 import click
@@ -11,17 +12,26 @@ from lmconv.commands.settings import COUNT, KERNEL
 @click.option("--height", type=COUNT, metavar="N", default=32, show_default=True, help="Rows.")
 @click.option("--width", type=COUNT, metavar="N", default=32, show_default=True, help="Columns.")
 @click.option("--kernel", type=KERNEL, metavar="N", default=3, show_default=True, help="Side of the layers' kernels.")
-@click.option("--dilation", type=COUNT, metavar="N", default=1, show_default=True,
-              help="Of the widest layers, beside those of 1; the published networks have 2.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="PNG",
-              help="Draw ranks, levels and masks, dark first.")
+@click.option(
+    "--dilation",
+    type=COUNT,
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="Of the widest layers, beside those of 1; the published networks have 2.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="PNG", help="Draw ranks, levels and masks, dark first."
+)
 def draw_orders(spec: str, height: int, width: int, kernel: int, dilation: int, output: Path | None) -> None:
     """Say in how many steps an order is computed, and draw it.
 
     SPEC is raster, s_curve, s_curve_center_quarter_last, hilbert, gilbert, wavefront, multiscale=STEP, random=SEED or
     file=PATH, and ":V" after it picks one of 8 variants, as in s_curve:5.
     """
-    from lmconv import drawing, orders, sheet
+    from lmconv import orders
+    from lmconv.orders import drawing
+    from lmconv.sampling import sheet
     from runtime.schedule import levels
 
     rank = orders.make(spec, height, width)

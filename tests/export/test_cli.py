@@ -1,4 +1,5 @@
 """lmconv-export: what it makes, what it prints, and one line for what cannot be."""
+
 import json
 import subprocess
 import sys
@@ -10,9 +11,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 import runtime
-from export import floats
 from export.cli import cli
-from lmconv import checkpoint as checkpoints
+from export.floats import file as floats
+from lmconv.checkpoints import checkpoint as checkpoints
 from tests.export.checkpoints import COLOUR, PHOTO, checkpoint_of
 from tests.pictures import photographs
 
@@ -48,12 +49,15 @@ def run(given, tmp_path, monkeypatch):
             assert result.stdout == "" and result.stderr.count("\n") == 1
             assert result.stderr.startswith("lmconv-export: ")
         return result
+
     return invoke
 
 
 def test_a_torchscript_file_of_another_order_and_size(run, tmp_path):
-    result = run("colour.safetensors -o OUT/a.pt --format torchscript --order gilbert:2 --size 4x7 --precision fp16 "
-                 "--card card.json --name small --pictures pictures --json")
+    result = run(
+        "colour.safetensors -o OUT/a.pt --format torchscript --order gilbert:2 --size 4x7 --precision fp16 "
+        "--card card.json --name small --pictures pictures --json"
+    )
     report, extra = json.loads(result.stdout), {"lmconv.json": ""}
     module = torch.jit.load(tmp_path / "a.pt", _extra_files=extra)
     assert module(torch.zeros(2, 3, 4, 7, dtype=torch.uint8)).shape == (2, 20, 4, 7)
@@ -92,20 +96,24 @@ def test_nothing_is_overwritten_by_accident(run, tmp_path):
     assert torch.jit.load(tmp_path / "a.pt")(zeros, zeros.short()).shape == (1, 20, 3, 4)
 
 
-@pytest.mark.parametrize("line, message", [
-    ("colour.safetensors --format onnx --precision exact", "onnx is fp32 or fp16, not exact: only a bundle is"),
-    ("photo.safetensors --pictures pictures --precision fp16", "a bundle is exact, not fp16"),
-    ("photo.safetensors --pictures pictures --order s_curve", "leave --order out"),
-    ("photo.safetensors --pictures pictures --size 4x4", "leave --size out"),
-    ("other.safetensors --format onnx", "other.safetensors is not an LMConv checkpoint"),
-    ("none.safetensors --format onnx", "no checkpoint none.safetensors"),
-    ("colour.safetensors --format pt2 --order zigzag", "there is no order 'zigzag"),
-    ("colour.safetensors --format pt2 --order hilbert", "square whose side is a power of two, not 5x6"),
-    ("small_photo.safetensors --format pt2 --order raster", "knows the order wavefront alone, not raster"),
-    ("colour.safetensors --format pt2 --card none.json", "none.json"),
-    ("colour.safetensors --format pt2 --card list.json", "list.json is not a JSON object"),
-    ("colour.safetensors --format pt2 --size 40x40 --pictures pictures", "36x36 pixels, fewer than the 40x40"),
-    ("colour.safetensors --format pt2 --pictures nowhere", "there is no data set 'nowhere'")])
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("colour.safetensors --format onnx --precision exact", "onnx is fp32 or fp16, not exact: only a bundle is"),
+        ("photo.safetensors --pictures pictures --precision fp16", "a bundle is exact, not fp16"),
+        ("photo.safetensors --pictures pictures --order s_curve", "leave --order out"),
+        ("photo.safetensors --pictures pictures --size 4x4", "leave --size out"),
+        ("other.safetensors --format onnx", "other.safetensors is not an LMConv checkpoint"),
+        ("none.safetensors --format onnx", "no checkpoint none.safetensors"),
+        ("colour.safetensors --format pt2 --order zigzag", "there is no order 'zigzag"),
+        ("colour.safetensors --format pt2 --order hilbert", "square whose side is a power of two, not 5x6"),
+        ("small_photo.safetensors --format pt2 --order raster", "knows the order wavefront alone, not raster"),
+        ("colour.safetensors --format pt2 --card none.json", "none.json"),
+        ("colour.safetensors --format pt2 --card list.json", "list.json is not a JSON object"),
+        ("colour.safetensors --format pt2 --size 40x40 --pictures pictures", "36x36 pixels, fewer than the 40x40"),
+        ("colour.safetensors --format pt2 --pictures nowhere", "there is no data set 'nowhere'"),
+    ],
+)
 def test_one_line_for_what_cannot_be(run, tmp_path, line, message):
     assert message in run(f"{line} -o OUT/a.out", code=1).stderr
     assert list(tmp_path.iterdir()) == []
@@ -123,24 +131,30 @@ def test_a_failed_parity_is_one_line(run, tmp_path, monkeypatch):
 
 
 def test_missing_packages_are_one_line(run, monkeypatch):
-    monkeypatch.setitem(sys.modules, "export.floats", None)
+    monkeypatch.setitem(sys.modules, "export.floats.file", None)
     said = run("colour.safetensors -o OUT/a.pt --format torchscript", code=1).stderr
     assert said.endswith("pip install 'lmconv[cpu,export]' brings what is needed\n")
 
 
-@pytest.mark.parametrize("line, message", [
-    ("photo.safetensors", "Missing option '--pictures'"),
-    ("photo.safetensors --pictures pictures --count 1", "--count must be at least 2"),
-    ("colour.safetensors --format onnx --size 0x4", "no height and width of 1 to 9999 pixels"),
-    ("colour.safetensors --format onnx --size 4", "as in 32x48"),
-    ("colour.safetensors --format gguf", "gguf")])
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("photo.safetensors", "Missing option '--pictures'"),
+        ("photo.safetensors --pictures pictures --count 1", "--count must be at least 2"),
+        ("colour.safetensors --format onnx --size 0x4", "no height and width of 1 to 9999 pixels"),
+        ("colour.safetensors --format onnx --size 4", "as in 32x48"),
+        ("colour.safetensors --format gguf", "gguf"),
+    ],
+)
 def test_wrong_usage(run, line, message):
     assert message in run(f"{line} -o OUT/a.out", code=2).stderr
 
 
 def test_help_loads_nothing_heavy():
-    code = ("import sys; from export.cli import cli; cli(['--help'], standalone_mode=False); "
-            "print([name for name in ('torch', 'numpy', 'onnx') if name in sys.modules])")
+    code = (
+        "import sys; from export.cli import cli; cli(['--help'], standalone_mode=False); "
+        "print([name for name in ('torch', 'numpy', 'onnx') if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Usage:") and done.stdout.splitlines()[-1] == "[]"

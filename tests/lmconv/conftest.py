@@ -1,4 +1,5 @@
 """What the commands train on, and how they are run."""
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -21,12 +22,14 @@ def photographs(tmp_path_factory):
 @pytest.fixture
 def run(tmp_path):
     """Runs `lmconv` with these arguments; in train, RUN and the cache are below tmp_path."""
+
     def invoke(*arguments, code=0):
         result = CliRunner().invoke(cli, [str(argument) for argument in arguments], prog_name="lmconv")
         assert result.exit_code == code, result.output
         if code == 1:
             assert result.stdout == "" and result.stderr.startswith("lmconv: ") and result.stderr.count("\n") == 1
         return result
+
     return invoke
 
 
@@ -35,6 +38,7 @@ def train(run, photographs, tmp_path):
     def invoke(*arguments, source=photographs, small=PHOTO_OPTIONS, code=0):
         places = ["-o", tmp_path / "run", "--cache", tmp_path / "cache"]
         return run("train", "photo", "--data", source, *places, *small, *arguments, code=code)
+
     return invoke
 
 
@@ -43,8 +47,10 @@ def ramps(tmp_path_factory):
     """Grey and colour images in .npz files, by channels."""
     folder, made = tmp_path_factory.mktemp("ramps"), {}
     for channels in (1, 3):
-        images = {f"{split}_images": np.moveaxis(pixels(count, channels), 1, 3)
-                  for split, count in (("train", 20), ("test", 7))}
+        images = {
+            f"{split}_images": np.moveaxis(pixels(count, channels), 1, 3)
+            for split, count in (("train", 20), ("test", 7))
+        }
         made[channels] = folder / f"ramps{channels}.npz"
         np.savez(made[channels], **images)
     return made

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmconv import layers, masks, orders
+from lmconv import layers, orders
 from lmconv.layers import LocallyMaskedConv2d, mask_from_rank, single_pattern
+from lmconv.orders import masks
 from tests import tolerance
 
 
@@ -132,9 +133,7 @@ def test_gradients(path, spec, mask_weight):
 
     def call(x: torch.Tensor, *values: torch.Tensor) -> torch.Tensor:
         bound = dict(zip(names, values, strict=True))
-        return torch.func.functional_call(
-            _Path(layer, path), {f"layer.{k}": v for k, v in bound.items()}, (x, mask)
-        )
+        return torch.func.functional_call(_Path(layer, path), {f"layer.{k}": v for k, v in bound.items()}, (x, mask))
 
     x = images(2, 2, 3, 4).requires_grad_()
     assert torch.autograd.gradcheck(call, (x, *parameters))

@@ -1,4 +1,5 @@
 """Several processes of torchrun train and evaluate as one does."""
+
 import json
 import os
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from lmconv import checkpoint
+from lmconv.checkpoints import checkpoint
 from lmconv.cli import cli
 from lmconv.config import Machine
 from lmconv.processes import Processes, started
@@ -18,16 +19,24 @@ from tests import tolerance
 from tests.lmconv.tiny import pixels
 
 ROOT = Path(__file__).resolve().parents[2]
-TRAINING = ("--steps 2 --batch 8 --holdout 7 --evaluate-every 1 --keep 0 --ema 0.5 --height 6 --width 5 --filters 4 "
-            "--resnets 1 --variants 1,4 --threads 1 --device cpu --precision fp32 -q").split()
+TRAINING = (
+    "--steps 2 --batch 8 --holdout 7 --evaluate-every 1 --keep 0 --ema 0.5 --height 6 --width 5 --filters 4 "
+    "--resnets 1 --variants 1,4 --threads 1 --device cpu --precision fp32 -q"
+).split()
 
 
 def command(module: str, *arguments) -> subprocess.CompletedProcess:
     """python -m module, alone on its processor."""
     told = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
     environment = {name: value for name, value in os.environ.items() if name not in told}
-    return subprocess.run([sys.executable, "-m", module, *map(str, arguments)], capture_output=True, text=True,
-                          timeout=600, cwd=ROOT, env=environment | {"OMP_NUM_THREADS": "1"})
+    return subprocess.run(
+        [sys.executable, "-m", module, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        cwd=ROOT,
+        env=environment | {"OMP_NUM_THREADS": "1"},
+    )
 
 
 @pytest.fixture
@@ -39,16 +48,28 @@ def data(tmp_path):
 def test_two_processes_train_as_one(data, tmp_path):
     """The same global batches: the same gradients, weights and evaluations, but for the order of sums."""
     arguments = ["train", "tiny_mnist_binary", "--data", data, *TRAINING]
-    done = command("torch.distributed.run", "--standalone", "--nproc-per-node", 2, "-m", "lmconv",
-                   *arguments, "-o", tmp_path / "two", "--accumulate", 2, "--json")
+    done = command(
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        2,
+        "-m",
+        "lmconv",
+        *arguments,
+        "-o",
+        tmp_path / "two",
+        "--accumulate",
+        2,
+        "--json",
+    )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["step"] == 2         # the first process alone speaks
+    assert json.loads(done.stdout)["step"] == 2  # the first process alone speaks
     result = CliRunner().invoke(cli, [str(word) for word in [*arguments, "-o", tmp_path / "one"]])
     assert result.exit_code == 0, result.output
     assert json.loads((tmp_path / "two" / "config.json").read_text())["processes"] == 2
     two, one = (checkpoint.load(tmp_path / name / "last.safetensors") for name in ("two", "one"))
     assert [step for step, _ in two.curve] == [1, 2]
-    there_and_back = 2 * tolerance.depth(one.net()) + 8 * 30            # and over the positions of all images
+    there_and_back = 2 * tolerance.depth(one.net()) + 8 * 30  # and over the positions of all images
     tolerance.assert_close(two.curve, one.curve, there_and_back, number="float32")
     for name, tensor in one.model.items():
         gradient = one.optimiser[f"exp_avg/{name}"]

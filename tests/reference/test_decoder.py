@@ -17,8 +17,8 @@ from export.bundle import export_bundle
 from runtime.variants import orient
 from tests import bundles
 from tests.codec.golden import CASES, TINY, case_file, case_image
-from tests.export import squares
 from tests.export.checkpoints import checkpoint_of
+from tests.export.pixelcnn import squares
 from tests.pictures import checker, magnified, noise, photograph, screen, two_values
 from tests.reference import bundle, decoder
 from tests.reference.container import Refused

@@ -1,4 +1,5 @@
 """The probe of compiled arithmetic: its numbers are those of plain Python, and other arithmetic is found."""
+
 import platform
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import runtime
 from runtime import arithmetic
 
 ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture
 def unchecked(monkeypatch):

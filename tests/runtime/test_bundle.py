@@ -1,4 +1,5 @@
 """Bundles that are damaged, forged or of another kind: one BundleError each, and nothing else."""
+
 import io
 import json
 import struct
@@ -10,7 +11,7 @@ import onnx
 import pytest
 
 import runtime
-from export.tables import distribution_tables
+from export.exact.tables import distribution_tables
 from runtime import bundle, rules
 from runtime.bundle import LIMITS, BundleError
 from runtime.least_squares import Settings
@@ -80,9 +81,9 @@ def test_a_size_that_is_claimed_only(original, tmp_path, name):
     """A central directory that claims 4 GB: refused by the claim, before anything of that size is allocated."""
     path = archive(tmp_path / "x.lmconv", parts_of(original))
     data = bytearray(path.read_bytes())
-    at = data.rindex(name.encode()) - 46                    # the member's entry in the central directory
-    assert data[at:at + 4] == b"PK\1\2"
-    data[at + 20:at + 28] = struct.pack("<II", 0xFFFFFFF0, 0xFFFFFFF0)
+    at = data.rindex(name.encode()) - 46  # the member's entry in the central directory
+    assert data[at : at + 4] == b"PK\1\2"
+    data[at + 20 : at + 28] = struct.pack("<II", 0xFFFFFFF0, 0xFFFFFFF0)
     path.write_bytes(data)
     refused(path, f"{name} is compressed or over")
 
@@ -112,14 +113,34 @@ def test_a_tensor_file_that_is_none(original, tmp_path, name, data):
     refused(archive(tmp_path / "x.lmconv", parts), "a tensor file of the bundle cannot be read")
 
 
-TABLE_CHANGES = {"missing": lambda table: None, "short": lambda table: table[..., :-1],
-                 "flat": lambda table: table.reshape(-1, 1, 1), "type": lambda table: table.astype(np.float32)}
+TABLE_CHANGES = {
+    "missing": lambda table: None,
+    "short": lambda table: table[..., :-1],
+    "flat": lambda table: table.reshape(-1, 1, 1),
+    "type": lambda table: table.astype(np.float32),
+}
 
 
-@pytest.mark.parametrize(("table", "change"), [
-    (table, change) for table in ("codes", "logistic", "exponential", "inverse_scale", "deviation", "probe.inputs",
-                                  "probe.taps", "probe.slots", "probe.cache", "probe.parameters")
-    for change in TABLE_CHANGES if (table, change) != ("probe.parameters", "type")])    # equal in any type: as good
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        (table, change)
+        for table in (
+            "codes",
+            "logistic",
+            "exponential",
+            "inverse_scale",
+            "deviation",
+            "probe.inputs",
+            "probe.taps",
+            "probe.slots",
+            "probe.cache",
+            "probe.parameters",
+        )
+        for change in TABLE_CHANGES
+        if (table, change) != ("probe.parameters", "type")
+    ],
+)  # equal in any type: as good
 def test_tables_that_do_not_fit_are_refused(tiny_bundle, original, tmp_path, table, change):
     """Compiled code looks tables up without checking bounds, so a bundle that hashes right must fit, too."""
     tables = bundles.tensors(original[1][bundles.TABLES])
@@ -146,7 +167,8 @@ WRONG_VALUES = [
     ("logistic", 4095, (1 << 22) + 1, "holds 4194305, "),
     ("logistic", 2048, 0, "goes from 2088960 to 0 on its way from 0 to 4194304"),
     ("mixing.scales", 0, -1, "holds -1, which is not within 0 to 32767"),
-    ("mixing.scales", 0, 0, None)]
+    ("mixing.scales", 0, 0, None),
+]
 
 
 @pytest.mark.parametrize(("table", "at", "value", "words"), WRONG_VALUES, ids=str)
@@ -160,10 +182,18 @@ def test_values_that_compiled_code_could_not_take_are_refused(tiny_bundle, origi
         runtime.load(path)
 
 
-@pytest.mark.parametrize(("changes", "words"), [
-    ({"weights": np.int64}, "weights is int64"), ({"final": np.float32}, "final is float32"),
-    ({"scales": np.uint8}, "scales is uint8"), ({"final": None}, "final is missing"),
-    ({"scales": None}, "scales is missing"), ({}, None)], ids=str)
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"weights": np.int64}, "weights is int64"),
+        ({"final": np.float32}, "final is float32"),
+        ({"scales": np.uint8}, "scales is uint8"),
+        ({"final": None}, "final is missing"),
+        ({"scales": None}, "scales is missing"),
+        ({}, None),
+    ],
+    ids=str,
+)
 def test_start_weights_that_mixing_could_not_take(tiny_bundle, original, tmp_path, changes, words):
     types = dict.fromkeys(("weights", "final", "scales"), np.int16) | changes
     added = {f"mixing.{name}": np.zeros((2, 2), dtype) for name, dtype in types.items() if dtype}
@@ -183,31 +213,53 @@ def test_every_shipped_and_made_table_passes(original):
             check_distribution(made | {name: table * 4})
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    ({"components": 4}, "do not fit"), ({"kernel": 5}, "do not fit"), ({"first_offsets": ((0, -1),)}, "do not fit"),
-    ({"order": "raster"}, "order is 'raster'"), ({"components": 0}, "components is 0, not an integer within 1 to 256"),
-    ({"components": "3"}, "components is '3'"), ({"components": 3.0}, "components is 3.0"),
-    ({"components": True}, "components is True"), ({"kernel": 4}, "kernel is 4, not an odd number"),
-    ({"kernel": 0}, "kernel is 0"), ({"kernel": 10**6}, "kernel is 1000000"), ({"kernel": None}, "kernel is None"),
-    ({"kernel": 3.0}, "kernel is 3.0"), ({"first_offsets": ()}, "first_offsets are none"),
-    ({"first_offsets": ((0, -1),) * 22 + ((0, -(10**7)),)}, "of first_offsets is -10000000, not an integer")],
-    ids=str)
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"components": 4}, "do not fit"),
+        ({"kernel": 5}, "do not fit"),
+        ({"first_offsets": ((0, -1),)}, "do not fit"),
+        ({"order": "raster"}, "order is 'raster'"),
+        ({"components": 0}, "components is 0, not an integer within 1 to 256"),
+        ({"components": "3"}, "components is '3'"),
+        ({"components": 3.0}, "components is 3.0"),
+        ({"components": True}, "components is True"),
+        ({"kernel": 4}, "kernel is 4, not an odd number"),
+        ({"kernel": 0}, "kernel is 0"),
+        ({"kernel": 10**6}, "kernel is 1000000"),
+        ({"kernel": None}, "kernel is None"),
+        ({"kernel": 3.0}, "kernel is 3.0"),
+        ({"first_offsets": ()}, "first_offsets are none"),
+        ({"first_offsets": ((0, -1),) * 22 + ((0, -(10**7)),)}, "of first_offsets is -10000000, not an integer"),
+    ],
+    ids=str,
+)
 def test_a_layout_that_does_not_fit_is_refused(tiny_bundle, tmp_path, change, words):
     refused(bundles.forge(tmp_path / "x.lmconv", tiny_bundle, {}, **change), words)
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    ({"ridge": (16.0, 0.0, 3.0)}, "ridge of the predictor is 0.0, not a number within 0.1 to 1000000.0"),
-    ({"ridge": (16.0, 3.0, float("nan"))}, "ridge of the predictor is nan"),
-    ({"ridge": (-1.0, 3.0, 3.0)}, "ridge of the predictor is -1.0"), ({"ridge": (16.0, 3.0)}, "not three for each"),
-    ({"ridge": ("a", 3.0, 3.0)}, "ridge of the predictor is 'a'"), ({"decay": 1.5}, "decay of the predictor is 1.5"),
-    ({"decay": float("nan")}, "decay of the predictor is nan"), ({"decay": -0.1}, "decay of the predictor is -0.1"),
-    ({"decay": None}, "decay of the predictor is None"), ({"row_decay": float("inf")}, "row_decay .* is inf"),
-    ({"sizes": ((16, 2, 2),)}, "not three for each"), ({"sizes": ((16, 2),) * 3}, "not three for each"),
-    ({"sizes": ((0, 2, 2), (10, 8, 2), (10, 8, 6))}, "a size of the predictor is 0, not an integer within 1 to 16"),
-    ({"sizes": ((16, 8, 2), (10, 8, 2), (10, 8, 6))}, "a size of the predictor is 8, not an integer within 0 to 7"),
-    ({"sizes": ((16, 2, -2), (10, 8, 2), (10, 8, 6))}, "a size of the predictor is -2"),
-    ({"sizes": ((16, 2, 2.0), (10, 8, 2), (10, 8, 6))}, "a size of the predictor is 2.0")], ids=str)
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"ridge": (16.0, 0.0, 3.0)}, "ridge of the predictor is 0.0, not a number within 0.1 to 1000000.0"),
+        ({"ridge": (16.0, 3.0, float("nan"))}, "ridge of the predictor is nan"),
+        ({"ridge": (-1.0, 3.0, 3.0)}, "ridge of the predictor is -1.0"),
+        ({"ridge": (16.0, 3.0)}, "not three for each"),
+        ({"ridge": ("a", 3.0, 3.0)}, "ridge of the predictor is 'a'"),
+        ({"decay": 1.5}, "decay of the predictor is 1.5"),
+        ({"decay": float("nan")}, "decay of the predictor is nan"),
+        ({"decay": -0.1}, "decay of the predictor is -0.1"),
+        ({"decay": None}, "decay of the predictor is None"),
+        ({"row_decay": float("inf")}, "row_decay .* is inf"),
+        ({"sizes": ((16, 2, 2),)}, "not three for each"),
+        ({"sizes": ((16, 2),) * 3}, "not three for each"),
+        ({"sizes": ((0, 2, 2), (10, 8, 2), (10, 8, 6))}, "a size of the predictor is 0, not an integer within 1 to 16"),
+        ({"sizes": ((16, 8, 2), (10, 8, 2), (10, 8, 6))}, "a size of the predictor is 8, not an integer within 0 to 7"),
+        ({"sizes": ((16, 2, -2), (10, 8, 2), (10, 8, 6))}, "a size of the predictor is -2"),
+        ({"sizes": ((16, 2, 2.0), (10, 8, 2), (10, 8, 6))}, "a size of the predictor is 2.0"),
+    ],
+    ids=str,
+)
 def test_a_predictor_that_could_not_run_is_refused(tiny_bundle, original, tmp_path, change, words):
     predictor = replace(original[0].layout.predictor, **change)
     refused(bundles.forge(tmp_path / "x.lmconv", tiny_bundle, {}, predictor=predictor), words)
@@ -223,9 +275,18 @@ def test_the_predictor_s_sizes_are_those_it_has_neighbours_for():
             assert len(Settings(tuple(sizes)).taps(plane)) == sum(most)
 
 
-FIELDS = [("order", "raster"), ("components", 4), ("kernel", 5), ("rules", rules.VERSION + 0.0), ("model_id", "0" * 64),
-          ("first_offsets", [[0, -1]]), ("predictor", {"decay": 0.93}), ("predictor", {"row_decay": 0.81}),
-          ("predictor", {"ridge": [16.0, 3.0, 3.5]}), ("predictor", {"sizes": [[16, 2, 2], [10, 8, 2], [10, 8, 5]]})]
+FIELDS = [
+    ("order", "raster"),
+    ("components", 4),
+    ("kernel", 5),
+    ("rules", rules.VERSION + 0.0),
+    ("model_id", "0" * 64),
+    ("first_offsets", [[0, -1]]),
+    ("predictor", {"decay": 0.93}),
+    ("predictor", {"row_decay": 0.81}),
+    ("predictor", {"ridge": [16.0, 3.0, 3.5]}),
+    ("predictor", {"sizes": [[16, 2, 2], [10, 8, 2], [10, 8, 5]]}),
+]
 
 
 @pytest.mark.parametrize(("field", "value"), FIELDS, ids=str)
@@ -246,12 +307,26 @@ def test_other_versions_say_what_is_read(original, tmp_path, field, value):
     refused(path, f"{value}.*this version reads 1 and {rules.VERSION}")
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b"7", b'"x"', b"\xff\xfe", b"[" * 100_000, b"{}",
-                                  b'{"format": 1, "rules": 3}', b'{"format": 1, "rules": 3, "kind": "x", "layout": 3}',
-                                  b'{"format": 1, "rules": 3, "kind": "photo", "layout": 3}',
-                                  b'{"format": 1, "rules": 3, "kind": "pixelcnn", "layout": {"orders": []}}',
-                                  b'{"format": 1, "rules": 3, "kind": "photo", "layout": {"predictor": {}}}'],
-                         ids=range(14))
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"7",
+        b'"x"',
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b"{}",
+        b'{"format": 1, "rules": 3}',
+        b'{"format": 1, "rules": 3, "kind": "x", "layout": 3}',
+        b'{"format": 1, "rules": 3, "kind": "photo", "layout": 3}',
+        b'{"format": 1, "rules": 3, "kind": "pixelcnn", "layout": {"orders": []}}',
+        b'{"format": 1, "rules": 3, "kind": "photo", "layout": {"predictor": {}}}',
+    ],
+    ids=range(14),
+)
 def test_manifests_that_are_none(original, tmp_path, text):
     path = archive(tmp_path / "x.lmconv", parts_of(original) | {"manifest.json": text})
     with pytest.raises(BundleError):
@@ -259,11 +334,27 @@ def test_manifests_that_are_none(original, tmp_path, text):
     refused(path, "the manifest cannot be read|bundle format")
 
 
-@pytest.mark.parametrize("change", [{"first_offsets": [[0]]}, {"first_offsets": 3}, {"first_offsets": [["a", "b"]]},
-                                    {"predictor": None}, {"predictor": {"decay": 1}}, {"something": 1}, {"name": ...},
-                                    {"layout": ...}, {"kind": None}, {"name": [3]}, {"model_id": 7}, {"members": 3},
-                                    {"members": None}, {"card": "text"}, {"parameters": "many"}],
-                         ids=str)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"first_offsets": [[0]]},
+        {"first_offsets": 3},
+        {"first_offsets": [["a", "b"]]},
+        {"predictor": None},
+        {"predictor": {"decay": 1}},
+        {"something": 1},
+        {"name": ...},
+        {"layout": ...},
+        {"kind": None},
+        {"name": [3]},
+        {"model_id": 7},
+        {"members": 3},
+        {"members": None},
+        {"card": "text"},
+        {"parameters": "many"},
+    ],
+    ids=str,
+)
 def test_manifests_with_wrong_fields(original, tmp_path, change):
     fields = json.loads(original[0].to_json())
     (fields["layout"] if change.keys() <= fields["layout"].keys() else fields).update(change)
@@ -313,7 +404,7 @@ def test_altered_bytes_of_the_zip_itself(tiny_bundle, original, tmp_path):
     inside = np.zeros(len(data), bool)
     for part in parts_of(original).values():
         start = data.index(part)
-        inside[start:start + len(part)] = True
+        inside[start : start + len(part)] = True
     outside = np.flatnonzero(~inside)
     assert 300 < len(outside) < 2000
     outcomes = set()
@@ -356,13 +447,18 @@ def test_identity_is_of_names_shapes_types_and_values_not_of_the_file(original):
 
     def identity(changed):
         return bundle.identity(manifest, bundles.packed(changed), members[bundles.TABLES])
+
     from safetensors.numpy import save
+
     reordered = save(dict(reversed(weights.items())), metadata={"note": "a longer header"})
     assert reordered != members[bundles.WEIGHTS]
     assert bundle.identity(manifest, reordered, members[bundles.TABLES]) == manifest.model_id
     name, tensor = "head.weight", weights["head.weight"]
-    others = [weights | {name: tensor.reshape(-1)}, weights | {name: tensor.astype(np.int16)},
-              {**{n: t for n, t in weights.items() if n != name}, "head.weights": tensor}]
+    others = [
+        weights | {name: tensor.reshape(-1)},
+        weights | {name: tensor.astype(np.int16)},
+        {**{n: t for n, t in weights.items() if n != name}, "head.weights": tensor},
+    ]
     assert manifest.model_id not in {identity(other) for other in others}
 
 
@@ -408,5 +504,6 @@ def test_nothing_is_unpickled(original, tmp_path):
 
 def test_threads_are_kept_and_default_to_all(tiny_bundle):
     import os
+
     assert runtime.load(tiny_bundle, threads=3).threads == 3
     assert runtime.load(tiny_bundle).threads == os.cpu_count()

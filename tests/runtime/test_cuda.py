@@ -1,4 +1,5 @@
 """CUDA gives the CPU's integers on many pictures: where there is a GPU, else these tests do not run."""
+
 import numpy as np
 import pytest
 
@@ -6,8 +7,9 @@ import runtime
 from tests.pictures import KINDS, photograph
 
 onnxruntime = pytest.importorskip("onnxruntime")
-pytestmark = pytest.mark.skipif("CUDAExecutionProvider" not in onnxruntime.get_available_providers(),
-                                reason="onnxruntime has no CUDA here")
+pytestmark = pytest.mark.skipif(
+    "CUDAExecutionProvider" not in onnxruntime.get_available_providers(), reason="onnxruntime has no CUDA here"
+)
 PICTURES = [photograph(24, 40, seed) for seed in range(42)] + [make(24, 40) for make in KINDS.values()]
 
 
@@ -21,7 +23,7 @@ def test_photo_networks(tiny_bundle, tiny_model):
 def test_networks_of_the_paper(square_bundles, square_models):
     for kind, path in square_bundles.items():
         on_device, layout = runtime.load(path, provider="cuda", threads=1), square_models[kind].layout
-        levels = np.stack([picture[:layout.channels, :8, :8] for picture in PICTURES])
+        levels = np.stack([picture[: layout.channels, :8, :8] for picture in PICTURES])
         levels = np.where(levels > 127, 255, 0).astype(np.uint8) if layout.binary else levels
         for order in range(len(layout.orders)):
             expected = square_models[kind].parameters(levels, order)

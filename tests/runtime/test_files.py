@@ -118,7 +118,7 @@ def test_the_name_is_on_the_disk_too(tmp_path, monkeypatch, new):
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", note)
-    monkeypatch.setattr(os, "link", os.rename)      # so that nothing else is in the folder
+    monkeypatch.setattr(os, "link", os.rename)  # so that nothing else is in the folder
     with whole(tmp_path / "a", new=new):
         pass
     assert synchronised == [(False, False), (True, True)]

@@ -1,4 +1,5 @@
 """Running step graphs: the integers of the specification, the probe that picks the kind of product, and refusals."""
+
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,7 @@ def wrong(tiny_bundle, tmp_path_factory):
     def make(*kinds):
         names = [f"step_{kind}.onnx" for kind in kinds]
         return bundles.forge(folder / f"{'-'.join(kinds)}.lmconv", tiny_bundle, {n: tampered(parts[n]) for n in names})
+
     return make
 
 
@@ -94,8 +96,9 @@ def test_a_probe_that_expects_something_else_refuses_both(tiny_bundle, tmp_path)
         runtime.load(path)
 
 
-@pytest.mark.parametrize("layer", ["first", "blocks.0.wide", "blocks.0.narrow", "blocks.1.wide", "blocks.1.narrow",
-                                   "head", "out"])
+@pytest.mark.parametrize(
+    "layer", ["first", "blocks.0.wide", "blocks.0.narrow", "blocks.1.wide", "blocks.1.narrow", "head", "out"]
+)
 @pytest.mark.parametrize("products", ["integer", "float32"])
 def test_the_probe_sees_every_layer(tiny_bundle, tmp_path, layer, products):
     name = f"step_{products}.onnx"
@@ -130,6 +133,7 @@ def test_unknown_names_are_refused(tiny_bundle):
 
 def test_a_missing_provider_says_what_to_install(tiny_bundle):
     import onnxruntime
+
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this onnxruntime has CUDA")
     with pytest.raises(ProviderError, match=r"'cuda' is not available here: pip install 'lmconv\[gpu\]'"):
@@ -147,15 +151,22 @@ def test_auto_falls_back_to_the_cpu(tiny_bundle, monkeypatch):
 
     def fallen_back(graph, options, providers):
         return session(graph, options, providers=["CPUExecutionProvider"])
+
     monkeypatch.setattr(onnxruntime, "InferenceSession", fallen_back)
     found = runtime.load(tiny_bundle, provider="auto").network
     assert (found.provider, found.products) == ("cpu", "integer")
     monkeypatch.setattr(network, "PROVIDERS", dict.fromkeys(network.PROVIDERS, "CPUExecutionProvider"))
-    found = runtime.load(tiny_bundle, provider="auto").network      # a "cuda" that starts and is exact
+    found = runtime.load(tiny_bundle, provider="auto").network  # a "cuda" that starts and is exact
     assert (found.provider, found.products) == ("cuda", "float32")
     tried = []
-    monkeypatch.setattr(network.Network, "_try", lambda self, feed: tried.append(self.provider) or (
-        None if self.provider == "cuda" else session.run(self.session, ["parameters"], feed)[0]))
+    monkeypatch.setattr(
+        network.Network,
+        "_try",
+        lambda self, feed: (
+            tried.append(self.provider)
+            or (None if self.provider == "cuda" else session.run(self.session, ["parameters"], feed)[0])
+        ),
+    )
     assert runtime.load(tiny_bundle, provider="auto").network.provider == "cpu"
     assert tried == ["cuda", "cpu"]
 
@@ -169,6 +180,7 @@ def test_products_fall_back_where_a_session_cannot_be_made(tiny_bundle, monkeypa
         if b"MatMulInteger" in graph:
             raise RuntimeError("no kernel for MatMulInteger")
         return session(graph, *arguments, **options)
+
     monkeypatch.setattr(onnxruntime, "InferenceSession", without_integers)
     assert runtime.load(tiny_bundle).network.products == "float32"
     with pytest.raises(runtime.BundleError, match="no kernel for MatMulInteger"):
@@ -178,12 +190,14 @@ def test_products_fall_back_where_a_session_cannot_be_made(tiny_bundle, monkeypa
 def test_a_provider_that_does_not_start_is_refused(tiny_bundle, monkeypatch):
     """onnxruntime falls back to the CPU in silence where CUDA's libraries are missing."""
     import onnxruntime
+
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this onnxruntime has CUDA")
     session = onnxruntime.InferenceSession
 
     def fallen_back(graph, options, providers):
         return session(graph, options, providers=["CPUExecutionProvider"])
+
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     monkeypatch.setattr(onnxruntime, "InferenceSession", fallen_back)
     with pytest.raises(ProviderError, match="could not be started: CUDA's libraries are missing or too old"):

@@ -1,4 +1,5 @@
 """The eight variants of pictures, and how they correspond to the variants of orders."""
+
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +31,19 @@ def test_variants_are_all_different():
     assert len({orient(picture, variant).tobytes() for variant in range(8)}) == 8
 
 
-@pytest.mark.parametrize(("variant", "expected"), [
-    (0, [[1, 2], [3, 4], [5, 6]]), (1, [[5, 6], [3, 4], [1, 2]]), (2, [[2, 1], [4, 3], [6, 5]]),
-    (3, [[6, 5], [4, 3], [2, 1]]), (4, [[1, 3, 5], [2, 4, 6]]), (5, [[5, 3, 1], [6, 4, 2]]),
-    (6, [[2, 4, 6], [1, 3, 5]]), (7, [[6, 4, 2], [5, 3, 1]])])
+@pytest.mark.parametrize(
+    ("variant", "expected"),
+    [
+        (0, [[1, 2], [3, 4], [5, 6]]),
+        (1, [[5, 6], [3, 4], [1, 2]]),
+        (2, [[2, 1], [4, 3], [6, 5]]),
+        (3, [[6, 5], [4, 3], [2, 1]]),
+        (4, [[1, 3, 5], [2, 4, 6]]),
+        (5, [[5, 3, 1], [6, 4, 2]]),
+        (6, [[2, 4, 6], [1, 3, 5]]),
+        (7, [[6, 4, 2], [5, 3, 1]]),
+    ],
+)
 def test_variants_by_hand(variant, expected):
     assert orient(np.array([[1, 2], [3, 4], [5, 6]]), variant).tolist() == expected
 

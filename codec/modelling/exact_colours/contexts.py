@@ -145,5 +145,3 @@ def strike_out(contexts, colour):
         for i in range(WAYS):
             if (contexts.seen[k, i] & 0xFFFFFF) == colour:
                 contexts.seen[k, i] = 0
-
-

@@ -22,7 +22,7 @@ from codec.modelling.experts import EXPERTS, FINAL, SCALES, WEIGHTS, experts, fi
 from codec.modelling.mixer import WEIGHT_LIMIT
 from codec.modelling.ratio_tables import RatioTables
 from codec.tile_coders.photo import PhotoCoder
-from export.tables import distribution_tables
+from export.exact.tables import distribution_tables
 from runtime import Manifest
 from runtime.kernels import kernel
 from runtime.least_squares import Settings, canvas, predict_picture

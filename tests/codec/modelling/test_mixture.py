@@ -13,7 +13,7 @@ from codec.entropy.range_coder import ONE, Encoder
 from codec.modelling import mixture as mixtures
 from codec.modelling.mixture import cdf, explain, place, share, tables_of, weigh
 from codec.tile_coders.photo import code_plain
-from export.tables import distribution_tables
+from export.exact.tables import distribution_tables
 from runtime import rules
 from runtime.kernels import kernel
 from tests.reference import mixture as reference
@@ -258,8 +258,8 @@ def float_distributions(parameters, bases, pixel) -> list[np.ndarray]:
     """p(red), p(green | red), p(blue | red, green) of lmconv's mixture, float64 [256] each."""
     import torch
 
-    from export.quantise import output_units
-    from lmconv import likelihood
+    from export.photo.quantise import output_units
+    from lmconv.networks import likelihood
 
     units = torch.from_numpy(output_units(len(parameters) // 10))
     network = (torch.from_numpy(parameters.astype(float)) / units).float().view(1, -1, 1, 1)
@@ -307,8 +307,8 @@ def test_conditionals_multiply_to_the_joint():
     """Bits of whole pixels against lmconv's own likelihood of them, in total and one by one."""
     import torch
 
-    from export.quantise import output_units
-    from lmconv import likelihood
+    from export.photo.quantise import output_units
+    from lmconv.networks import likelihood
 
     rng, count = np.random.default_rng(7), 150
     parameters, bases = ordinary(count, seed=8), some_bases(count, 9)

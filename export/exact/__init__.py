@@ -1,0 +1,1 @@
+"""What every export to exact integers is made of: layers with proved sums, nodes of a graph, tables, reports."""

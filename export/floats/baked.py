@@ -1,0 +1,158 @@
+"""A network for one order at one size, of constants and standard operators alone: what is written to float formats.
+
+Levels uint8 [B, C, H, W] of the paper's networks, or pixels uint8 and bases int16 [B, 3, H, W] of the photo network ->
+parameters float32 [B, P, H, W]. The network's own `forward` runs, on layers whose weight norm is multiplied out and
+whose masks are constants. `fp16` computes in float16, the statistics of norms in float32.
+"""
+
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from lmconv.checkpoints.checkpoint import Checkpoint
+from lmconv.config import PhotoConfig, PixelCnnConfig
+from lmconv.layers import LocallyMaskedConv2d, TorchMask, mask_from_rank
+from lmconv.networks.distributions import centred
+from lmconv.networks.pixelcnn import Which, order_masks
+
+Precision = Literal["fp32", "fp16"]
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
+
+
+class BakedConv(nn.Module):
+    """A masked convolution as ordinary ones: forward(x [B, Cin, H, W]) -> [B, Cout, H, W] in the weights' type.
+
+    Taps that are open at the same positions share a convolution, of a kernel cut to them. Where these are not all
+    positions, its result is multiplied by a plane [H, W] of ones and zeros. Beyond the border zeros are read, as a
+    mask would have it. An order of one pattern needs one convolution, an s-curve three, any other order one a tap.
+    """
+
+    def __init__(self, layer: LocallyMaskedConv2d, mask: TorchMask, groups: list[tuple[Tensor, Tensor | None]]):
+        super().__init__()
+        self.dilation, self.padding = layer.dilation, []
+        self.weights = nn.ParameterList()
+        for index, (taps, plane) in enumerate(groups):
+            (top, bottom), (left, right) = (_ends(taps.any(axis)) for axis in (1, 0))
+            centre, weight = layer.kernel_size // 2, layer.weight * taps
+            sides = (centre - left, right - 1 - centre, centre - top, bottom - 1 - centre)
+            self.padding.append(tuple(layer.dilation * side for side in sides))
+            self.weights.append(weight[:, :, top:bottom, left:right].detach().clone())
+            self.register_buffer(f"plane_{index}", plane)
+        constant = layer.weight.new_zeros(layer.out_channels, 1, 1)
+        if layer.bias is not None:
+            constant = constant + layer.bias[:, None, None]
+        if layer.mask_weight is not None:
+            of_mask = layer.mask_weight.flatten(1) @ mask.dense.float()
+            constant = constant + of_mask.view(-1, *mask.size)
+        self.register_buffer("constant", constant.detach())
+
+    def forward(self, x: Tensor, mask: TorchMask | None = None) -> Tensor:
+        """`mask` is what the photo network gives its layers; here it is known already."""
+        x, total = x.to(self.constant.dtype), self.constant
+        for index, (weight, padding) in enumerate(zip(self.weights, self.padding)):
+            part = F.conv2d(F.pad(x, padding), weight, dilation=self.dilation)
+            plane = getattr(self, f"plane_{index}")
+            total = total + (part if plane is None else part * plane)
+        return total
+
+
+class BakedImages(nn.Module):
+    """forward(levels uint8 [B, C, H, W]) -> parameters. Its network's Neighbours (pixelcnn.py)."""
+
+    inputs = ("levels",)
+
+    def __init__(self, net: nn.Module, config: PixelCnnConfig, rank: np.ndarray, dtype: torch.dtype):
+        super().__init__()
+        self.net, self.config, self.dtype = net, config, dtype
+        if not config.two_stream:
+            masks = order_masks(rank, config)
+            self.register_buffer("plain_taps", masks.plain_taps.to(dtype))
+            self.register_buffer("dilated_taps", masks.dilated_taps.to(dtype))
+
+    def convolve(self, layer: BakedConv, x: Tensor, which: Which) -> Tensor:
+        return layer(x)
+
+    def open_taps(self, which: Which) -> Tensor:
+        return self.dilated_taps if which == "dilated" else self.plain_taps
+
+    def forward(self, levels: Tensor) -> Tensor:
+        x = centred(levels, self.config.bits).to(self.dtype)
+        return (self.net(x) if self.config.two_stream else self.net(x, self)).float()
+
+
+class BakedPhoto(nn.Module):
+    """forward(pixels uint8, bases int16 in 1/64 grey level, [B, 3, H, W]) -> parameters."""
+
+    inputs = ("pixels", "bases")
+
+    def __init__(self, net: nn.Module, dtype: torch.dtype):
+        super().__init__()
+        self.net = net
+        net.current = nn.Sequential(_Cast(dtype), net.current)  # the network itself makes float32 of codes
+
+    def forward(self, pixels: Tensor, bases: Tensor) -> Tensor:
+        return self.net(pixels, bases).float()
+
+
+class _Cast(nn.Module):
+    def __init__(self, dtype: torch.dtype):
+        super().__init__()
+        self.dtype = dtype
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.to(self.dtype)
+
+
+Baked = BakedImages | BakedPhoto
+
+
+@torch.no_grad()
+def bake(checkpoint: Checkpoint, rank: np.ndarray, precision: Precision = "fp32") -> Baked:
+    """The checkpoint's network, with its averaged weights, for a rank map [H, W] (orders.py)."""
+    dtype, net = DTYPES[precision], checkpoint.net()
+    for module in list(net.modules()):
+        if parametrize.is_parametrized(module):
+            for name in list(module.parametrizations):
+                parametrize.remove_parametrizations(module, name)
+    made = {}
+    first = getattr(net, "first", None)
+    layers = {name: layer for name, layer in net.named_modules() if isinstance(layer, LocallyMaskedConv2d)}
+    for name, layer in layers.items():
+        key = layer.kernel_size, layer.dilation, "A" if layer is first else "B"
+        if key not in made:
+            mask = mask_from_rank(rank, *key)
+            made[key] = mask, tap_groups(mask, dtype)
+        net.set_submodule(name, BakedConv(layer, *made[key]))
+    net = net.to(dtype).requires_grad_(False)
+    if isinstance(checkpoint.network, PhotoConfig):
+        return BakedPhoto(net, dtype).eval()
+    return BakedImages(net, checkpoint.network, rank, dtype).eval()
+
+
+def tap_groups(mask: TorchMask, dtype: torch.dtype = torch.float32) -> list[tuple[Tensor, Tensor | None]]:
+    """The taps that are open at the same positions, [k, k] bool each, and where: [H, W] of 0 and 1, None: everywhere.
+
+    Of a tap outside the image it is undefined. A mask that opens nothing has one group, the centre, open nowhere.
+    """
+    patterns = mask.taps.flatten(1)
+    columns, group_of = torch.unique(patterns, dim=1, return_inverse=True)
+    groups = []
+    for group, column in enumerate(columns.T):
+        if column.any():
+            plane = None if column.all() else column[mask.index.long()].to(dtype)
+            groups.append(((group_of == group).view(mask.kernel, mask.kernel), plane))
+    if not groups:
+        centre = torch.zeros(mask.kernel, mask.kernel, dtype=torch.bool)
+        centre[mask.kernel // 2, mask.kernel // 2] = True
+        groups.append((centre, torch.zeros(mask.size, dtype=dtype)))
+    return groups
+
+
+def _ends(used: Tensor) -> tuple[int, int]:
+    """The first index that is True, and the one after the last."""
+    found = used.nonzero()
+    return int(found.min()), int(found.max()) + 1

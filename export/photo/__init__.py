@@ -1,0 +1,1 @@
+"""The photo network in exact integers."""

@@ -1,0 +1,1 @@
+"""The paper's network in exact integers."""

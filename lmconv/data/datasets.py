@@ -1,0 +1,243 @@
+"""Data sets of small images: one array of pixels, and the grid of levels that a network is to learn.
+
+Sources: cifar10, mnist and celeba through torchvision, a folder or zip of images, a .npy or .npz array. Pixels are
+kept with 8 bits, uint8 [N, C, H, W], as all resizing comes before the step to fewer: levels = pixels >> (8 - bits), or
+one bit by one of two conventions, `stochastic` (1 with probability pixel / 255) and `threshold` (pixel > 127).
+"""
+
+import hashlib
+import json
+import zipfile
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from lmconv.config import BINARISATIONS, PixelCnnConfig
+from lmconv.data import pictures
+from lmconv.data.pictures import DataError
+
+TORCHVISION = ("cifar10", "mnist", "celeba")
+SPLITS = ("train", "test")
+ALL = "all"  # the split of a source that is not split
+_COLOURS = {1: "grey", 3: "colour"}
+_BATCH = 256  # images resized at a time
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What a network takes: channels, levels 0 .. 2^bits - 1, and how bits are made of grey, None if they are not.
+
+    `seed` is that of the stochastic convention where images keep their draws, in evaluation.
+    """
+
+    channels: int
+    bits: int = 8
+    binarisation: str | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.binarisation not in (None, *BINARISATIONS):
+            raise DataError(f"a binarisation is {' or '.join(BINARISATIONS)}, not {self.binarisation!r}")
+
+    def levels(self, pixels: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+        """uint8 of 8 bits -> levels, the same shape; `rng` draws, by default one of `seed`."""
+        if self.binarisation == "stochastic":
+            rng = rng or np.random.default_rng(self.seed)
+            return (rng.integers(255, size=pixels.shape, dtype=np.uint8) < pixels).astype(np.uint8)
+        return pixels >> np.uint8(8 - (1 if self.binarisation else self.bits))
+
+    def __str__(self) -> str:
+        if self.binarisation is None:
+            return f"{self.bits} bits"
+        seed = f", seed {self.seed}" if self.binarisation == "stochastic" else ""
+        return f"{self.binarisation} binarisation{seed}"
+
+
+def grid(network: PixelCnnConfig, binarisation: str = "stochastic", seed: int = 0) -> Grid:
+    """The grid of a network; the convention is for binary ones alone."""
+    return Grid(network.channels, network.bits, binarisation if network.binary else None, seed)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """`pixels` uint8 [N, C, H, W] with 8 bits of a data set's split, and their grid."""
+
+    pixels: np.ndarray
+    name: str
+    split: str
+    grid: Grid
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @cached_property
+    def levels(self) -> np.ndarray:
+        """uint8 [N, C, H, W], 0 .. 2^bits - 1, the same whenever they are asked for."""
+        return self.grid.levels(self.pixels)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the pixels, their shape and the grid."""
+        about = json.dumps([self.pixels.shape, asdict(self.grid)]).encode()
+        return hashlib.sha256(about + np.ascontiguousarray(self.pixels).tobytes()).hexdigest()
+
+    def first(self, count: int) -> "ImageSet":
+        """The set of the first so many images; a stochastic convention draws for them what it drew before."""
+        return replace(self, pixels=self.pixels[:count])
+
+    def on(self, other: Grid) -> "ImageSet":
+        """The same pixels on another grid."""
+        return replace(self, grid=other)
+
+    def about(self) -> dict:
+        """What results name, for JSON."""
+        return {
+            "name": self.name,
+            "split": self.split,
+            "images": len(self),
+            "height": self.pixels.shape[2],
+            "width": self.pixels.shape[3],
+            **asdict(self.grid),
+            "digest": self.digest,
+        }
+
+    def __str__(self) -> str:
+        _, channels, height, width = self.pixels.shape
+        return f"{self.name}, {self.split}: {len(self)} images {height}x{width}x{channels}, {self.grid}"
+
+
+def load(
+    source: str | Path,
+    split: str,
+    grid: Grid,
+    size: tuple[int, int] | None = None,
+    folder: Path = Path("~/.cache/lmconv"),
+    download: bool = False,
+) -> ImageSet:
+    """Reads a split, "train" or "test", of a data set; a source without splits is given whole, as split "all".
+
+    `size` (height, width): images are cropped at the centre and shrunk to it; without one all must be of one size.
+    A folder or zip is split by its subfolders train/ and test/, a .npz by its keys train_images and test_images, arrays
+    [N, H, W] or [N, H, W, C]. Torchvision's sets lie in `folder`, and `download` fetches them. Raises DataError.
+    """
+    path = Path(source)
+    if str(source) in TORCHVISION:
+        pixels = _torchvision(str(source), split, size, Path(folder).expanduser(), download)
+    elif path.suffix in (".npy", ".npz") and path.is_file():
+        pixels, split = _array(path, split)
+    elif path.exists():
+        pixels, split = _images(path, split, grid.channels, size)
+    else:
+        raise DataError(
+            f"there is no data set {str(source)!r}: known are {', '.join(TORCHVISION)}, and paths of "
+            f"a folder or zip of images, a .npz or a .npy"
+        )
+    name = str(source) if str(source) in TORCHVISION else path.name
+    if pixels.shape[1] != grid.channels:
+        raise DataError(
+            f"{source} holds {_COLOURS[pixels.shape[1]]} images, the network is for {_COLOURS[grid.channels]} images"
+        )
+    if not len(pixels):
+        raise DataError(f"{source} holds no images for {split}")
+    if grid.binarisation and pixels.max() <= 1:  # the source is binary itself
+        pixels = pixels * np.uint8(255)
+    return ImageSet(fit(pixels, *size, name) if size else pixels, name, split, grid)
+
+
+def fit(pixels: np.ndarray, height: int, width: int, name: str = "an image") -> np.ndarray:
+    """uint8 [N, C, H, W] -> [N, C, height, width]: cropped at the centre to the proportions, then shrunk.
+
+    Raises DataError for images that are smaller.
+    """
+    h, w = pixels.shape[2:]
+    if (h, w) == (height, width):
+        return pixels
+    if h < height or w < width:
+        raise DataError(f"{name} has {h}x{w} pixels, fewer than the {height}x{width} asked for")
+    scale = min(h / height, w / width)
+    rows, columns = round(height * scale), round(width * scale)
+    top, left = (h - rows) // 2, (w - columns) // 2
+    return resize(pixels[:, :, top : top + rows, left : left + columns], height, width)
+
+
+def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """uint8 [N, C, H, W] -> uint8 [N, C, height, width], bilinear with antialias, rounded."""
+    if pixels.shape[2:] == (height, width):
+        return pixels
+    resized = np.empty((*pixels.shape[:2], height, width), np.uint8)
+    for start in range(0, len(pixels), _BATCH):
+        part = torch.tensor(pixels[start : start + _BATCH], dtype=torch.float32)
+        part = F.interpolate(part, (height, width), mode="bilinear", antialias=True)
+        resized[start : start + _BATCH] = part.round().clamp(0, 255).to(torch.uint8).numpy()
+    return resized
+
+
+def _torchvision(name: str, split: str, size: tuple[int, int] | None, folder: Path, download: bool) -> np.ndarray:
+    try:
+        from torchvision import datasets
+    except (ImportError, RuntimeError) as error:  # RuntimeError: one that was built for another PyTorch
+        raise DataError(f"{name} is read by torchvision ({error}): pip install 'lmconv[datasets]'") from error
+    try:
+        if name == "cifar10":
+            return _planes(datasets.CIFAR10(folder, train=split == "train", download=download).data, name)
+        if name == "mnist":
+            return _planes(datasets.MNIST(folder, train=split == "train", download=download).data.numpy(), name)
+        faces = datasets.CelebA(folder, split=split, target_type=[], download=download)
+    except RuntimeError as error:
+        raise DataError(f"{name} cannot be read from {folder}: {error} (--download fetches it)") from error
+    planes = (_planes(np.asarray(faces[index][0])[None], name) for index in range(len(faces)))
+    return np.concatenate([fit(face, *size, name) if size else face for face in planes])
+
+
+def _array(path: Path, split: str) -> tuple[np.ndarray, str]:
+    try:
+        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return _planes(loaded, path.name), ALL
+        with loaded as arrays:
+            key = f"{split}_images"
+            if key not in arrays:
+                raise DataError(f"{path} has no array {key}: it has {', '.join(arrays.files) or 'none'}")
+            return _planes(arrays[key], f"{key} in {path.name}"), split
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path} cannot be read as an array: {error}") from error
+
+
+def _planes(array: np.ndarray, name: str) -> np.ndarray:
+    """uint8 [N, H, W] or [N, H, W, C] -> [N, C, H, W]."""
+    planes = array[..., None] if array.ndim == 3 else array
+    if array.dtype != np.uint8 or planes.ndim != 4 or planes.shape[3] not in _COLOURS or 0 in planes.shape[1:]:
+        raise DataError(f"{name} holds {array.dtype} {list(array.shape)}, not uint8 [N, H, W] or [N, H, W, 1 or 3]")
+    return np.ascontiguousarray(planes.transpose(0, 3, 1, 2))
+
+
+def _images(source: Path, split: str, channels: int, size: tuple[int, int] | None) -> tuple[np.ndarray, str]:
+    names = pictures.names(source)
+    if any(name.split("/")[0] in SPLITS for name in names):
+        names = [name for name in names if name.startswith(f"{split}/")]
+    else:
+        split = ALL
+    found: list[np.ndarray] = []
+    for name, content in pictures.read(source, names):
+        image = _planes(pictures.decode(name, content, source)[None], name)
+        if image.shape[1] != channels:
+            raise DataError(
+                f"{name} in {source} is a {_COLOURS[image.shape[1]]} image, "
+                f"the network is for {_COLOURS[channels]} images"
+            )
+        image = fit(image, *size, f"{name} in {source}") if size else image
+        if found and image.shape != found[0].shape:
+            raise DataError(
+                f"{name} in {source} has {image.shape[2]}x{image.shape[3]} pixels, others "
+                f"{found[0].shape[2]}x{found[0].shape[3]}: ask for one size"
+            )
+        found.append(image)
+    if not found:
+        raise DataError(f"{source} holds no images for {split}")
+    return np.concatenate(found), split

@@ -1,0 +1,1 @@
+"""How likely images and photographs are under a network."""

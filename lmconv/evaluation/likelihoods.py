@@ -1,0 +1,162 @@
+"""How likely pictures are under a network: in single orders, averaged over orders, coded, given the rest of an image.
+
+The paper's ensemble averages JOINT likelihoods: log of the mean over orders of p(image). A coder that takes each
+image's best order and says which, in log2(n) bits, is never below the ensemble, and above it by log2(n) bits at most.
+Every image counts, the last incomplete batch too. Likelihoods are negative logarithms, nats in float64.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from lmconv import orders
+from lmconv.config import PixelCnnConfig
+from lmconv.data.datasets import ImageSet
+from lmconv.networks import kinds
+from lmconv.networks.pixelcnn import OrderMasks, order_masks
+from lmconv.orders import regions
+from lmconv.orders.regions import RegionError
+from lmconv.processes import Processes
+
+Progress = Callable[[int], object]  # told how many images are done since the last call
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Means over images, nats an image (or its region of `values` values): of each order, ensemble and coded."""
+
+    orders: tuple[str, ...]
+    images: int
+    values: int
+    nats: tuple[float, ...]
+    ensemble: float
+    coded: float
+
+    def bits_per_dim(self, nats: float) -> float:
+        return nats / (self.values * math.log(2))
+
+    def about(self) -> dict:
+        """For JSON: every mean in nats and in bits/dim."""
+
+        def both(nats: float) -> dict:
+            return {"nats": nats, "bits_per_dim": self.bits_per_dim(nats)}
+
+        return {
+            "images": self.images,
+            "values": self.values,
+            "orders": [{"order": order, **both(nats)} for order, nats in zip(self.orders, self.nats)],
+            "ensemble": both(self.ensemble),
+            "coded": both(self.coded),
+        }
+
+
+def ensemble(nats: np.ndarray) -> np.ndarray:
+    """[orders, N] -> [N]: -log of the mean over orders of the likelihoods exp(-nats)."""
+    best = nats.min(0)
+    return best - np.log(np.exp(best - nats).mean(0))
+
+
+def coded(nats: np.ndarray) -> np.ndarray:
+    """[orders, N] -> [N]: the best order of each image and the index that says which."""
+    return nats.min(0) + math.log(len(nats))
+
+
+def summary(specs: Sequence[str], nats: np.ndarray, values: int) -> Evaluation:
+    """The means of nats [orders, N]."""
+    return Evaluation(
+        tuple(specs),
+        nats.shape[1],
+        values,
+        tuple(map(float, nats.mean(1))),
+        float(ensemble(nats).mean()),
+        float(coded(nats).mean()),
+    )
+
+
+@torch.no_grad()
+def image_nats(
+    net: nn.Module,
+    network: PixelCnnConfig,
+    levels: np.ndarray,
+    masks: OrderMasks | None,
+    device: torch.device,
+    region: np.ndarray | None = None,
+    batch: int = 64,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """-log p of each image of levels [N, C, H, W], or of its region [H, W] bool under the order: [N] float64."""
+    where = torch.ones(levels.shape[2:], device=device) if region is None else torch.from_numpy(region).to(device)
+    found = np.zeros(len(levels))
+    for start in range(0, len(levels), batch):
+        part = torch.from_numpy(levels[start : start + batch]).to(device)
+        each = kinds.nll(net, network, part, masks).double() * where
+        found[start : start + batch] = each.sum((1, 2)).cpu().numpy()
+        if progress:
+            progress(len(part))
+    return found
+
+
+def joint(
+    net: nn.Module,
+    network: PixelCnnConfig,
+    levels: np.ndarray,
+    specs: Sequence[str],
+    device: torch.device,
+    region: np.ndarray | None = None,
+    batch: int = 64,
+    processes: Processes = Processes(),
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """`image_nats` under each of the orders, [orders, N]; several processes share the images. Raises OrderError.
+
+    `net` is in evaluation mode, on the device. A two-stream network has one order, raster.
+    """
+    if network.two_stream and any(orders.parse_variant(spec) != ("raster", 0) for spec in specs):
+        raise orders.OrderError(f"a two-stream network knows the order raster alone, not {', '.join(specs)}")
+    found = np.zeros((len(specs), len(levels)))
+    mine = slice(processes.rank, None, processes.world)
+    for index, spec in enumerate(specs):
+        rank = orders.make(spec, *levels.shape[2:])
+        masks = None if network.two_stream else order_masks(rank, network).to(device)
+        found[index, mine] = image_nats(net, network, levels[mine], masks, device, region, batch, progress)
+    return processes.sum(torch.from_numpy(found)).cpu().numpy()
+
+
+def groups(specs: Sequence[str], region: np.ndarray | None = None) -> dict[str, list[str]]:
+    """Which orders to evaluate together: all, as `likelihood`; for a region [H, W] bool those that read it off.
+
+    `max_context` are those that visit it last, and know the rest of the image, `adversarial` those that visit it first,
+    and know nothing else. Raises RegionError where none visits it last, for then none gives its likelihood given the
+    rest.
+    """
+    if region is None:
+        return {"likelihood": list(specs)}
+    last = regions.max_context(specs, region)
+    first = [spec for spec in specs if regions.visited_first(orders.make(spec, *region.shape), region)]
+    if not last:
+        raise RegionError(f"none of the orders {', '.join(specs)} visits the region last")
+    return {"max_context": last, "adversarial": first} if first else {"max_context": last}
+
+
+def measure(
+    net: nn.Module,
+    network: PixelCnnConfig,
+    images: ImageSet,
+    of: dict[str, list[str]],
+    device: torch.device,
+    region: np.ndarray | None = None,
+    batch: int = 64,
+    processes: Processes = Processes(),
+    progress: Progress | None = None,
+) -> dict[str, Evaluation]:
+    """Evaluates every image of a set, or its region, under each of the groups of orders."""
+    values = images.levels[0].size if region is None else int(region.sum()) * network.channels
+    found = {}
+    for name, specs in of.items():
+        nats = joint(net, network, images.levels, specs, device, region, batch, processes, progress)
+        found[name] = summary(specs, nats, values)
+    return found

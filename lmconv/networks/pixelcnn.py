@@ -1,0 +1,217 @@
+"""The paper's network: PixelCNN++ in one stream, of locally masked convolutions (Jain et al. 2020, section 4).
+
+Images float [B, C, H, W] in [-1, 1] (distributions.centred) -> parameters [B, P, H, W] of a distribution; a position
+depends on those of smaller rank alone. All but the masked convolutions works position by position over axis 1, the
+channels, and these see their neighbours only through `masks.convolve`. So the same `forward` also runs on rows [N, C]
+of single positions: an incremental sampler passes, in place of OrderMasks, an object with the two methods of
+`Neighbours` that keeps each layer's inputs and gathers the taps from them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+from torch.utils.checkpoint import checkpoint
+
+from lmconv.config import PixelCnnConfig
+from lmconv.errors import LmconvError
+from lmconv.layers import LocallyMaskedConv2d, TorchMask, mask_from_rank
+from lmconv.networks.distributions import distribution
+
+EPSILON = 1e-5  # added to variances
+
+Which = Literal["first", "plain", "dilated"]
+
+
+class Neighbours(Protocol):
+    """How a network sees the neighbours of the positions that it computes: all it knows of an order."""
+
+    def convolve(self, layer: LocallyMaskedConv2d, x: Tensor, which: Which) -> Tensor:
+        """The layer's output at the positions where its input is x; `first` reads the past alone, the others also x."""
+
+    def open_taps(self, which: Which) -> Tensor:
+        """How many taps a layer may read at each position, the centre included: divides x by broadcasting."""
+
+
+@dataclass(frozen=True, eq=False)
+class OrderMasks:
+    """An order on whole images [H, W]: the masks of the three sorts of layers. Build it once, move it by `to`.
+
+    `first` has kind A and dilation 1, `plain` kind B and dilation 1, `dilated` kind B and the network's dilation.
+    `plain_taps` and `dilated_taps` [H, W] int32 count the open taps, for the norm order_rescale.
+    """
+
+    first: TorchMask
+    plain: TorchMask
+    dilated: TorchMask
+    plain_taps: Tensor
+    dilated_taps: Tensor
+
+    def convolve(self, layer: LocallyMaskedConv2d, x: Tensor, which: Which) -> Tensor:
+        """[B, Cin, H, W] -> [B, Cout, H, W]. Raises ValueError if the masks are for another network or size."""
+        return layer(x, getattr(self, which))
+
+    def open_taps(self, which: Which) -> Tensor:
+        """[H, W] int32. The first layer's kind A may have none open: it is rescaled as a plain layer is."""
+        return self.dilated_taps if which == "dilated" else self.plain_taps
+
+    def to(self, device: torch.device | str) -> OrderMasks:
+        """The same masks on another device."""
+        return replace(self, **{name: part.to(device) for name, part in vars(self).items()})
+
+
+def order_masks(rank: np.ndarray, config: PixelCnnConfig) -> OrderMasks:
+    """The masks of a rank map [H, W] (orders.py) for a network, on the CPU."""
+    first = mask_from_rank(rank, config.kernel, 1, "A")
+    plain = mask_from_rank(rank, config.kernel, 1, "B")
+    dilated = mask_from_rank(rank, config.kernel, config.dilation, "B")
+    taps = (mask.dense.sum(0, dtype=torch.int32).view(rank.shape) for mask in (plain, dilated))
+    return OrderMasks(first, plain, dilated, *taps)
+
+
+def concat_elu(x: Tensor) -> Tensor:
+    """elu of x and -x: twice the channels, axis 1 (PixelCNN++, after Shang et al. 2016)."""
+    return F.elu(torch.cat((x, -x), 1))
+
+
+def pono(x: Tensor) -> Tensor:
+    """Positional normalisation (Li et al. 2019): zero mean and unit unbiased variance over the channels, axis 1."""
+    if x.ndim == 2:  # rows: one call instead of eight, where a sampler's time is calls
+        c = x.shape[1]  # layer_norm has the biased variance, smaller by (c - 1) / c
+        return F.layer_norm(x, (c,), eps=EPSILON * (c - 1) / c) * math.sqrt((c - 1) / c)
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    wide = wide - wide.mean(1, keepdim=True)
+    variance = wide.square().sum(1, keepdim=True) / (x.shape[1] - 1)  # torch.var is many times slower on CPUs here
+    return (wide * torch.rsqrt(variance + EPSILON)).to(x.dtype)
+
+
+class Norm(nn.Module):
+    """What follows a masked convolution, without parameters of its own: pono, order_rescale or nothing."""
+
+    def __init__(self, kind: str):
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, x: Tensor, open_taps: Tensor) -> Tensor:
+        if self.kind == "pono":
+            return pono(x)
+        return x / open_taps if self.kind == "order_rescale" else x
+
+    def extra_repr(self) -> str:
+        return self.kind
+
+
+class Pointwise(nn.Linear):
+    """The same linear map at every position: rows [N, Cin] or images [B, Cin, H, W], channels in axis 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.ndim == 2:
+            return F.linear(x, self.weight, self.bias)
+        return F.conv2d(x, self.weight[:, :, None, None], self.bias)
+
+
+def pointwise(in_channels: int, out_channels: int) -> Pointwise:
+    """Weight-normalised whatever the config says, as published."""
+    return weight_norm(Pointwise(in_channels, out_channels))
+
+
+def masked_conv(config: PixelCnnConfig, in_channels: int, out_channels: int, dilation: int = 1) -> LocallyMaskedConv2d:
+    """A masked convolution as the config says, weight-normalised (Salimans & Kingma 2016) if it says so."""
+    conv = LocallyMaskedConv2d(in_channels, out_channels, config.kernel, dilation, config.bias, config.mask_weight)
+    return weight_norm(conv) if config.norm == "weight_norm" else conv
+
+
+class GatedResnet(nn.Module):
+    """x + norm_out(a) * sigmoid(b), where a and b are the halves of conv_out.
+
+    concat_elu -> conv_input -> `middle` (norm, skip, concat_elu, dropout) -> conv_out -> `gate`. A block of the down
+    half has `nin_skip` and takes a skip from the up half.
+    """
+
+    def __init__(self, config: PixelCnnConfig, skip: bool):
+        super().__init__()
+        f = config.filters
+        self.conv_input = masked_conv(config, 2 * f, f)
+        self.norm_input = Norm(config.norm)
+        self.nin_skip = pointwise(2 * f, f) if skip else None
+        self.dropout = nn.Dropout2d(config.dropout)
+        self.conv_out = masked_conv(config, 2 * f, 2 * f)
+        self.norm_out = Norm(config.norm)
+
+    def middle(self, h: Tensor, skip: Tensor | None, open_taps: Tensor) -> Tensor:
+        """From conv_input's output [B, F, ...] to conv_out's input [B, 2 F, ...]."""
+        h = self.norm_input(h, open_taps)
+        if self.nin_skip is not None:
+            h = h + self.nin_skip(concat_elu(skip))
+        h = concat_elu(h)
+        return self.dropout(h) if self.training else h  # rows [N, C] are no input for Dropout2d
+
+    def gate(self, x: Tensor, h: Tensor, open_taps: Tensor) -> Tensor:
+        """From the block's input [B, F, ...] and conv_out's output [B, 2 F, ...] to the block's output."""
+        a, b = h.chunk(2, 1)
+        return x + self.norm_out(a, open_taps) * torch.sigmoid(b)
+
+    def forward(self, x: Tensor, masks: Neighbours, skip: Tensor | None = None) -> Tensor:
+        open_taps = masks.open_taps("plain")
+        h = masks.convolve(self.conv_input, concat_elu(x), "plain")
+        h = masks.convolve(self.conv_out, self.middle(h, skip, open_taps), "plain")
+        return self.gate(x, h, open_taps)
+
+
+class PixelCnn(nn.Module):
+    """forward(x float [B, C, H, W] in [-1, 1], masks) -> parameters [B, P, H, W] of `distributions.distribution`.
+
+    Three groups of gated resnets up, three down, a dilated convolution between groups. Every result of the up half
+    is a skip for one block of the down half, the last made first used. No resolution is lost.
+    Raises LmconvError for the config of a two-stream network.
+    """
+
+    def __init__(self, config: PixelCnnConfig = PixelCnnConfig()):
+        super().__init__()
+        if config.two_stream:
+            raise LmconvError("a two-stream network is lmconv.two_stream.TwoStreamPixelCnn, not PixelCnn")
+        self.config = config
+        f, n = config.filters, config.resnets
+        self.first = masked_conv(config, config.channels + 1, f)
+        self.up = _groups(config, (n, n, n), skip=False)
+        self.up_dilated = nn.ModuleList(masked_conv(config, f, f, config.dilation) for _ in range(2))
+        self.down = _groups(config, (n, n + 1, n + 1), skip=True)
+        self.down_dilated = nn.ModuleList(masked_conv(config, f, f, config.dilation) for _ in range(2))
+        self.norm = Norm(config.norm)
+        self.head = pointwise(f, distribution(config).parameters)
+
+    def forward(self, x: Tensor, masks: Neighbours) -> Tensor:
+        h = torch.cat((x, torch.ones_like(x[:, :1])), 1)  # the ones mark the inside of the image
+        h = self.norm(masks.convolve(self.first, h, "first"), masks.open_taps("first"))
+        skips = [h]
+        for i, group in enumerate(self.up):
+            if i > 0:
+                skips.append(self._dilate(self.up_dilated[i - 1], skips[-1], masks))
+            for block in group:
+                skips.append(self._block(block, skips[-1], masks))
+        h = skips.pop()
+        for i, group in enumerate(self.down):
+            if i > 0:
+                h = self._dilate(self.down_dilated[i - 1], h, masks)
+            for block in group:
+                h = self._block(block, h, masks, skips.pop())
+        return self.head(F.elu(h))
+
+    def _dilate(self, layer: LocallyMaskedConv2d, h: Tensor, masks: Neighbours) -> Tensor:
+        return self.norm(masks.convolve(layer, h, "dilated"), masks.open_taps("dilated"))
+
+    def _block(self, block: GatedResnet, h: Tensor, masks: Neighbours, skip: Tensor | None = None) -> Tensor:
+        if self.config.checkpointing and torch.is_grad_enabled():
+            return checkpoint(block, h, masks, skip, use_reentrant=False)
+        return block(h, masks, skip)
+
+
+def _groups(config: PixelCnnConfig, sizes: tuple[int, ...], skip: bool) -> nn.ModuleList:
+    return nn.ModuleList(nn.ModuleList(GatedResnet(config, skip) for _ in range(size)) for size in sizes)

@@ -1,0 +1,1 @@
+"""Images drawn from a network, and sheets of them."""

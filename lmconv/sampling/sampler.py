@@ -1,0 +1,344 @@
+"""Draws images from the paper's network: whole ones, or the hidden part of given ones.
+
+`Sampler` goes level by level (runtime.schedule): one small step for all positions of a level, in which each layer is
+computed at these alone, because the inputs that it had at earlier positions are kept. What is given is computed first,
+in one pass over whole images. `Naive` is the definition: the whole network again for every rank.
+Both are functions of `noise` (distributions.py), so they draw the same pixels, to the rounding of floats.
+Images are levels uint8 [B, C, H, W], 0 .. 2^bits - 1; `hidden` [H, W] bool says which positions are drawn.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from lmconv.config import ImageTraining, PixelCnnConfig
+from lmconv.errors import LmconvError
+from lmconv.layers import LocallyMaskedConv2d
+from lmconv.networks.distributions import centred, distribution
+from lmconv.networks.pixelcnn import OrderMasks, PixelCnn, Which, order_masks
+from lmconv.networks.two_stream import TwoStreamPixelCnn
+from lmconv.orders import OBSERVED, OrderError, make, raster
+from lmconv.sampling import sheet
+from lmconv.sampling.plan import plan
+
+BATCH = 16  # images at a time
+
+Progress = Callable[[int, int], object]  # told how many steps are done, and of how many
+
+
+class SampleError(LmconvError):
+    """A network, an order or images that cannot be drawn from."""
+
+
+@dataclass(frozen=True)
+class Temperatures:
+    """1 is the network's own distribution, 0 the likeliest component and its mean; see distributions.py."""
+
+    mixture: float = 1.0
+    logistic: float = 1.0
+
+
+def sample(
+    net: nn.Module,
+    rank: np.ndarray,
+    count: int,
+    seed: int = 0,
+    temperatures: Temperatures = Temperatures(),
+    batch: int = BATCH,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """Draws whole images: uint8 [count, C, H, W]. Raises what `complete` does."""
+    nothing = np.zeros((count, net.config.channels, *rank.shape), np.uint8)
+    return complete(net, rank, nothing, np.ones(rank.shape, bool), seed, temperatures, batch, progress)
+
+
+def complete(
+    net: nn.Module,
+    rank: np.ndarray,
+    images: np.ndarray,
+    hidden: np.ndarray,
+    seed: int = 0,
+    temperatures: Temperatures = Temperatures(),
+    batch: int = BATCH,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """Copies of images [N, C, H, W] uint8 whose hidden positions are drawn in the order `rank` [H, W].
+
+    `net` is in evaluation mode. What is drawn for an image depends on the seed and its number, not on `batch`, and
+    not on the device, to rounding. `orders.move_last` makes an order that visits hidden positions last of any other.
+    Raises SampleError for an order that does not, for images of other sizes or levels, LmconvError for temperatures.
+    """
+    drawer = drawer_of(net, rank, hidden)
+    generator = torch.Generator().manual_seed(seed)
+    steps = itertools.count(1)
+    total = drawer.steps * -(-len(images) // batch)
+    found = []
+    for start in range(0, len(images), batch):
+        given = torch.from_numpy(images[start : start + batch])
+        noise = torch.cat([drawer.distribution.noise(1, *rank.shape, generator) for _ in given])
+        drawn = drawer.draw(noise, given, temperatures, progress and (lambda: progress(next(steps), total)))
+        found.append(drawn.cpu().numpy())
+    return np.concatenate(found) if found else images.copy()
+
+
+def sheets(
+    network: PixelCnnConfig, training: ImageTraining, count: int = BATCH, seed: int = 0
+) -> Callable[[nn.Module, Path], None] | None:
+    """For `train.train`: draws samples of a network into a PNG, in the first order that it learns.
+
+    None for the baseline of two streams, which would draw for longer than it trains.
+    """
+    if network.two_stream:
+        return None
+    rank = make(f"{training.order}:{training.variants[0]}", training.height, training.width)
+
+    def draw(net: nn.Module, path: Path) -> None:
+        images = sample(net, rank, count, seed)
+        sheet.write(path, sheet.sheet(sheet.tiles(images, network.bits), columns=round(count**0.5)))
+
+    return draw
+
+
+def drawer_of(net: nn.Module, rank: np.ndarray, hidden: np.ndarray) -> Sampler | Naive:
+    """What draws from this network: the baseline of two streams has no masks, and no way but the naive one."""
+    return Naive(net, rank, hidden) if isinstance(net, TwoStreamPixelCnn) else Sampler(net, rank, hidden)
+
+
+class Naive:
+    """The whole network once for every rank; `steps` of them. Raises SampleError."""
+
+    def __init__(self, net: nn.Module, rank: np.ndarray, hidden: np.ndarray | None = None):
+        hidden = _checked(net, rank, hidden)
+        self.net, self.config, self.distribution = net, net.config, distribution(net.config)
+        weights = next(net.parameters())
+        self.device, self.dtype = weights.device, weights.dtype
+        self.masks = () if net.config.two_stream else (order_masks(rank, net.config).to(self.device),)
+        self.groups = [torch.from_numpy(hidden & (rank == value)) for value in np.unique(rank[hidden])]
+        self.steps = len(self.groups)
+
+    @torch.inference_mode()
+    def draw(
+        self,
+        noise: Tensor,
+        images: Tensor,
+        temperatures: Temperatures = Temperatures(),
+        stepped: Callable[[], object] | None = None,
+    ) -> Tensor:
+        """uint8 [B, C, H, W] from noise [B, U, H, W] and images [B, C, H, W], whose hidden levels count for nothing."""
+        _check_images(images, noise, self.config)
+        drawn, noise = images.to(self.device, copy=True), noise.to(self.device)
+        for here in self.groups:
+            parameters = self.net(centred(drawn, self.config.bits, self.dtype), *self.masks)
+            drawn[:, :, here] = self.distribution.sample(
+                parameters[:, :, here], noise[:, :, here], temperatures.mixture, temperatures.logistic
+            )
+            if stepped:
+                stepped()
+        return drawn
+
+
+class Sampler:
+    """Level by level; `steps` levels. The weights of `net` must stay as they are meanwhile. Raises SampleError."""
+
+    def __init__(self, net: nn.Module, rank: np.ndarray, hidden: np.ndarray | None = None):
+        hidden = _checked(net, rank, hidden)
+        self.net, self.config, self.distribution = _folded(net), net.config, distribution(net.config)
+        weights = next(net.parameters())
+        self.device, self.dtype = weights.device, weights.dtype
+        self.plan = plan(rank, hidden, net.config).to(self.device)
+        self.masks = None if hidden.all() else order_masks(rank, net.config).to(self.device)
+        self.products: dict[LocallyMaskedConv2d, tuple[Tensor, Tensor]] = {}
+        self.steps = len(self.plan.levels)
+
+    @torch.inference_mode()
+    def draw(
+        self,
+        noise: Tensor,
+        images: Tensor,
+        temperatures: Temperatures = Temperatures(),
+        stepped: Callable[[], object] | None = None,
+    ) -> Tensor:
+        """uint8 [B, C, H, W] from noise [B, U, H, W] and images [B, C, H, W], whose hidden levels count for nothing."""
+        _check_images(images, noise, self.config)
+        batch, hidden = len(noise), self.plan.hidden
+        images = images.to(self.device)
+        noise = self.rows(noise.to(self.device))
+        drawn = self.rows(images)
+        rows = _Rows(self, batch)
+        if self.masks is not None:
+            rows.keep_given(images)
+        for level in range(self.steps):
+            here = rows.enter(level)
+            drawn[here] = self.distribution.sample(
+                self.net(rows.current(), rows), noise[here], temperatures.mixture, temperatures.logistic
+            )
+            rows.learn(drawn[here])
+            if stepped:
+                stepped()
+        out = images.flatten(2).clone()
+        positions = self.plan.positions[:hidden]
+        out[:, :, positions] = drawn[: hidden * batch].view(hidden, batch, -1).permute(1, 2, 0)
+        return out.view_as(images)
+
+    def product(self, layer: LocallyMaskedConv2d, which: Which) -> tuple[Tensor, Tensor]:
+        """A layer as a matrix [T Cin, Cout] for the taps open anywhere, and what is added, [1, Cout] or [N, Cout]."""
+        if layer not in self.products:
+            taps = self.plan.taps[which]
+            weight = layer.weight.flatten(2)[:, :, taps.columns]  # [Cout, Cin, T]
+            added = weight.new_zeros(1, layer.out_channels) if layer.bias is None else layer.bias[None]
+            if layer.mask_weight is not None:
+                added = added + taps.open.to(weight.dtype) @ layer.mask_weight.flatten(1).T
+            self.products[layer] = weight.permute(2, 1, 0).flatten(0, 1).contiguous(), added
+        return self.products[layer]
+
+    def rows(self, planes: Tensor) -> Tensor:
+        """[B, C, H, W] -> rows [N B, C], the positions in the plan's order, the images of a position side by side."""
+        return planes.flatten(2).permute(2, 0, 1)[self.plan.positions].flatten(0, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """A layer on rows: its inputs so far, [(1 + N) B, Cin], and its product. `added` is [1, Cout] or [N B, Cout]."""
+
+    cache: Tensor
+    weight: Tensor
+    added: Tensor
+
+
+class _Rows:
+    """The neighbours (pixelcnn.Neighbours) of the rows of one level.
+
+    In a cache the B images of a slot are side by side, so that a level writes one piece of it.
+    """
+
+    def __init__(self, sampler: Sampler, batch: int):
+        self.sampler, self.plan, self.batch = sampler, sampler.plan, batch
+        images = torch.arange(batch, device=sampler.device)
+        self.levels, self.taps = self.plan.levels, {}  # of each sort and level the rows of all taps, flat
+        for which, taps in self.plan.taps.items():
+            rows = taps.slots[:, None] * batch + images[:, None]  # [N, B, T]
+            self.taps[which] = [rows[start:end].flatten() for start, end in self.levels]
+        self.counts = {which: count.repeat_interleave(batch)[:, None] for which, count in self.plan.counts.items()}
+        self.layers: dict[LocallyMaskedConv2d, _Layer] = {}
+        self.pixels = self._empty(sampler.config.channels + 1)
+        self.pixels[batch:, -1] = 1  # the plane that marks the inside of the image
+
+    def keep_given(self, images: Tensor) -> None:
+        """Computes every layer at the given positions, in one pass over whole images, and keeps their inputs."""
+        given = slice(self.plan.hidden * self.batch, None)
+        x = centred(images, self.sampler.config.bits, self.pixels.dtype)
+        self.pixels[self.batch :][given, :-1] = self.sampler.rows(x)[given]
+        self.sampler.net(x, _Given(self, given))
+
+    def enter(self, level: int) -> slice:
+        """Goes on to a level; its rows among all [N B]."""
+        start, end = (each * self.batch for each in self.levels[level])
+        self.here, self.slots = slice(start, end), slice(start + self.batch, end + self.batch)
+        self.reads = {which: taps[level] for which, taps in self.taps.items()}
+        return self.here
+
+    def current(self) -> Tensor:
+        """The level's own pixels [n B, C], which nothing reads: they are not known yet."""
+        return self.pixels[self.slots, :-1]
+
+    def learn(self, drawn: Tensor) -> None:
+        """The level's pixels are known now: [n B, C] levels."""
+        self.pixels[self.slots, :-1] = centred(drawn, self.sampler.config.bits, self.pixels.dtype)
+
+    def convolve(self, layer: LocallyMaskedConv2d, x: Tensor, which: Which) -> Tensor:
+        """[n B, Cin] -> [n B, Cout]."""
+        of = self.layer(layer, which)
+        if which != "first":
+            of.cache[self.slots] = x
+        seen = of.cache.index_select(0, self.reads[which]).view(x.shape[0], -1)
+        return torch.addmm(of.added if len(of.added) == 1 else of.added[self.here], seen, of.weight)
+
+    def open_taps(self, which: Which) -> Tensor:
+        """[n B, 1]."""
+        return self.counts[which][self.here]
+
+    def layer(self, layer: LocallyMaskedConv2d, which: Which) -> _Layer:
+        """A layer's part, made when it is first met."""
+        if layer not in self.layers:
+            weight, added = self.sampler.product(layer, which)
+            if len(added) > 1:
+                added = added.repeat_interleave(self.batch, 0)
+            cache = self.pixels if which == "first" else self._empty(layer.in_channels)
+            self.layers[layer] = _Layer(cache, weight, added)
+        return self.layers[layer]
+
+    def _empty(self, channels: int) -> Tensor:
+        rows = (1 + len(self.plan.positions)) * self.batch
+        return torch.zeros(rows, channels, dtype=self.sampler.dtype, device=self.sampler.device)
+
+
+@dataclass(frozen=True, eq=False)
+class _Given:
+    """The neighbours of given positions: the order's masks on whole images, whose inputs are kept."""
+
+    rows: _Rows
+    given: slice  # of all rows [N B]
+
+    def convolve(self, layer: LocallyMaskedConv2d, x: Tensor, which: Which) -> Tensor:
+        if which != "first":
+            rows = self.rows
+            rows.layer(layer, which).cache[rows.batch :][self.given] = rows.sampler.rows(x)[self.given]
+        return self._masks().convolve(layer, x, which)
+
+    def open_taps(self, which: Which) -> Tensor:
+        return self._masks().open_taps(which)
+
+    def _masks(self) -> OrderMasks:
+        return self.rows.sampler.masks
+
+
+def _folded(net: PixelCnn) -> PixelCnn:
+    """The network, in evaluation mode, with its weight norms computed once: a level takes about a millisecond.
+
+    A new one of the same tensors, because removing parametrisations from a deep copy breaks the original, too: they
+    share a class, and torch changes that.
+    """
+    with torch.device("meta"):
+        folded = PixelCnn(net.config)
+    folded.load_state_dict(net.state_dict(), assign=True)
+    for module in list(folded.modules()):
+        if parametrize.is_parametrized(module, "weight"):
+            parametrize.remove_parametrizations(module, "weight")
+    return folded.eval()
+
+
+def _checked(net: nn.Module, rank: np.ndarray, hidden: np.ndarray | None) -> np.ndarray:
+    """The hidden positions, by default all. Raises SampleError unless the order visits them last."""
+    config = getattr(net, "config", None)
+    if not isinstance(config, PixelCnnConfig):
+        raise SampleError(f"images are drawn from the paper's networks, not from {type(net).__name__}")
+    hidden = np.ones(rank.shape, bool) if hidden is None else hidden
+    if hidden.shape != rank.shape:
+        raise SampleError(f"the hidden region has shape {list(hidden.shape)}, the order {list(rank.shape)}")
+    if not hidden.any():
+        raise SampleError("nothing is hidden, so there is nothing to draw")
+    if rank[hidden].min() < 0:
+        raise SampleError("the order has the rank -1, which stands for what is given, where pixels are to be drawn")
+    if rank[~hidden].max(initial=OBSERVED) >= rank[hidden].min():
+        raise SampleError(
+            "the order visits some given pixels after hidden ones: these would be drawn without knowing them"
+        )
+    if config.two_stream and (rank != raster(*rank.shape)).any():
+        raise OrderError("a two-stream network knows the order raster alone")
+    return hidden
+
+
+def _check_images(images: Tensor, noise: Tensor, config: PixelCnnConfig) -> None:
+    expected = (noise.shape[0], config.channels, *noise.shape[2:])
+    if images.dtype != torch.uint8 or tuple(images.shape) != expected:
+        raise SampleError(f"images are uint8 {list(expected)}, not {images.dtype} {list(images.shape)}")
+    if len(images) and int(images.max()) >= 2**config.bits:
+        raise SampleError(f"images of {config.bits} bits have no level {int(images.max())}")

@@ -1,0 +1,1 @@
+"""The steps of a training, what they learn from, and what goes on round them."""

@@ -1,0 +1,48 @@
+"""How the weights move: which optimiser a weight has, and the learning rates of each step."""
+
+import math
+
+import torch
+from torch import nn
+
+from lmconv.config import TrainConfig
+from lmconv.errors import LmconvError
+from lmconv.networks.kinds import hidden_weights
+from lmconv.training.muon import Muon
+
+
+def schedule(config: TrainConfig, step: int) -> float:
+    """The factor of the learning rates at `step`, 0 to 1; whatever comes after, they rise for `warmup` steps first."""
+    if config.schedule == "cosine":
+        factor = 0.5 + 0.5 * math.cos(math.pi * step / config.steps)
+    elif config.schedule == "decay":
+        factor = config.decay**step
+    else:
+        factor = (config.steps - step) / max(1.0, config.cooldown * config.steps)
+    return max(0.0, min(1.0, (step + 1) / max(1, config.warmup), factor))
+
+
+def plateau_step(config: TrainConfig) -> int | None:
+    """The step at which a linear schedule begins to fall, from which a longer run can start; None for the others."""
+    return int(config.steps * (1 - config.cooldown)) if config.schedule == "linear" else None
+
+
+def optimisers(net: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
+    """Muon for the hidden layers' weights and Adam for the rest, or Adam for all.
+
+    Raises LmconvError if there is nothing for Muon.
+    """
+    hidden = hidden_weights(net) if config.optimiser == "muon" else []
+    if config.optimiser == "muon" and not hidden:
+        raise LmconvError("muon moves plain weights of hidden layers, this network has none: take adam")
+    taken = {id(weight) for weight in hidden}
+    others = [parameter for parameter in net.parameters() if id(parameter) not in taken]
+    adam = torch.optim.Adam(others, lr=config.rate, betas=config.betas)
+    return [Muon(hidden, config.matrix_rate), adam] if hidden else [adam]
+
+
+def set_rates(moving: list[torch.optim.Optimizer], factor: float) -> None:
+    """Sets every learning rate to its highest times the factor."""
+    for optimiser in moving:
+        for group in optimiser.param_groups:
+            group["lr"] = optimiser.defaults["lr"] * factor

@@ -1,0 +1,197 @@
+"""What a trainer trains: the network, its batches, its loss and its evaluation.
+
+All that is random in a batch comes from (seed, step) and is drawn for the whole of it; part `p` of `parts` gets its
+share of the rows. So several processes, or one that accumulates, see together what one process would see alone.
+"""
+
+import math
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lmconv import orders
+from lmconv.config import ImageTraining, PhotoConfig, PhotoTraining, PixelCnnConfig, TrainConfig
+from lmconv.data.crops import Prepared
+from lmconv.data.datasets import ImageSet, resize
+from lmconv.data.pictures import DataError
+from lmconv.errors import LmconvError
+from lmconv.evaluation import likelihoods
+from lmconv.networks import kinds, likelihood
+from lmconv.networks.photo import PhotoNet
+from lmconv.networks.pixelcnn import OrderMasks, order_masks
+from runtime.least_squares import UNIT
+from runtime.variants import orient
+
+
+class Task(Protocol):
+    """What a Trainer asks for. Losses are means over what is given, in `unit`."""
+
+    config: TrainConfig
+    network: kinds.Network
+    unit: str
+    digest: str  # of the data
+
+    def build(self) -> nn.Module:
+        """A new network on the device."""
+
+    def batch(self, step: int, part: int = 0, parts: int = 1) -> Any:
+        """A part's rows of a step's batch, on the CPU."""
+
+    def loss(self, net: nn.Module, batch: Any) -> Tensor:
+        """The mean loss of a part's rows."""
+
+    def evaluate(self, net: nn.Module, part: int = 0, parts: int = 1) -> tuple[float, int]:
+        """The sum of the losses of a part's held-out pictures, and how many these are."""
+
+    def about(self) -> dict:
+        """The data in words, for a checkpoint."""
+
+
+def rows_of(part: int, parts: int, count: int) -> slice:
+    """A part's rows of `count`; parts differ by one row at most."""
+    return slice(part * count // parts, (part + 1) * count // parts)
+
+
+class PhotoTask:
+    """The photo network on windows of prepared crops; the loss is in bits per subpixel."""
+
+    unit = "bits per subpixel"
+
+    def __init__(self, prepared: Prepared, config: PhotoTraining, network: PhotoConfig, device: torch.device):
+        if len(prepared) <= config.holdout:
+            raise DataError(f"{len(prepared)} crops are too few to hold {config.holdout} out")
+        if config.crop != prepared.pixels.shape[-1]:
+            raise DataError(
+                f"the training is for crops of {config.crop} pixels, "
+                f"the prepared crops have {prepared.pixels.shape[-1]}"
+            )
+        if config.altered and prepared.altered is None:
+            raise DataError("altered crops are asked for, and none are prepared")
+        self.prepared, self.config, self.network, self.device = prepared, config, network, device
+        self.digest = prepared.digest
+
+    def build(self) -> PhotoNet:
+        net = PhotoNet(self.network).to(self.device)
+        return net.to(memory_format=torch.channels_last) if self.device.type == "cpu" else net
+
+    def batch(self, step: int, part: int = 0, parts: int = 1) -> tuple[Tensor, Tensor]:
+        """Pixels uint8 and bases int16 [B / parts, 3, window, window]."""
+        c, rng = self.config, np.random.default_rng([self.config.seed, step])
+        drawn = []
+        for _ in range(c.batch):
+            index = rng.integers(len(self.prepared) - c.holdout)
+            row, column = rng.integers(c.crop - c.window + 1, size=2)
+            variant, altered = int(rng.choice(c.variants)), rng.random() < c.altered
+            drawn.append((index, None if altered else variant, row, column, c.window))
+        windows = [self.prepared.window(*where) for where in drawn[rows_of(part, parts, c.batch)]]
+        pixels, bases = (torch.from_numpy(np.stack(planes)) for planes in zip(*windows))
+        return pixels, bases
+
+    def loss(self, net: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        pixels, bases = (planes.to(self.device, non_blocking=True) for planes in batch)
+        nats = likelihood.nll(pixels.float(), bases.float() / UNIT, net(pixels, bases))
+        return likelihood.bits_per_subpixel(nats)
+
+    def evaluate(self, net: nn.Module, part: int = 0, parts: int = 1) -> tuple[float, int]:
+        """On whole crops in the first variant."""
+        variant, total, count = self.config.variants[0], 0.0, 0
+        for start in range(len(self.prepared) - self.config.holdout, len(self.prepared), 8)[part::parts]:
+            chosen = slice(start, min(start + 8, len(self.prepared)))
+            pixels = np.ascontiguousarray(orient(self.prepared.pixels[chosen], variant))
+            bases = np.array(self.prepared.bases[variant][chosen])
+            loss = self.loss(net, (torch.from_numpy(pixels), torch.from_numpy(bases)))
+            total, count = total + loss.item() * len(bases), count + len(bases)
+        return total, count
+
+    def about(self) -> dict:
+        return {"crops": len(self.prepared)}
+
+
+class ImageTask:
+    """The paper's network on a data set; the loss is in bits/dim, of binary images in nats an image.
+
+    A batch is of one order and one size, as a network computes it in one pass.
+    """
+
+    def __init__(self, images: ImageSet, config: ImageTraining, network: PixelCnnConfig, device: torch.device):
+        if len(images) <= config.holdout:
+            raise DataError(f"{len(images)} images are too few to hold {config.holdout} out")
+        if images.pixels.shape[2:] != (config.height, config.width):
+            raise DataError(
+                f"the images have {images.pixels.shape[2]}x{images.pixels.shape[3]} pixels, "
+                f"the training is for {config.height}x{config.width}"
+            )
+        if network.two_stream and (config.order, config.variants) != ("raster", (0,)):
+            raise LmconvError(
+                f"a two-stream network has the order raster, variants 0, not {config.order}, "
+                f"variants {','.join(map(str, config.variants))}"
+            )
+        self.images, self.config, self.network, self.device = images, config, network, device
+        self.digest = images.digest
+        self.unit = "nats" if network.binary else "bits/dim"
+        self._masks: dict[tuple[int, int, int], OrderMasks | None] = {}
+        self._epochs: dict[int, np.ndarray] = {}
+        for variant in config.variants:
+            for height in config.sizes or (config.height,):
+                self._order(variant, *self._size(height))
+
+    def build(self) -> nn.Module:
+        return kinds.build(self.network).to(self.device)
+
+    def batch(self, step: int, part: int = 0, parts: int = 1) -> tuple[Tensor, int]:
+        """Levels uint8 [B / parts, C, H, W] and the order's variant."""
+        c, rng = self.config, np.random.default_rng([self.config.seed, step])
+        variant = int(rng.choice(c.variants))
+        height = int(rng.choice(c.sizes)) if c.sizes else c.height
+        pixels = resize(self.images.pixels[self._rows(step)], *self._size(height))
+        levels = self.images.grid.levels(pixels, rng)
+        return torch.from_numpy(levels[rows_of(part, parts, c.batch)]), variant
+
+    def loss(self, net: nn.Module, batch: tuple[Tensor, int]) -> Tensor:
+        levels, variant = batch
+        levels = levels.to(self.device, non_blocking=True)
+        nats = kinds.nll(net, self.network, levels, self._order(variant, *levels.shape[2:]))
+        return nats.sum() / (len(levels) * self._unit(levels.shape[1:]))
+
+    def evaluate(self, net: nn.Module, part: int = 0, parts: int = 1) -> tuple[float, int]:
+        """In the first variant, at the images' own size, with fixed draws where bits are drawn."""
+        c = self.config
+        held = self.images.grid.levels(self.images.pixels[len(self.images) - c.holdout :])
+        levels = held[rows_of(part, parts, len(held))]
+        masks = self._order(c.variants[0], c.height, c.width)
+        nats = likelihoods.image_nats(net, self.network, levels, masks, self.device, batch=c.batch)
+        return float(nats.sum() / self._unit(levels.shape[1:])), len(levels)
+
+    def about(self) -> dict:
+        return {"source": self.images.name, "split": self.images.split, "images": len(self.images), "unit": self.unit}
+
+    def _rows(self, step: int) -> np.ndarray:
+        """Which images make a step's batch: all of them come once in an epoch, in a new order in each."""
+        count = len(self.images) - self.config.holdout
+        places = np.arange(step * self.config.batch, (step + 1) * self.config.batch)
+        epochs = range(places[0] // count, places[-1] // count + 1)
+        self._epochs = {
+            epoch: self._epochs[epoch] if epoch in self._epochs else self._permutation(epoch, count) for epoch in epochs
+        }
+        return np.array([self._epochs[place // count][place % count] for place in places])
+
+    def _permutation(self, epoch: int, count: int) -> np.ndarray:
+        return np.random.default_rng([self.config.seed, epoch, count]).permutation(count)
+
+    def _size(self, height: int) -> tuple[int, int]:
+        return height, max(1, round(self.config.width * height / self.config.height))
+
+    def _order(self, variant: int, height: int, width: int) -> OrderMasks | None:
+        """The masks of a variant at a size, None for the two-stream network. Raises OrderError."""
+        key = variant, height, width
+        if key not in self._masks:
+            rank = orders.make(f"{self.config.order}:{variant}", height, width)
+            masks = None if self.network.two_stream else order_masks(rank, self.network).to(self.device)
+            self._masks[key] = masks
+        return self._masks[key]
+
+    def _unit(self, shape: tuple[int, ...]) -> float:
+        """Nats of an image of that shape that make one of the unit."""
+        return 1.0 if self.network.binary else math.log(2) * math.prod(shape)

@@ -1,0 +1,276 @@
+"""The command line `lmconv`: its options are the dataclasses' fields, its results readable, its failures one line."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from lmconv.checkpoints import checkpoint
+from lmconv.cli import cli as group
+from lmconv.config import PRESETS, Machine, PhotoConfig, PhotoTraining, image_training, preset
+from tests.lmconv.tiny import IMAGE_OPTIONS, PHOTO_OPTIONS
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_help_needs_neither_torch_nor_numpy():
+    """So that it answers at once."""
+    for arguments in (
+        [],
+        ["train"],
+        ["train", "photo"],
+        ["train", "cifar10"],
+        ["eval"],
+        ["average"],
+        ["describe"],
+        ["orders"],
+        ["sample"],
+        ["complete"],
+        ["import-checkpoint"],
+    ):
+        code = (
+            "import sys; from lmconv.cli import cli; cli(standalone_mode=False); "
+            "print([m for m in ('torch', 'numpy', 'numba', 'PIL', 'tqdm') if m in sys.modules])"
+        )
+        command = [sys.executable, "-c", code, *arguments, "--help"]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+        assert done.returncode == 0, done.stderr
+        assert "Usage:" in done.stdout and done.stdout.endswith("[]\n")
+
+
+def test_importing_lmconv_needs_no_torch():
+    code = (
+        "import sys, lmconv, lmconv.orders, lmconv.masks, lmconv.config; "
+        "sys.exit(any(m in sys.modules for m in ('torch', 'click', 'numba', 'PIL')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["photo", *PRESETS])
+def test_every_setting_is_an_option_with_its_default(name):
+    options = {option.name: option for option in group.commands["train"].commands[name].params}
+    network, training = (
+        (PhotoConfig(), PhotoTraining()) if name == "photo" else (preset(name).network, image_training(preset(name)))
+    )
+    for settings in (training, network, Machine()):
+        for field in fields(settings):
+            if field.name == "progress":  # -q
+                continue
+            assert options[field.name].default == getattr(settings, field.name)
+            assert options[field.name].opts == ["--" + field.name.replace("_", "-")]
+            assert options[field.name].help
+
+
+def test_the_defaults_are_those_that_train_the_shipped_model(monkeypatch, run, photographs, tmp_path):
+    from lmconv.data import crops
+    from lmconv.training import run as training
+    from lmconv.training import tasks
+
+    seen = []
+
+    def record(*arguments):
+        seen.append(arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(crops, "prepare", lambda *arguments, **_: arguments)
+    monkeypatch.setattr(tasks, "PhotoTask", lambda *arguments: arguments)
+    monkeypatch.setattr(training, "train", record)
+    run("train", "photo", "--data", photographs, "-o", tmp_path / "run", code=1)
+    task, where, machine, resume, processes, sheet = seen[0]
+    prepared, *settings, _ = task
+    assert sheet is None
+    assert settings == [PhotoTraining(), PhotoConfig()] and resume is None and where == tmp_path / "run"
+    assert machine == Machine() and processes.world == 1
+    assert prepared == (photographs, Path("~/.cache/lmconv").expanduser(), 192, (0, 4, 3, 7))
+
+
+def test_train(train, tmp_path):
+    last = tmp_path / "run" / "last.safetensors"
+    result = train("-q")
+    assert result.stderr == ""
+    assert result.stdout.startswith(f"{last}: step 2 of 2, ")
+    assert result.stdout.endswith(" bits per subpixel held out at step 2\n")
+    state = checkpoint.load(last)
+    assert state.step == 2 and state.network == PhotoConfig(4, 1, 1)
+    assert state.training["variants"] == [3, 0] and state.training["crops"] == 12
+
+
+def test_train_prints_json(train, tmp_path):
+    result = train("--json", "-q")
+    summary = json.loads(result.stdout)
+    assert result.stdout.count("\n") == 1
+    assert summary["checkpoint"] == str(tmp_path / "run" / "last.safetensors")
+    assert summary["step"] == 2 and summary["heldout"] > 0 and summary["seconds"] > 0
+    assert summary["unit"] == "bits per subpixel"
+    assert "held out" in train("--json", "--resume", "--steps", 4).stderr
+
+
+def test_resume_keeps_the_settings_that_are_not_given(train, tmp_path):
+    train("-q", "--seed", 5, "--minutes", 1e-9)
+    last = tmp_path / "run" / "last.safetensors"
+    assert checkpoint.load(last).step == 0
+    result = train("-q", "--resume", "--rate", 0.5, "--device", "cpu", "--threads", 1, small=[])
+    assert "step 2 of 2" in result.stdout
+    state = checkpoint.load(last)
+    assert state.training["rate"] == 0.5 and state.training["seed"] == 5 and state.training["variants"] == [3, 0]
+    assert state.network == PhotoConfig(4, 1, 1)
+
+
+def test_a_run_is_not_overwritten(train, tmp_path):
+    train("-q", "--minutes", 1e-9)
+    assert "last.safetensors exists: go on with --resume" in train("-q", code=1).stderr
+    assert "the checkpoint's network is" in train("-q", "--resume", "--channels", 8, code=1).stderr
+    assert "no checkpoint" in train("-q", "--resume", tmp_path / "missing", code=1).stderr
+    (tmp_path / "run" / "last.safetensors").write_text("damaged")
+    assert "is not an LMConv checkpoint" in train("-q", "--resume", code=1).stderr
+
+
+def test_sources_that_cannot_be_used(train, tmp_path):
+    assert "missing is neither a folder nor a zip" in train(source=tmp_path / "missing", code=1).stderr
+    (tmp_path / "empty").mkdir()
+    assert "holds no picture of at least 32 x 32" in train(source=tmp_path / "empty", code=1).stderr
+    (tmp_path / "empty" / "broken.png").write_bytes(b"hello")
+    assert "broken.png in" in train(source=tmp_path / "empty", code=1).stderr
+    assert "12 crops are too few" in train("-q", "--holdout", 12, code=1).stderr
+    (tmp_path / "run").write_text("in the way")
+    assert "run: File exists" in train("-q", code=1).stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--steps", 0],
+        ["--variants", "0,8"],
+        ["--variants", ""],
+        ["--variants", "1,1"],
+        ["--kernel", 4],
+        ["--rate", -1],
+        ["--betas", 0.9],
+        ["--betas", 0.9, 2],
+        ["--schedule", "steps"],
+        ["--batch", 3, "--accumulate", 2],
+        ["--window", 64, "--crop", 32],
+        ["--precision", "fp8"],
+        ["--device", "abacus"],
+        ["--device", "cuda:99"],
+        ["--colour", "blue"],
+    ],
+    ids=str,
+)
+def test_wrong_usage(run, photographs, tmp_path, arguments):
+    result = run("train", "photo", "--data", photographs, "-o", tmp_path / "run", *arguments, code=2)
+    assert result.stdout == "" and "Error: " in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+# The paper's networks
+
+
+def test_an_image_network_is_trained_and_goes_on(run, trained, ramps, tmp_path):
+    state = checkpoint.load(trained["tiny_mnist_binary"] / "last.safetensors")
+    assert state.step == 3 and state.network.binary and state.network.filters == 4
+    assert state.training["source"] == "ramps1.npz" and state.training["variants"] == [1, 4]
+    first = trained["tiny_mnist_binary"] / "step_00000001.safetensors"
+    arguments = ["train", "tiny_mnist_binary", "--data", ramps[1], "-o", tmp_path / "on", "-q"]
+    summary = json.loads(run(*arguments, "--resume", first, "--json").stdout)
+    assert summary["step"] == 3 and summary["unit"] == "nats"  # all other settings are the checkpoint's
+    resumed = checkpoint.load(tmp_path / "on" / "last.safetensors")
+    assert all((tensor == resumed.model[name]).all() for name, tensor in state.model.items())
+    assert resumed.curve == state.curve
+    run(*arguments, "--resume", "auto", "--steps", 4)
+    assert checkpoint.load(tmp_path / "on" / "last.safetensors").step == 4
+
+
+def test_samples_are_drawn_on_the_way(run, ramps, tmp_path):
+    run(
+        "train",
+        "tiny_mnist_binary",
+        "--data",
+        ramps[1],
+        "-o",
+        tmp_path / "run",
+        *IMAGE_OPTIONS,
+        "--samples",
+        2,
+        "--evaluate-every",
+        2,
+    )
+    drawn = sorted((tmp_path / "run" / "samples").iterdir())
+    assert [path.name for path in drawn] == ["step_00000002.png", "step_00000003.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
+
+
+def test_training_that_cannot_be(run, ramps, trained, tmp_path):
+    def fails(*arguments, name="tiny_cifar10", code=1):
+        return run("train", name, "-o", tmp_path / "run", *IMAGE_OPTIONS, *arguments, code=code).stderr
+
+    assert "there is no data set 'imagenet': known are cifar10" in fails("--data", "imagenet")
+    assert "holds grey images, the network is for colour images" in fails("--data", ramps[1])
+    assert "there is no order 'spiral'" in fails("--data", ramps[3], "--order", "spiral")
+    assert "fewer than the 60x5 asked for" in fails("--data", ramps[3], "--height", 60)
+    assert "20 images are too few to hold 20 out" in fails("--data", ramps[3], "--holdout", 20)
+    assert "has the order raster" in fails("--data", ramps[3], "--two-stream", "--norm", "weight_norm")
+    assert "this network has none: take adam" in fails(
+        "--data", ramps[3], "--norm", "weight_norm", "--optimiser", "muon"
+    )
+    other = trained["tiny_mnist_binary"] / "last.safetensors"
+    assert "the checkpoint's network is" in fails(
+        "--data", ramps[3], "--resume", other, "--channels", 3, "--bits", 8, "--no-binary"
+    )
+    assert "two-stream network has norm = weight_norm" in fails("--data", ramps[3], "--two-stream", code=2)
+    assert "a binary network has 1 channel" in fails("--data", ramps[3], "--binary", code=2)
+    assert "is not a list of different numbers from 1 to 4096" in fails("--data", ramps[3], "--sizes", "8,8", code=2)
+    assert "No such command 'imagenet'" in run("train", "imagenet", code=2).stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_photo_run_does_not_go_on_as_another(train, run, ramps, tmp_path):
+    train("-q")
+    last = tmp_path / "run" / "last.safetensors"
+    error = run("train", "tiny_cifar10", "--data", ramps[3], "-o", tmp_path / "new", "--resume", last, code=1).stderr
+    assert "is of another kind of network: PhotoConfig" in error
+
+
+def test_an_interrupt_saves_the_run(photographs, tmp_path):
+    """A real one, to the real command; the run then goes on."""
+    arguments = [
+        "train",
+        "photo",
+        "--data",
+        photographs,
+        "-o",
+        tmp_path / "run",
+        "--cache",
+        tmp_path / "cache",
+        *PHOTO_OPTIONS,
+        "--steps",
+        1000000,
+        "--evaluate-every",
+        20,
+    ]
+    command = [sys.executable, "-c", "from lmconv.cli import cli; cli(prog_name='lmconv')", *map(str, arguments)]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        lines = [process.stderr.readline()]  # the first evaluation: training is under way
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        out, rest = process.communicate(timeout=60)
+    lines += rest.splitlines(keepends=True)
+    last = tmp_path / "run" / "last.safetensors"
+    assert process.returncode == 1 and out == ""
+    assert lines[0].startswith("step 20: ")
+    assert lines[-1] == f"lmconv: interrupted: {last} is saved, go on with --resume\n"
+    assert all(line.startswith("step ") for line in lines[:-1])
+    state = checkpoint.load(last)
+    assert state.step >= 20 and state.training["steps"] == 1000000
