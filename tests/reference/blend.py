@@ -45,7 +45,7 @@ class Prediction:
 
     members: list[int]
     blended: np.float32  # 1/64 grey level
-    features: list[np.float32]
+    features: np.ndarray
 
 
 class Blend:
@@ -72,7 +72,7 @@ class Blend:
         members = [base, self.fast.predict(k, r, c), self.slow.predict(k, r, c), expected]
         blended = mean(members, [self.near(i, k, r, c) for i in range(1, 5)])
         features = [(f32(m) - blended) / f32(64) for m in members]
-        features += [f32(error) / f32(64) for error in self.around(k, r, c)]
+        features = np.array([*features, *(f32(error) / f32(64) for error in self.around(k, r, c))])
         corrected = in_units(self.fits[k].plus_products(blended / f32(64), r, features))
         return Prediction([corrected, *members], blended, features)
 

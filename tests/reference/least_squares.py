@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tests.reference.numbers import Table, f32
+from tests.reference.numbers import f32
 
 A = [(0, -1), (-1, 0), (-1, 1), (0, -2), (-2, 0), (-1, -2), (-2, 1), (-2, -1), (0, -3), (-2, 2), (-3, 0), (-2, -2)]
 A += [(-2, 3), (-3, 1), (-1, -3), (-3, -1)]
@@ -42,7 +42,6 @@ class Canvas:
 
     def __init__(self, height: int, width: int):
         self.height, self.width, self.x = height, width, {}
-        self.references = Table(lambda place: self.mean(*place))
 
     def pixel(self, k: int, r: int, c: int) -> int:
         if r < 0:
@@ -52,10 +51,7 @@ class Canvas:
         return self.x[k, r, min(c, self.width - 1)]
 
     def reference(self, k: int, r: int, c: int) -> np.float32:
-        """The mean of four neighbours, which are all of earlier levels: it is what it was when first asked for."""
-        return self.references[k, r, c]
-
-    def mean(self, k: int, r: int, c: int) -> np.float32:
+        """The mean of four neighbours."""
         return f32(self.pixel(k, r, c - 1) + sum(self.pixel(k, r - 1, c + dc) for dc in (-1, 0, 1))) / f32(4)
 
     def added(self, k: int, r: int, c: int) -> np.float32:
@@ -87,10 +83,9 @@ class Fit:
                 weight = f32(1) / (f32(self.nearby(r, c)) / f32(512) + f32(0.3))
                 sample = self.samples[r]
                 self.sums[r] = self.decay * self.sums[r] + np.multiply.outer(weight * sample[:-1], sample)
-        if (level + self.phase) % self.interval == 0:
-            for r, total in self.joined(max(rows[0] - 1, 0), rows[-1]) if rows else ():
-                if r in rows:
-                    self.weights[r] = self.solution(total)
+        if (level + self.phase) % self.interval == 0 and rows:
+            totals = dict(self.joined(max(rows[0] - 1, 0), rows[-1]))
+            self.weights[rows] = self.solutions(np.array([totals[r] for r in rows]))
         elif level % 2 == 0 and level // 2 < self.height:
             self.weights[level // 2] = self.weights[level // 2 - 1]  # the row begins with its neighbour's
 
@@ -114,31 +109,31 @@ class Fit:
             carry = y[-1]
             yield from enumerate(y, first)
 
-    def solution(self, total: np.ndarray) -> np.ndarray:
-        """w of (S + ridge I) w = S[:, n] by elimination without pivoting; only the upper half of S counts."""
-        n, a = self.n, total.copy()
+    def solutions(self, a: np.ndarray) -> np.ndarray:
+        """w of (S + ridge I) w = S[:, n] by elimination without pivoting, for each of several S, which it overwrites;
+        only the upper half of one counts."""
+        n, w = self.n, np.zeros((len(a), self.n), np.float32)
         with np.errstate(all="ignore"):
             for i in range(n):
-                a[i, i] += self.ridge
+                a[:, i, i] += self.ridge
             for j in range(n):
-                factors = a[j, j + 1 : n] * (f32(1) / a[j, j])
-                a[j + 1 :, j + 1 :] -= np.multiply.outer(factors, a[j, j + 1 :])
-            w = np.zeros(n, np.float32)
+                factors = a[:, j, j + 1 : n] * (f32(1) / a[:, j, j])[:, None]
+                a[:, j + 1 :, j + 1 :] -= factors[:, :, None] * a[:, j, None, j + 1 :]
             for i in reversed(range(n)):
-                u = a[i, n]
+                u = a[:, i, n]
                 for m in range(i + 1, n):
-                    u = u - a[i, m] * w[m]
-                w[i] = u / a[i, i]
+                    u = u - a[:, i, m] * w[:, m]
+                w[:, i] = u / a[:, i, i]
         return w
 
-    def plus_products(self, value: np.float32, r: int, features: list) -> np.float32:
+    def plus_products(self, value: np.float32, r: int, features: np.ndarray) -> np.float32:
         """value + w f + ..., added in this order."""
         with np.errstate(all="ignore"):
-            for w, f in zip(self.weights[r], features):
-                value = value + w * f
+            for product in self.weights[r] * features:
+                value = value + product
         return value
 
-    def learn(self, r: int, c: int, x: int, base: int, features: list, origin: np.float32) -> None:
+    def learn(self, r: int, c: int, x: int, base: int, features: np.ndarray, origin: np.float32) -> None:
         """Takes over the true value of a position whose target is relative to origin."""
         self.errors[r, c] = abs(64 * x - base)
         self.samples[r] = np.array([*features, f32(x) - origin], np.float32)
@@ -177,8 +172,9 @@ class Predictor:
             fit.refit(level)
 
     def predict(self, k: int, r: int, c: int) -> int:
-        pixel, reference = self.canvas.pixel, [self.canvas.reference(p, r, c) for p in range(3)]
-        features = [f32(pixel(p, r + dr, c + dc)) - reference[p] for p, dr, dc in self.taps[k]]
+        reference = np.array([self.canvas.reference(p, r, c) for p in range(3)])
+        pixels = [self.canvas.pixel(p, r + dr, c + dc) for p, dr, dc in self.taps[k]]
+        features = np.array(pixels, np.float32) - reference[[p for p, *_ in self.taps[k]]]
         added = self.canvas.added(k, r, c)
         value = self.fits[k].plus_products(reference[k], r, features)
         base = in_units(value + added if k > 0 else value)

@@ -10,7 +10,7 @@ import numpy as np
 
 
 def clip(v, a, b):
-    return min(max(v, a), b)
+    return a if v < a else b if v > b else v
 
 
 def f32(value) -> np.float32:
