@@ -11,8 +11,10 @@ from codec.modelling.exact_colours.memory import colour_of
 from codec.modelling.exact_colours.question import MOST_DECISIONS, ExactColours, ask, exact_colours, take_over
 from runtime.kernels import kernel
 from runtime.least_squares import Size, rows_of
-from tests.codec import reference_colours
 from tests.pictures import checker, constant, lines, magnified, noise, photograph, ramp, text, two_values
+from tests.reference import colours as reference
+from tests.reference.least_squares import rows_of as rows_of_level
+from tests.reference.range_coder import Answers
 
 
 def many_colours(height: int, width: int) -> np.ndarray:
@@ -90,12 +92,27 @@ def check_range(colours: ExactColours) -> None:
     assert (colours.refined.knots >= 0).all() and (colours.refined.knots <= ONE).all()
 
 
+def told(values: list[list[int]], symbols: list[int]) -> list[tuple[int, int, int]]:
+    """The reference's decisions (position, frequency, symbol) where it is answered by these symbols; `values` are what
+    becomes known of a position that escapes."""
+    height, width, found, answers = len(values), len(values[0]), [], Answers(symbols)
+    state = reference.State(height, width)
+    for level in range(width + 2 * (height - 1)):
+        for r in rows_of_level(level, height, width):
+            c = level - 2 * r
+            position = reference.Position(state, r, c)
+            assert position.ask(state, answers) in (None, values[r][c])
+            found += [r * width + c] * (len(answers.asked) - len(found))
+            position.take_over(state, values[r][c])
+    return list(zip(found, answers.asked, symbols))
+
+
 def agree(picture: np.ndarray) -> None:
     """Compiled code and reference make the same decisions, and a decoder finds the picture by them."""
     encoder, colours = encoded(picture)
     planes = picture.astype(int)
     values = planes[0] if len(planes) == 1 else planes[0] * 65536 + planes[1] * 256 + planes[2]
-    assert decisions(encoder) == reference_colours.code_tile(values.tolist())
+    assert decisions(encoder) == told(values.tolist(), encoder.symbols().tolist())
     check_range(colours)
     found, learned = decoded(encoder.finish(), picture)
     np.testing.assert_array_equal(found, picture)

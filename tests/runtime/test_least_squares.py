@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+from dataclasses import asdict
+from itertools import product
 
 import numba
 import numpy as np
@@ -29,7 +31,7 @@ from runtime.least_squares import (
 from runtime.network import BundleError
 from runtime.tables import check_predictor
 from tests.pictures import KINDS, constant, noise, photograph, two_values
-from tests.runtime import reference_least_squares as reference
+from tests.reference import least_squares as reference
 
 SIZES = [(1, 1), (1, 2), (2, 1), (1, 19), (19, 1), (2, 2), (3, 5), (17, 33), (35, 4)]
 WAYS = {"own": (Settings(), 1), "fast": (FAST, 1), "slow": (SLOW, SLOW_INTERVAL)}
@@ -64,19 +66,25 @@ def walked(pixels, settings, interval=1, look=lambda level, predictor: None):
 
 def agree(pixels, settings, interval=1) -> None:
     """Compiled code and reference: the same predictions and, as rounding hides what differs by little, weights."""
-    told, fits = {}, []
-    expected = reference.predict(pixels, settings, interval, told)
+    expected, values, fits = np.zeros(pixels.shape, int), pixels.tolist(), []
+    drawn, ways = reference.Canvas(*pixels.shape[1:]), reference.Settings(**asdict(settings), interval=interval)
+    told = reference.Predictor(drawn, ways)
 
     def look(level, state):
         rows = reference.rows_of(level, *pixels.shape[1:])
+        told.refit(level)
         for k, n in enumerate(state.fits.counts):
             lanes = state.fits.weights[k].transpose(0, 2, 1).reshape(-1, state.fits.weights.shape[2])
-            np.testing.assert_array_equal(lanes[rows, :n], told.pop((k, level)))
+            np.testing.assert_array_equal(lanes[rows, :n], told.fits[k].weights[rows])
+        for k, r in product(range(3), rows):
+            c = level - 2 * r
+            drawn.x[k, r, c], expected[k, r, c] = values[k][r][c], told.predict(k, r, c)
+            told.learn(k, r, c)
         fits[:] = state.fits.sums, state.fits.features
 
     found, _ = walked(pixels, settings, interval, look)
     np.testing.assert_array_equal(found, expected)
-    assert not told and all(np.isfinite(array).all() for array in fits)
+    assert len(fits) == 2 and all(np.isfinite(array).all() for array in fits)
     assert found.min() >= 0 and found.max() <= 255 * UNIT
 
 

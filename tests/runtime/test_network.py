@@ -15,7 +15,9 @@ from runtime.network import ProviderError
 from runtime.photo import prepare, take_over
 from tests import bundles
 from tests.pictures import noise, photograph
-from tests.runtime import reference_network
+from tests.reference import bundle
+from tests.reference.least_squares import Canvas
+from tests.reference.network import Network
 
 ROOT = Path(__file__).resolve().parents[2]
 GRAPHS = [f"step_{kind}.onnx" for kind in network.PRODUCTS]
@@ -45,15 +47,13 @@ def wrong(tiny_bundle, tmp_path_factory):
 @pytest.mark.parametrize("kind", [photograph, noise])
 def test_equals_the_specification(tiny_model, tiny_bundle, kind, size):
     """docs/format.md and the bundle's tensors are enough to compute the parameters."""
-    picture, parts = kind(*size), bundles.members(tiny_bundle)
-    found = reference_network.parameters(
-        picture,
-        predict_picture(picture),
-        bundles.tensors(parts[bundles.WEIGHTS]),
-        bundles.tensors(parts[bundles.TABLES])["codes"],
-        tiny_model.manifest.layout.first_offsets,
-    )
-    np.testing.assert_array_equal(tiny_model.parameters(picture[None])[0], found)
+    picture, model = kind(*size), bundle.read(tiny_bundle)
+    found, canvas = tiny_model.parameters(picture[None])[0], Canvas(*size)
+    bases = {place: int(base) for place, base in np.ndenumerate(predict_picture(picture))}
+    reference = Network(model.weights, model.tables["codes"], model.layout["first_offsets"], model.layout["kernel"])
+    for r, c in sorted(np.ndindex(size), key=lambda at: at[1] + 2 * at[0]):
+        assert found[:, r, c].tolist() == reference.parameters(canvas, bases, r, c)
+        canvas.x |= {(k, r, c): int(picture[k, r, c]) for k in range(3)}
 
 
 def test_integer_products_are_preferred_on_the_cpu(tiny_model):

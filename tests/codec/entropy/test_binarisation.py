@@ -16,7 +16,8 @@ from codec.entropy.binarisation import (
     next_node,
 )
 from runtime.kernels import kernel
-from tests.codec.modelling import reference_mixture
+from tests.reference import mixture
+from tests.reference.range_coder import Answers
 
 DEVIATIONS = (0, 97, 193, 385, 769)  # one of each class
 MOST = 1 + 15 + 6  # sign, the finest ladder up to 192, and halving what is left above
@@ -99,11 +100,9 @@ def test_equal_to_the_reference(walks):
     for (centre, deviation), (depths, paths, splits, _) in walks.items():
         if centre in (1, 2, 3, 7, 64, 127, 128, 200, 253, 254, 255):
             for value in range(256):
-                steps = list(reference_mixture.splits(value, (centre - 1) * 64, deviation))
-                assert [step[1] for step in steps] == splits[value, : depths[value]].tolist()
-                assert [step[-1] for step in steps] == paths[value, : depths[value]].tolist()
-                low, split, high, upper, decision = steps[-1]
-                assert ((split, high) if upper == bool(decision) else (low, split)) == (value, value + 1)
+                told = Answers(paths[value].tolist())
+                assert mixture.decoded((centre - 1) * 64, deviation, told) == value
+                assert [at.split for at in told.asked] == splits[value, : depths[value]].tolist()
 
 
 def test_rungs_rise_until_the_ladder_ends(walks):

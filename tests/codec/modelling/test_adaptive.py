@@ -5,6 +5,7 @@ import pytest
 
 from codec.modelling.adaptive import adapt, adaptive, probability
 from runtime.kernels import kernel
+from tests.reference.estimates import Chance
 
 
 @kernel
@@ -21,25 +22,14 @@ def learned(state, places, symbols) -> list[int]:
     return seen.tolist()
 
 
-class Reference:
-    def __init__(self):
-        self.p, self.visits = 1 << 21, 0
-
-    def adapt(self, symbol: int) -> int:
-        """Returns the probability before."""
-        before, target = self.p >> 6, (1 << 22) - 1 if symbol else 0
-        self.p += (target - self.p) * (131072 // (2 * self.visits + 3)) // 65536
-        self.visits = min(self.visits + 1, 250)
-        return before
-
-
 @pytest.mark.parametrize("chance", [0, 0.003, 0.5, 0.9, 1])
 def test_equals_the_reference(chance):
     rng, count = np.random.default_rng(0), 4
-    state, told = adaptive(count), [Reference() for _ in range(count)]
+    state, told = adaptive(count), [Chance() for _ in range(count)]
     places, symbols = rng.integers(0, count, 3000), rng.random(3000) < chance
-    expected = [told[at].adapt(int(symbol)) for at, symbol in zip(places, symbols)]
-    assert learned(state, places, symbols) == expected
+    for found, at, symbol in zip(learned(state, places, symbols), places, symbols):
+        assert found == told[at].p >> 6
+        told[at].learn(int(symbol))
     assert state.probabilities.tolist() == [each.p for each in told]
     assert state.visits.tolist() == [250] * count
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import product
 
 import numba
@@ -20,17 +20,20 @@ from codec.modelling import experts as learning
 from codec.modelling.blend import blend, combine, settle
 from codec.modelling.experts import EXPERTS, FINAL, SCALES, WEIGHTS, experts, first_scales, kinds_mean, start
 from codec.modelling.mixer import WEIGHT_LIMIT
+from codec.modelling.ratio_tables import RatioTables
 from codec.tile_coders.photo import PhotoCoder
 from export.exact.tables import distribution_tables
 from runtime import Manifest
 from runtime.kernels import kernel
 from runtime.least_squares import Settings, canvas, predict_picture
 from runtime.photo import PhotoLayout, PhotoModel
-from tests.codec.modelling import reference_experts as reference
-from tests.codec.modelling.reference_ratio_tables import entries_of
 from tests.codec.modelling.test_mixture import LIMITS
 from tests.pictures import KINDS, constant, noise, photograph, two_values
-from tests.runtime.reference_least_squares import rows_of
+from tests.reference import experts as reference
+from tests.reference.bundle import Bundle
+from tests.reference.least_squares import rows_of
+from tests.reference.numbers import error_class
+from tests.reference.tile import NETWORK, PhotoTile
 from tests.runtime.test_least_squares import FUSED, assembly
 
 TABLES = distribution_tables() | {"codes": (np.arange(8192) // 32).astype(np.uint8)}
@@ -86,6 +89,7 @@ class Start:
         state.scales[:] = self.scales
 
     def tell(self, told: reference.Experts) -> None:
+        """The reference the same."""
         told.counts.came.start = lambda context: int(self.came[context[-1]])
         told.counts.expected.start = lambda context: int(self.expected[context[-1]])
         told.mixer.weights.start = lambda v: self.weights[reference.vector_number(v), : EXPERTS + 1].tolist()
@@ -109,17 +113,53 @@ class Coded:
         learned = self.state if method.learning else None
         coder.code(Decoder(self.encoder.finish()), found, method, 1, lambda pixels: None)
         np.testing.assert_array_equal(found, pixels)
-        self.state = learned
+        self.pixels, self.state = pixels, learned
         coded, owners = self.encoder.decisions().astype(np.int64), self.encoder.owners().tolist()
         self.decisions = list(zip((coded // 2 + 1).tolist(), (coded % 2).tolist(), owners))
         self.inputs = self.encoder.traces().tolist()
 
 
-def same(decisions, inputs, expected: list[reference.Decision]) -> None:
-    assert decisions == [(each.frequency, each.symbol, each.owner) for each in expected]
-    for found, each in zip(inputs, expected):
-        told = [UNTRACED] * TRACED if each.inputs is None else [*each.inputs, *[0] * (TRACED - len(each.inputs))]
-        assert found == told
+class Told(PhotoTile):
+    """The reference, whose network gives numbers, too. It is answered by the compiled code's decisions."""
+
+    def __init__(self, made: PhotoModel, shape: tuple[int, int, int], numbers: np.ndarray, method: Method):
+        layout = {"predictor": asdict(made.layout.predictor)}
+        super().__init__(Bundle("photo", b"", layout, {}, made.tables), shape, method.code & ~NETWORK)
+        self.network = Numbers(numbers) if method.network else None
+        self.asked = []
+
+    def tell(self, found: Coded) -> None:
+        """Asks for every decision, with the frequency, the owner and the inputs that it was coded with."""
+        answers = iter([decision for _, decision, _ in found.decisions])
+
+        def decide(frequency: int) -> int:
+            r, c, k = self.place
+            position, planes = r * self.width + c, self.planes
+            owner = planes * self.width * self.height + position if k is None else position * planes + k
+            mixed = self.experts.mixer.inputs if self.experts and k is not None else [UNTRACED] * TRACED
+            decision = next(answers)
+            self.asked.append((frequency, decision, owner, [*mixed, *[0] * (TRACED - len(mixed))]))
+            return decision
+
+        np.testing.assert_array_equal(self.decoded(decide), found.pixels)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The same as Network, for the reference."""
+
+    numbers: np.ndarray
+
+    def parameters(self, canvas, bases, r: int, c: int) -> list[int]:
+        return self.numbers[r, c].tolist()
+
+
+def entries_of(tables: RatioTables, context: tuple) -> np.ndarray:
+    """What compiled code's tables hold of a context's plane and what is given, by value."""
+    plane, *given, _ = context
+    if len(given) == (plane == "blue"):
+        return tables.first[2 + given[0] if given else ("red", "green").index(plane)]
+    return tables.second[given[0] if plane == "green" else 256 + given[0] * 256 + given[1]]
 
 
 def same_state(state: learning.Experts, told: reference.Experts) -> None:
@@ -139,14 +179,14 @@ def same_state(state: learning.Experts, told: reference.Experts) -> None:
 def agree(pixels, numbers, tables=None, begin: Start | None = None, method=LEARNING, predictor=Settings()) -> Coded:
     """Compiled code and reference, from the same start: the same decisions and the same state afterwards."""
     made = model(numbers, tables, predictor)
-    told = reference.Experts(colours(pixels), len(pixels), made.tables) if method.learning else None
+    found, told = Coded(made, pixels, method, begin), Told(made, pixels.shape, numbers, method)
     if begin:
-        begin.tell(told)
-    found = Coded(made, pixels, method, begin)
-    numbers = numbers if method.network else None
-    same(found.decisions, found.inputs, reference.walk(pixels, numbers, made.tables, predictor, told))
-    if told:
-        same_state(found.state, told)
+        begin.tell(told.experts)
+    told.tell(found)
+    assert [asked[:3] for asked in told.asked] == found.decisions
+    assert [asked[3] for asked in told.asked] == found.inputs
+    if method.learning:
+        same_state(found.state, told.experts)
     return found
 
 
@@ -242,17 +282,9 @@ def test_values_that_an_exact_colour_has_said_are_learned_too(network, channels)
     rng = np.random.default_rng(1)
     pixels = rng.choice(np.array([7, 80, 200], np.uint8), (1, 10, 11)).repeat(channels, 0)
     pixels[:, 3:6] = noise(3, 11)[:channels]
-    numbers, method = some_numbers(10, 11), Method(network, colours=True)
-    made = model(numbers)
-    found, told = Coded(made, pixels, method), reference.Experts(colours(pixels), channels, made.tables)
-    mixed = [decision for decision in found.decisions if decision[2] < pixels.size]
-    known = np.ones((10, 11), bool)
-    known.reshape(-1)[[owner // channels for *_, owner in mixed]] = False
-    assert 20 < known.sum() < 90
-    inputs = [each for each, decision in zip(found.inputs, found.decisions) if decision[2] < pixels.size]
-    expected = reference.walk(pixels, numbers if network else None, made.tables, state=told, known=known)
-    same(mixed, inputs, expected)
-    same_state(found.state, told)
+    found = agree(pixels, some_numbers(10, 11), method=Method(network, colours=True))
+    escaped = {owner // channels for *_, owner in found.decisions if owner < pixels.size}
+    assert 20 < 110 - len(escaped) < 90
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -367,7 +399,7 @@ def test_what_a_model_brings_is_what_a_tile_starts_with():
 def test_rivals_start_with_the_error_of_their_class():
     scales = first_scales({})
     means = scales[0, 0, :, 0, 0] / 4 / 64
-    assert [reference.error_class(int(mean * 64)) for mean in means[6:20]] == list(range(6, 20))
+    assert [error_class(int(mean * 64)) for mean in means[6:20]] == list(range(6, 20))
     assert (means[:2] == 0.25).all() and (scales == scales[0, 0, :, :1]).all()
 
 

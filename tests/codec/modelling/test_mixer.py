@@ -5,7 +5,8 @@ import pytest
 
 from codec.modelling.mixer import UNIT_BITS, WEIGHT_LIMIT, adjust, equal, mix, mixer, squash, stretch
 from runtime.kernels import kernel
-from tests.codec.modelling import reference_mixer
+from tests.reference import numbers
+from tests.reference.mixer import Mixer
 
 INPUTS, SIZES, PLACES = 16, (5, 3, 4), 3  # vectors of three sets
 FIRST = np.cumsum((0, *SIZES))
@@ -34,7 +35,8 @@ def stretched(probability):
 
 def both(weights, final, rates=RATES):
     """A mixer and the reference, from the same start."""
-    told = reference_mixer.Mixer(lambda v: weights[v].tolist(), lambda p: final[p].tolist(), rates.tolist(), 131)
+    starts = (lambda at, table=table: table[at].tolist() for table in (weights, final))
+    told = Mixer(*starts, lambda visits: int(rates[min(visits, len(rates) - 1)]), 131)
     return mixer(weights, final, rates, 131), told
 
 
@@ -115,8 +117,6 @@ def test_a_mixer_has_a_copy_of_its_start():
 
 
 def test_stretch_and_squash_are_the_tables():
-    assert [stretched(p) for p in (0, 15, 16, 32768, 65535)] == [
-        reference_mixer.stretch(p) for p in (0, 15, 16, 32768, 65535)
-    ]
-    assert [squashed(x) for x in (-2047, 0, 2047)] == [reference_mixer.squash(x) for x in (-2047, 0, 2047)]
+    assert [stretched(p) for p in (0, 15, 16, 32768, 65535)] == [numbers.stretch(p) for p in (0, 0, 1, 2048, 4095)]
+    assert [squashed(x) for x in (-2047, 0, 2047)] == [numbers.squash(x) for x in (-2047, 0, 2047)]
     assert squashed(0) == 32768 and stretched(0) == -2047 and stretched(65535) == 2047

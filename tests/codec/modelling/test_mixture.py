@@ -16,10 +16,12 @@ from codec.tile_coders.photo import code_plain
 from export.exact.tables import distribution_tables
 from runtime import rules
 from runtime.kernels import kernel
-from tests.codec.modelling import reference_mixture
-from tests.codec.modelling.reference_mixture import Position
+from tests.reference import mixture as reference
+from tests.reference.mixture import Mixture
+from tests.reference.range_coder import Answers
 
 TABLES = distribution_tables()
+INTEGERS = reference.integers(TABLES)
 INT32 = np.iinfo(np.int32)
 LIMITS = [INT32.min, INT32.min + 1, -(2**30), -32768, -16385, -8192, -256, -129, -128, -1]
 LIMITS += [0, 1, 192, 193, 255, 16384, 32767, INT32.max]
@@ -96,16 +98,18 @@ def agree(parameters, bases, values) -> None:
     """Compiled code and reference."""
     found = Coded(parameters, bases, values)
     for row, (base, value) in enumerate(zip(bases.tolist(), values.tolist())):
-        position = Position(parameters[row], TABLES)
+        position = Mixture(parameters[row], INTEGERS)
         for k in range(3):
             position.open(base[k])
             (mean, spread), (weights, means, inverses), masses, decisions = found.plane(row, k)
-            assert (mean, spread) == (position.mean, position.deviation)
+            assert (mean, spread) == (position.mean, position.spread)
             assert (weights, means, inverses) == (position.weights, position.means, position.inverses)
             assert masses == [position.mass(v) for v in range(257)]
-            assert decisions == position.decisions(value[k])
+            told = Answers(decision for _, decision in decisions)
+            assert position.decoded(told) == value[k]
+            assert told.asked == [frequency for frequency, _ in decisions]
             assert all(16 <= frequency <= ONE - 16 for frequency, _ in decisions)
-            position.learn(value[k], base[k])
+            position.learn(value[k])
 
 
 @pytest.mark.parametrize("components", [1, 2, 3, 10])
@@ -134,7 +138,7 @@ base = st.one_of(st.sampled_from([0, 1, 63, 64, 8160, 255 * 64]), st.integers(0,
 def test_equals_the_reference_for_hostile_parameters(parameters, bases, values):
     """And nothing overflows: the bounds that 64-bit integers rest on, in the reference, which has no bounds."""
     agree(np.array([parameters], np.int32), np.array([bases], np.int32), np.array([values], np.uint8))
-    position = Position(parameters, TABLES)
+    position = Mixture(parameters, INTEGERS)
     for k in range(3):
         assert 0 < sum(position.weights) <= 1 << rules.WEIGHT_BITS
         position.open(bases[k])
@@ -144,7 +148,7 @@ def test_equals_the_reference_for_hostile_parameters(parameters, bases, values):
         assert all(above - below >= least for below, above in zip(masses, masses[1:]))
         distances = [64 * v - 32 - mean for v in (0, 256) for mean in position.means]
         assert all(abs(distance * max(position.inverses)) < 1 << 62 for distance in distances)
-        position.learn(values[k], bases[k])
+        position.learn(values[k])
 
 
 @kernel
@@ -179,7 +183,7 @@ def test_a_curve_is_the_distribution_function_at_consecutive_values(kind):
     for trial in range(40):
         parameters = ordinary(1, seed=trial)[0] if kind == "ordinary" else rng.choice(LIMITS, 30).astype(np.int32)
         base = int(some_bases(1, trial)[0, 0]) if trial % 3 else (trial % 2) * 255 * 64
-        position = Position(parameters, TABLES)
+        position = Mixture(parameters, INTEGERS)
         position.open(base)
         mixture = np.array(list(zip(position.weights, position.means, position.inverses)), np.int64)
         low, out = int(rng.choice([0, 1, 100, 228, 250, 255])), np.full(300, -1, np.int64)
@@ -215,7 +219,7 @@ def test_odds_of_binary_pixels():
     log_odds = np.concatenate([extremes, rng.integers(INT32.min, INT32.max, 100), near, steps]).astype(np.int32)
     found, logistic = np.zeros(len(log_odds), np.int64), TABLES["logistic"].tolist()
     odds(log_odds, TABLES["logistic"], found)
-    assert found.tolist() == [reference_mixture.odds(x, logistic) for x in log_odds.tolist()]
+    assert found.tolist() == [reference.odds(x, logistic) for x in log_odds.tolist()]
     exact = 1 / (1 + np.exp(-log_odds.clip(-16384, 16384) / rules.LOG_ODDS_UNIT))
     np.testing.assert_allclose(found / ONE, exact, atol=4e-6)
     assert 16 <= found.min() and found.max() <= ONE - 16 and found[0] == ONE // 2
@@ -236,11 +240,11 @@ def test_a_distribution_sums_to_one_and_is_the_masses(kind):
     for trial in range(12):
         parameters = ordinary(1, seed=trial)[0] if kind == "ordinary" else rng.choice(LIMITS, 30).astype(np.int32)
         bases, before = some_bases(1, trial)[0], rng.integers(0, 256, trial % 3)
-        found, position = distribution(parameters, bases, before, Fraction), Position(parameters, TABLES)
+        found, position = distribution(parameters, bases, before, Fraction), Mixture(parameters, INTEGERS)
         assert sum(found) == 1
         for value, base in zip(before.tolist(), bases.tolist()):
             position.open(base)
-            position.learn(value, base)
+            position.learn(value)
         position.open(int(bases[len(before)]))
         masses = [position.mass(v) for v in range(257)]
         for v in range(256):

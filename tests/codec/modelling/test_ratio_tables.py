@@ -12,10 +12,10 @@ from codec.modelling import ratio_tables as ratios
 from codec.modelling.ratio_tables import STAGES, WINDOW, ratio_tables
 from codec.tile_coders.photo import PhotoCoder
 from runtime.kernels import kernel
-from tests.codec.modelling.reference_mixture import Position
-from tests.codec.modelling.reference_ratio_tables import Counts, Window, contexts, entries_of
-from tests.codec.modelling.test_experts import TABLES, model
+from tests.codec.modelling.test_experts import TABLES, entries_of, model
 from tests.pictures import photograph
+from tests.reference.mixture import Mixture, integers
+from tests.reference.ratio_tables import Counts, Window, contexts
 
 CAME, EXPECTED = (1 << 12) - 1, (1 << 20) - 1  # the most of N and E
 HISTORIES = [0, 1, 2, CAME - 1, CAME], [0, 1, 1023, 1024, EXPECTED - 1, EXPECTED]
@@ -34,16 +34,16 @@ def walk(tables, mean, spread, given, mixture, logistic, values, found):
         ratios.count(tables, given, value)
 
 
-def opened(tables, position: Position, given: tuple[int, int, int], values=()) -> np.ndarray:
+def opened(tables, position: Mixture, given: tuple[int, int, int], values=()) -> np.ndarray:
     mixture = np.array(list(zip(position.weights, position.means, position.inverses)), np.int64)
     found = np.zeros((257, 1 + STAGES), np.int64)
-    walk(tables, position.mean, position.deviation, given, mixture, LOGISTIC, np.array(values, np.int64), found)
+    walk(tables, position.mean, position.spread, given, mixture, LOGISTIC, np.array(values, np.int64), found)
     return found
 
 
-def network(base: int, log_scale: int) -> Position:
+def network(base: int, log_scale: int) -> Mixture:
     """One component."""
-    position = Position([0] * 4 + [log_scale] * 3 + [0] * 3, TABLES)
+    position = Mixture([0] * 4 + [log_scale] * 3 + [0] * 3, integers(TABLES))
     position.open(base)
     return position
 
@@ -73,8 +73,7 @@ def test_equals_the_reference_for_any_counts(tables, channel, base, log_scale, h
             came, expected = history[v % len(history)][2 * stage : 2 * stage + 2]
             counts.came[context], counts.expected[context] = came, expected
             entries_of(tables, context)[v] = (came << 20) + expected
-    centre = min(max((position.mean >> 6) + 1, 1), 255)
-    told = Window(counts, position, channel, list(given[1 : 1 + channel]), centre)
+    told = Window(counts, position, channel, list(given[1 : 1 + channel]))
     found = opened(tables, position, given, [value])
     assert found.tolist() == [told.masses(v) for v in range(257)]
     assert (found[0] == 0).all() and (np.diff(found, axis=0) >= 0).all()

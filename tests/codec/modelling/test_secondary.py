@@ -5,6 +5,7 @@ import numpy as np
 from codec.modelling.logistic import LIMIT, SQUASH
 from codec.modelling.secondary import correct, estimate, secondary
 from runtime.kernels import kernel
+from tests.reference.estimates import Knots
 
 
 @kernel
@@ -21,27 +22,15 @@ def learned(state, contexts, logits, symbols) -> list[int]:
     return seen.tolist()
 
 
-class Reference:
-    def __init__(self):
-        self.knots = [SQUASH.tolist()[min(max(128 * j - 2048, -2047), 2047) + 2047] << 8 for j in range(33)]
-
-    def learn(self, logit: int, symbol: int) -> int:
-        """Returns the estimate before."""
-        j, part = divmod(logit + 2048, 128)
-        found = (self.knots[j] * (128 - part) + self.knots[j + 1] * part) // 128
-        nearer = j + (part >= 64)
-        self.knots[nearer] += ((symbol << 24) - self.knots[nearer]) // 64
-        return found
-
-
 def test_equals_the_reference():
     rng, count = np.random.default_rng(0), 4000
     contexts, symbols = rng.integers(0, 3, count), rng.random(count) < 0.8
     logits = np.where(rng.random(count) < 0.2, rng.choice([-LIMIT, LIMIT, 0, 63, 64, 65], count), 0)
     logits += np.where(logits == 0, rng.integers(-LIMIT, LIMIT + 1, count), 0)
-    state, told = secondary(3), [Reference() for _ in range(3)]
-    expected = [told[at].learn(int(x), int(y)) for at, x, y in zip(contexts, logits, symbols)]
-    assert learned(state, contexts, logits, symbols) == expected
+    state, told = secondary(3), [Knots() for _ in range(3)]
+    for found, at, logit, symbol in zip(learned(state, contexts, logits, symbols), contexts, logits, symbols):
+        assert found == told[at].estimate(int(logit))
+        told[at].learn(int(symbol))
     assert state.knots.tolist() == [each.knots for each in told]
 
 

@@ -1,19 +1,16 @@
-"""Ratio tables again, slowly: codec/modelling/ratio_tables.py, with counts by what they belong to.
+"""Section 8.1: ratio tables, with counts by what they belong to.
 
-Counts and masses are Python's integers; what is float32 there is NumPy's here, each operation rounded by itself.
+Counts and masses are Python's integers; what the text has in float32 is NumPy's, each operation rounded by itself.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from tests.reference.mixture import Mixture, centre_and_class
+from tests.reference.numbers import Table, clip, f32
 
-from codec.modelling import ratio_tables
-from tests.codec.modelling.reference_mixer import Table
-from tests.runtime.reference_least_squares import f32
-
-WINDOW = ratio_tables.WINDOW  # values
-RATE, BLUES_RATE = ratio_tables._RATE, ratio_tables._BLUES_RATE
-MOST_RATIO = ratio_tables._MOST_RATIO
+WINDOW = 16  # values
+RATE, BLUES_RATE = 2048, 31
+MOST_RATIO = 500
 
 
 class Counts:
@@ -39,35 +36,29 @@ def contexts(k: int, before: list[int], v: int) -> list[tuple]:
     return [("blue", before[1], v), ("blue", before[0], before[1], v)]
 
 
-def entries_of(tables, context: tuple) -> np.ndarray:
-    """What compiled code's tables hold of a context's plane and what is given, by value."""
-    plane, *given, _ = context
-    if len(given) == (plane == "blue"):
-        return tables.first[2 + given[0] if given else ("red", "green").index(plane)]
-    return tables.second[given[0] if plane == "green" else 256 + given[0] * 256 + given[1]]
-
-
-def rates(k: int) -> list[np.float32]:
+def rates(k: int) -> list[int]:
+    """Of the stages of plane k."""
     return [[RATE], [RATE, RATE], [RATE, BLUES_RATE]][k]
 
 
-def corrected(q: list[int], history: list[tuple[int, int]], rate: np.float32, mass: int) -> list[int]:
+def corrected(q: list[int], history: list[tuple[int, int]], rate: int, mass: int) -> list[int]:
     """q (N + rate) / (E + rate), brought back to its mass; history: (N, E) of each."""
     t = [
-        int(f32(x) * min((f32(came << 10) + rate) / (f32(expected) + rate), MOST_RATIO))
+        int(f32(x) * min(f32(1024 * came + rate) / f32(expected + rate), f32(MOST_RATIO)))
         for x, (came, expected) in zip(q, history)
     ]
-    scale = f32(mass) / f32(max(sum(t), 1))
-    return [int(f32(x) * scale) for x in t]
+    a = f32(mass) / f32(max(sum(t), 1))
+    return [int(f32(x) * a) for x in t]
 
 
 class Window:
-    """The values near the expected one, opened for a plane: q[s][i] of value low + i after stage s, F(v, s)."""
+    """The values near the expected one, opened for a plane: q[s][i] of value low + i after stage s."""
 
-    def __init__(self, counts: Counts, position, k: int, before: list[int], centre: int):
-        self.counts, self.position, self.k, self.before = counts, position, k, before
-        self.low = min(max(centre - WINDOW // 2, 0), 256 - WINDOW)
-        self.start, *ends = (position.mass(v) >> 15 for v in range(self.low, self.low + WINDOW + 1))
+    def __init__(self, counts: Counts, mixture: Mixture, k: int, before: list[int]):
+        self.counts, self.mixture, self.k, self.before = counts, mixture, k, before
+        u, _ = centre_and_class(mixture.mean, mixture.spread)
+        self.low = clip(u - WINDOW // 2, 0, 256 - WINDOW)
+        self.start, *ends = (mixture.mass(v) >> 15 for v in range(self.low, self.low + WINDOW + 1))
         self.q = [[above - below for below, above in zip([self.start, *ends], ends)]]
         for stage, rate in enumerate(rates(k)):
             history = [self.history(self.low + i, stage) for i in range(WINDOW)]
@@ -80,11 +71,11 @@ class Window:
         return self.counts.came[context], self.counts.expected[context]
 
     def masses(self, v: int) -> list[int]:
-        """F(v) by the network and by each stage."""
+        """P(v) of the mixture and of each stage."""
         i = v - self.low
         if 0 < i < len(self.q[0]):
             return [self.start + sum(q[:i]) for q in self.q]
-        return [self.position.mass(v) >> 15] * len(self.q)
+        return [self.mixture.mass(v) >> 15] * len(self.q)
 
     def learn(self, value: int) -> None:
         for stage in range(len(rates(self.k))):

@@ -1,13 +1,16 @@
-"""Exact colours again, slowly: docs/format.md, the section of this name, one position and one number at a time.
+"""Section 9: exact colours, one position and one number at a time.
 
-Python's integers of any length, so nothing can overflow; `//` and `>>` round down. State is kept by what it belongs to,
-in dictionaries, and not where the compiled code keeps it; only what the format says to hash is hashed.
+State is kept by what it belongs to, in dictionaries; only what the text says to hash is hashed.
 """
 
-from codec.modelling import logistic
+from __future__ import annotations
 
-SQUASH, STRETCH = logistic.SQUASH.tolist(), logistic.STRETCH.tolist()
-ONE = 1 << 24
+from collections.abc import Callable
+
+from tests.reference.estimates import Chance, Knots
+from tests.reference.mixer import Mixer, falling
+from tests.reference.numbers import Table, clip, reached, squash, stretch
+
 OUTSIDE = 1 << 24
 NEAR = (
     *((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0), (-2, 1), (-2, -1), (-1, -2), (-2, 2)),
@@ -18,24 +21,16 @@ ORDERS, PATTERNS = (2, 4, 6, 10, 16, 28), (8, 14, 22)
 SEED, SLOTS, SHAPES, PLACES = 0x1E3779B1, 1 << 15, 1 << 16, 1 << 16
 MINE, OTHERS = (1, 2, 3, 4, 6, 9, 16, 32, 64, 128, 255), (1, 2, 3, 4, 7, 13, 31)
 BREAKS = (1, 2, 3, 5, 9, 17, 33)
-UNLIKELY = ONE >> 7
-GATE = "gate"
-
-
-def limited(x: int, low: int, high: int) -> int:
-    return min(max(x, low), high)
-
-
-KNOTS = [SQUASH[limited(128 * j - 2048, -2047, 2047) + 2047] << 8 for j in range(33)]
+CONSTANT, WEIGHT, SECOND_LAYER = 77, 13107, 21845
+RATE, SECOND_RATE = falling(163840, 262), 131  # of learning
+UNLIKELY = 1 << 17  # frequency below which a candidate is passed over
+OPENING = "opening"
 
 
 def mixed_in(h: int, v: int) -> int:
+    """hash(h, v)."""
     h = ((h ^ v) * 0x2C1B3C6D) % 2**32
     return h ^ (h >> 15)
-
-
-def reached(thresholds, n: int) -> int:
-    return sum(n >= threshold for threshold in thresholds)
 
 
 class State:
@@ -50,55 +45,32 @@ class State:
         self.row_runs, self.column_runs = [0] * height, [0] * width
         self.row_breaks, self.column_breaks = [0] * height, [0] * width
         self.recent = []
-        self.chances = {}  # what an input is about: [probability out of 2^22, visits]
-        self.weights, self.visits = {}, {}  # context of a vector
-        self.final = {phase: [65536 // 3] * 3 for phase in range(5)}
-        self.knots = {}  # context of a refinement: 33 probabilities out of 2^24
+        self.chances = Table(lambda about: Chance())  # by what an input is about
+        starts = (lambda vector: [WEIGHT] * 15 + [0]), (lambda phase: [SECOND_LAYER] * 3)
+        self.mixer = Mixer(*starts, RATE, SECOND_RATE)
+        self.knots = Table(lambda context: Knots())
 
     def colour(self, r: int, c: int) -> int:
         return self.colours.get((r, c), OUTSIDE)
 
 
 class Question:
-    """What is asked of a position: for a colour or the gate, and all that takes part in the answer's probability."""
+    """What is asked of a position, for a colour or the opening of the palette, and all that makes its frequency."""
 
-    def __init__(self, state: State, about, inputs: list, vectors: list, phase: int, refinements: list):
-        self.about, self.inputs, self.vectors, self.phase, self.refinements = about, inputs, vectors, phase, refinements
-        self.x = [STRETCH[state.chances.setdefault(i, [1 << 21, 0])[0] >> 10] for i in inputs] + [77]
-        self.parts = []
-        for vector in vectors:
-            weights = state.weights.setdefault(vector, [13107] * len(inputs) + [0])
-            dot = sum(w * x for w, x in zip(weights, self.x))
-            self.parts.append(limited((dot + 2**15) >> 16, -2047, 2047))
-        total = sum(f * part for f, part in zip(state.final[phase], self.parts))
-        logit = limited((total + 2**15) >> 16, -2047, 2047)
-        self.mixed = SQUASH[logit + 2047]
-        knot, share = divmod(logit + 2048, 128)
-        self.nearest, fine = knot + (share >= 64), 0
-        for refinement in refinements:
-            knots = state.knots.setdefault(refinement, list(KNOTS))
-            fine += (knots[knot] * (128 - share) + knots[knot + 1] * share) >> 7
-        frequency = fine >> 1 if abs(logit) == 2047 else (512 * self.mixed + 3 * fine) >> 3
-        self.frequency = limited(frequency, 16, ONE - 16)
+    def __init__(self, state: State, inputs: list, vectors: list, phase: int, refinements: list):
+        self.mixer, self.chances = state.mixer, [state.chances[about] for about in inputs]
+        self.knots = [state.knots[context] for context in refinements]
+        y = self.mixer.mix([*(stretch(chance.p >> 10) for chance in self.chances), CONSTANT], vectors, phase)
+        fine = sum(knots.estimate(y) for knots in self.knots)
+        frequency = fine >> 1 if abs(y) == 2047 else ((squash(y) << 9) + 3 * fine) >> 3
+        self.frequency = clip(frequency, 16, 2**24 - 16)
 
-    def learn(self, state: State, yes: int) -> None:
-        def moved(weight, step):
-            return limited(weight + ((step + 2**23) >> 24), -(2**20), 2**20)
-
-        error = ((yes << 16) - self.mixed) * 131
-        state.final[self.phase] = [moved(f, error * part) for f, part in zip(state.final[self.phase], self.parts)]
-        for vector, part in zip(self.vectors, self.parts):
-            visits = state.visits.get(vector, 0)
-            step = ((yes << 16) - SQUASH[part + 2047]) * max(262, 163840 // (min(visits, 1023) + 50))
-            state.visits[vector] = visits + 1
-            state.weights[vector] = [moved(w, step * x) for w, x in zip(state.weights[vector], self.x)]
-        for refinement in self.refinements:
-            knots = state.knots[refinement]
-            knots[self.nearest] += ((yes << 24) - knots[self.nearest]) >> 6
-        for i in self.inputs:  # the gate has some of its inputs several times
-            p, visits = state.chances[i]
-            p += (((yes << 22) - yes - p) * (131072 // (2 * visits + 3))) >> 16
-            state.chances[i] = [p, min(visits + 1, 250)]
+    def answered(self, decide: Callable[[int], int]) -> int:
+        """Asks, and learns from the answer."""
+        yes = decide(self.frequency)
+        for each in (self.mixer, *self.knots, *self.chances):  # an opening has one of its inputs several times
+            each.learn(yes)
+        return yes
 
 
 class Position:
@@ -176,37 +148,30 @@ class Position:
         return reached(MINE, mine), latest, reached(OTHERS, others)
 
     def score(self, state: State, colour: int) -> int:
-        chances = [state.chances.get((k, 0, *self.known(k, colour)), [1 << 21])[0] for k in range(8)]
-        return sum(STRETCH[chance >> 10] for chance in chances)
+        chances = [state.chances[(k, 0, *self.known(k, colour))] for k in range(8)]
+        return sum(stretch(chance.p >> 10) for chance in chances)
 
-    def ask(self, state: State, answer) -> list[tuple[int, int]]:
-        """Asks until the colour is known or nothing is left to ask; answer(question) -> symbol. The decisions."""
-        decisions = []
+    def ask(self, state: State, decide: Callable[[int], int]) -> int | None:
+        """The colour, or None where the position escapes."""
+        self.found = self.asked_for(state, decide)
+        return self.found
 
-        def answered(question: Question) -> int:
-            symbol = answer(self, question)
-            decisions.append((question.frequency, symbol))
-            question.learn(state, symbol)
-            return symbol
-
+    def asked_for(self, state: State, decide: Callable[[int], int]) -> int | None:
         left = list(self.candidates)
         while left:
             colour = max(left, key=self.scores.get)
             question = self.colour_question(state, colour, min(self.tried, 2))
-            if (self.few or question.frequency >= UNLIKELY) and answered(question):
-                self.found = colour
-                return decisions
+            if (self.few or question.frequency >= UNLIKELY) and question.answered(decide):
+                return colour
             left.remove(colour)
             self.refuse(colour)
-        if not self.few or not self.palette or not answered(self.gate_question(state)):
-            return decisions
+        if not self.few or not self.palette or not self.opening(state).answered(decide):
+            return None
         for colour in self.palette[:-1]:
-            if answered(self.colour_question(state, colour, 3)):
-                self.found = colour
-                return decisions
+            if self.colour_question(state, colour, 3).answered(decide):
+                return colour
             self.refuse(colour)
-        self.found = self.palette[-1]
-        return decisions
+        return self.palette[-1]
 
     def colour_question(self, state: State, colour: int, phase: int) -> Question:
         states = [self.known(k, colour) for k in range(8)]
@@ -226,17 +191,17 @@ class Position:
         rank = in_palette if phase == 3 else (min(self.tried, 7), equal[:4])
         vectors = [(0, rank), (1, phase, supported, alone, copied, self.length >= 16), (2, phase, self.around)]
         refinements = [(0, phase, states[1]), (1, phase, self.breaks, self.length == 28)]
-        return Question(state, colour, inputs, vectors, phase, refinements)
+        return Question(state, inputs, vectors, phase, refinements)
 
-    def gate_question(self, state: State) -> Question:
+    def opening(self, state: State) -> Question:
         inputs = []
         for k in range(8):
             entries = [entry for entry in self.seen[k] if entry]
-            inputs.append(("gate", k, reached(OTHERS, sum(count for _, count in entries)), len(entries)))
+            inputs.append((OPENING, k, reached(OTHERS, sum(count for _, count in entries)), len(entries)))
         inputs += [("number", min(len(self.palette), 31)), ("candidates", len(self.candidates))]
         inputs += [("around", self.around)] * 5
-        vectors = [(0, GATE), (1, GATE), (2, GATE, self.around)]
-        return Question(state, GATE, inputs, vectors, 4, [(0, GATE, self.around), (1, GATE)])
+        vectors = [(0, OPENING), (1, OPENING), (2, OPENING, self.around)]
+        return Question(state, inputs, vectors, 4, [(0, OPENING, self.around), (1, OPENING)])
 
     def refuse(self, colour: int) -> None:
         self.tried += 1
@@ -262,23 +227,3 @@ class Position:
         state.places[self.place] = r, c
         if colour != west:
             state.recent = ([colour] + [other for other in state.recent if other != colour])[:32]
-
-
-def code_tile(values: list[list[int]]) -> list[tuple[int, int, int]]:
-    """The decisions (position, frequency, symbol) about colours [r][c], in their order; a position is r width + c."""
-    height, width, found = len(values), len(values[0]), []
-
-    def truth(position: Position, question: Question) -> int:
-        colour = values[position.r][position.c]
-        return int(colour in position.palette if question.about == GATE else colour == question.about)
-
-    state = State(height, width)
-    for level in range(width + 2 * (height - 1)):
-        for r in range(height):
-            c = level - 2 * r
-            if 0 <= c < width:
-                position = Position(state, r, c)
-                found += [(r * width + c, *decision) for decision in position.ask(state, truth)]
-                assert position.found in (None, values[r][c])
-                position.take_over(state, values[r][c])
-    return found

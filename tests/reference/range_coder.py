@@ -1,7 +1,7 @@
-"""The range coder again, slowly: constriction's queue coder (32-bit words, 64-bit state, 24-bit probabilities).
+"""Section 3: the range coder, constriction's queue of 32-bit words, 64-bit state and 24-bit probabilities.
 
-The state is an interval [low, low + range); here low is one number of any length, so carries need no care. q is the
-frequency of symbol 1 out of 2^24 and symbol 0 comes first.
+Here the encoder's low is one number of any length, so carries need no care. q is the frequency of decision 1 out of
+2^24, and decision 0 comes first.
 """
 
 ONE = 1 << 24
@@ -12,9 +12,9 @@ class Encoder:
     def __init__(self):
         self.low, self.range, self.words = 0, (1 << 64) - 1, 0
 
-    def code(self, q: int, symbol: int) -> None:
+    def code(self, q: int, decision: int) -> None:
         step = self.range // ONE
-        if symbol:
+        if decision:
             self.low, self.range = self.low + step * (ONE - q), step * q
         else:
             self.range = step * (ONE - q)
@@ -33,22 +33,33 @@ class Encoder:
 class Decoder:
     def __init__(self, payload: bytes):
         self.rest = iter(payload)
-        self.range, self.failed = (1 << 64) - 1, False
+        self.range, self.failed = (1 << 64) - 1, payload.endswith(b"\0")
         self.point = self.read() * WORD + self.read()  # relative to the interval's low end
 
     def read(self) -> int:
         """The next 32 bits; zeros behind the last byte."""
         return int.from_bytes([next(self.rest, 0) for _ in range(4)], "big")
 
-    def code(self, q: int) -> int:
+    def __call__(self, q: int) -> int:
         """A decision; `failed` from where no encoder can have written it."""
         step = self.range // ONE
         self.failed = self.failed or self.point >= step * ONE
-        symbol = int(self.point // step >= ONE - q)
-        if symbol:
+        decision = int(self.point >= step * (ONE - q))
+        if decision:
             self.point, self.range = self.point - step * (ONE - q), step * q
         else:
             self.range = step * (ONE - q)
         if self.range < WORD:
             self.point, self.range = self.point * WORD + self.read(), self.range * WORD
-        return symbol
+        return decision
+
+
+class Answers:
+    """Stands in the decoder's place: gives decisions that are known, and keeps what it was asked."""
+
+    def __init__(self, decisions):
+        self.rest, self.asked = iter(decisions), []
+
+    def __call__(self, asked) -> int:
+        self.asked.append(asked)
+        return next(self.rest)

@@ -1,0 +1,153 @@
+"""What the codec writes, the plain decoder reads: the same pixels, from docs/format.md and the bundle alone."""
+
+import sys
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import runtime
+from codec.entropy.range_coder import Encoder
+from codec.format import alpha, container
+from codec.format.method import InOrder, Method
+from codec.tile_coders import tile_coder
+from export.bundle import export_bundle
+from runtime.variants import orient
+from tests import bundles
+from tests.codec.golden import CASES, TINY, case_file, case_image
+from tests.export.checkpoints import checkpoint_of
+from tests.export.pixelcnn import squares
+from tests.pictures import checker, magnified, noise, photograph, screen, two_values
+from tests.reference import bundle, decoder
+from tests.reference.container import Refused
+from tests.test_rooms import imported
+
+HERE = Path(__file__).parent
+METHODS = [Method(*flags) for flags in product((False, True), repeat=3)]
+ALL = Method(colours=True)
+PLAIN = Method(False, False)
+
+
+@pytest.fixture(scope="session")
+def tiny_reference(tiny_bundle):
+    return bundle.read(tiny_bundle)
+
+
+@pytest.fixture(scope="session")
+def square_references(square_bundles):
+    return {kind: bundle.read(path) for kind, path in square_bundles.items()}
+
+
+def written(model, planes, method, variant=0, tile=1024, plane=None, of_alpha=None) -> bytes:
+    """A file of planes, uint8 [C, H, W], in tiles of any side; of_alpha: method of the alpha plane's tiles, if any."""
+    mode = "L" if len(planes) == 1 else "RGB" if plane is None else "RGBA"
+    model_id = container.short_id(model.manifest.model_id)
+    header = container.Header(planes.shape[2], planes.shape[1], mode, model_id, variant, tile)
+
+    def coded(planes, method) -> list[container.Tile]:
+        found = []
+        for box in header.boxes:
+            encoder, part = Encoder(), planes[:, box.row : box.row + box.height, box.col : box.col + box.width]
+            tile_coder(model).code(encoder, np.array(orient(part, variant), order="C"), method, 1, lambda pixels: None)
+            found.append(container.Tile(encoder.finish(), container.pixels_crc(part.transpose(1, 2, 0)), method.code))
+        return found
+
+    payload = None
+    if plane is not None:
+        payload = alpha.pack(coded(plane[None], of_alpha)) if of_alpha else alpha.encode(plane)
+    return container.pack(header, coded(planes, method), payload)
+
+
+def agree(model, reference, planes, method, variant=0, tile=1024, plane=None, of_alpha=None) -> None:
+    found = decoder.decoded(written(model, planes, method, variant, tile, plane, of_alpha), reference)
+    whole = planes if plane is None else np.concatenate([planes, plane[None]])
+    np.testing.assert_array_equal(found, whole.transpose(1, 2, 0))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_kept_files(name):
+    """By the model that is kept with them: every method, every mode, another variant."""
+    found = decoder.decoded(case_file(name).read_bytes(), bundle.read(TINY))
+    np.testing.assert_array_equal(found, case_image(name).pixels)
+
+
+@pytest.mark.parametrize("channels", [1, 3], ids=["grey", "colour"])
+@pytest.mark.parametrize("method", METHODS, ids=str)
+def test_every_method(tiny_model, tiny_reference, method, channels):
+    """Smooth ones, and one of more colours than the palette keeps."""
+    for planes in (photograph(8, 11), magnified(23, 9, 2, 50), noise(1, 1), two_values(2, 3), screen(1, 17)):
+        agree(tiny_model, tiny_reference, planes[:channels], method)
+
+
+@pytest.mark.parametrize("size", [(1, 40), (40, 1), (2, 19), (21, 3)], ids=str)
+def test_long_and_narrow_ones(tiny_model, tiny_reference, size):
+    agree(tiny_model, tiny_reference, photograph(*size), Method())
+    agree(tiny_model, tiny_reference, checker(*size), ALL)
+
+
+@pytest.mark.parametrize("variant", range(8))
+def test_every_variant_in_several_tiles(tiny_model, tiny_reference, variant):
+    """2 x 3 tiles of 8 and less, no two sides alike."""
+    agree(tiny_model, tiny_reference, photograph(9, 17), PLAIN, variant, tile=8)
+    agree(tiny_model, tiny_reference, magnified(5, 11, 2)[:1], Method(False, True, True), variant)
+
+
+@pytest.mark.parametrize("of_alpha", [None, *METHODS], ids=str)
+def test_alpha(tiny_model, tiny_reference, of_alpha):
+    planes, plane = photograph(7, 12), noise(7, 12)[0] // 60 * 60
+    agree(tiny_model, tiny_reference, planes, PLAIN, 6, 8, plane, of_alpha)
+
+
+@pytest.mark.parametrize("order", range(len(squares.ORDERS)))
+@pytest.mark.parametrize("kind", squares.KINDS)
+def test_the_papers_networks(square_models, square_references, kind, order):
+    """In every order; with squares cut off at the edges, several tiles, variants, alpha."""
+    model, reference, make = square_models[kind], square_references[kind], two_values if kind == "binary" else noise
+    channels, ways = reference.layout["channels"], [(0, 1024), (5, 16)]
+    for size, (variant, tile) in [((1, 1), ways[0]), ((10, 19), ways[0]), ((9, 17), ways[1])]:
+        agree(model, reference, make(*size)[:channels], InOrder(order), variant, tile)
+    if channels == 3:
+        agree(model, reference, noise(3, 4), InOrder(order), plane=noise(3, 4)[1])
+
+
+def test_a_network_of_another_shape(tmp_path):
+    """What the shared bundles have not: no norm, a window of 5, two blocks in a group."""
+    network = replace(squares.KINDS["grey"], norm="none", kernel=5, resnets=2, mask_weight=False)
+    made, path = checkpoint_of(network, squares.checkpoint("grey").training), tmp_path / "other.lmconv"
+    export_bundle(made, path, "other", squares.levels("grey", 8), orders=squares.ORDERS[:1])
+    agree(runtime.load(path, threads=1), bundle.read(path), photograph(9, 8)[:1], InOrder(0))
+
+
+def test_more_squares_than_are_coded_together(square_bundles, tmp_path):
+    """Of 2 x 2, with smaller ones at both edges."""
+    tables = bundles.tensors(bundles.members(square_bundles["binary"])[bundles.TABLES])
+    tables |= {name: table[:2, :2] for name, table in tables.items() if name.startswith("rank.")}
+    path, parts = tmp_path / "small.lmconv", {bundles.TABLES: bundles.packed(tables)}
+    bundles.forge(path, square_bundles["binary"], parts, height=2, width=2)
+    agree(runtime.load(path, threads=1), bundle.read(path), two_values(35, 37)[:1], InOrder(0))
+
+
+def test_what_no_encoder_writes_is_refused(tiny_model, tiny_reference, square_references):
+    """Every altered byte; whatever decodes to other pixels under right checksums; another model."""
+    planes = photograph(3, 4)
+    data = written(tiny_model, planes, PLAIN, plane=planes[0])
+    for i in range(len(data)):
+        with pytest.raises(Refused):
+            decoder.decoded(data[:i] + bytes([data[i] ^ 1]) + data[i + 1 :], tiny_reference)
+    parsed = container.unpack(data)
+    for wrong in ({"payload": parsed.tiles[0].payload[:-1]}, {"pixels_crc": 0}, {"method": 1}, {"method": 64}):
+        with pytest.raises(Refused):
+            tile = replace(parsed.tiles[0], **wrong)
+            decoder.decoded(container.pack(parsed.header, [tile], parsed.alpha), tiny_reference)
+    with pytest.raises(Refused, match="another model"):
+        decoder.decoded(data, square_references["colour"])
+
+
+def test_it_stands_alone():
+    """Nothing of the codec, nor of what it is built on but NumPy."""
+    for path in set(HERE.glob("*.py")) - set(HERE.glob("test_*.py")):
+        names = imported(path.read_text("utf-8"), f"tests.reference.{path.stem}")
+        strangers = {name for name in names if not name.startswith("tests.reference")}
+        assert {name.split(".")[0] for name in strangers} <= {*sys.stdlib_module_names, "numpy"}
