@@ -1,0 +1,724 @@
+"""Writes docs/format_vectors.json: small inputs and outputs of every stage of the format, by the plain decoder.
+
+    python tools/make_vectors.py
+
+docs/format.md, section 13, says what each entry holds. All of it comes from tests/reference, in the order of the page's
+sections; tests/reference/test_vectors.py holds the compiled code against the same file.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+import zlib
+from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+
+from tests.reference import alpha, colours, container, experts, mixture, numbers, squares  # noqa: E402
+from tests.reference.blend import FAST, SLOW, mean  # noqa: E402
+from tests.reference.bundle import Bundle  # noqa: E402
+from tests.reference.estimates import Chance, Knots  # noqa: E402
+from tests.reference.least_squares import Canvas, Predictor, Settings, rows_of  # noqa: E402
+from tests.reference.mixer import Mixer, falling  # noqa: E402
+from tests.reference.pixelcnn import Order  # noqa: E402
+from tests.reference.range_coder import Decoder, Encoder  # noqa: E402
+from tests.reference.ratio_tables import Counts, Window, contexts  # noqa: E402
+from tests.reference.tile import COLOURS, LEARNING, PhotoTile, restored  # noqa: E402
+
+OUTPUT = ROOT / "docs" / "format_vectors.json"
+LINE = 120
+HEIGHT, WIDTH = 5, 7
+AT = 3, 4  # the position of which all is told
+ASKED = 3, 9  # the position whose question is told, of the picture of few colours
+OWN = {
+    "sizes": ((16, 2, 2), (10, 8, 2), (10, 8, 6)),
+    "decay": 0.92,
+    "row_decay": 0.80,
+    "ridge": (16.0, 3.0, 3.0),
+}
+PALETTE = (0x102030, 0xFF8000, 0x00FF40, 0x102031, 0xFFFFFF)
+ONE = 1 << 24
+
+
+def tables() -> dict[str, list[int]]:
+    """A model's four tables, made of integers alone."""
+    exponential, inverse_scale = [1 << 22], [1 << 29]
+    for _ in range(1023):
+        exponential.append(exponential[-1] * 63 // 64)
+    for _ in range(320):
+        inverse_scale.append(inverse_scale[-1] * 31 // 32)
+    logistic = [(1 << 21) + (d << 21) // (abs(d) + 128) for d in range(-2048, 2049)]
+    logistic[0], logistic[-1] = 0, 1 << 22
+    return {
+        "exponential": exponential,
+        "inverse_scale": inverse_scale,
+        "deviation": [3] + [3 + i**4 // 400_000 for i in range(320)],
+        "logistic": logistic,
+    }
+
+
+TABLES = tables()
+
+
+def values() -> list[list[list[int]]]:
+    """The picture [3][H][W] of most entries."""
+    return [
+        [[60 + 20 * k + 9 * r + 14 * c + 4 * ((r * c + 3 * k) % 5) for c in range(WIDTH)] for r in range(HEIGHT)]
+        for k in range(3)
+    ]
+
+
+def expected(k: int, r: int, c: int) -> int:
+    """What stands for the mixture's mean where the blend is told alone."""
+    return 64 * values()[k][r][c] + 97 * ((3 * r + 5 * c + k) % 5 - 2)
+
+
+def few_colours(height: int = 6, width: int = 12) -> list[list[int]]:
+    """A picture of few colours, [H][W], that repeats itself along its rows but for one pixel."""
+    rows = [[PALETTE[(r * r // 2 + c % 4 // 2 + (r * c % 4 == 3)) % 5] for c in range(width)] for r in range(height)]
+    rows[2][9] = PALETTE[3]
+    return rows
+
+
+def bits(value) -> str:
+    """Of a float32, 8 hexadecimal digits."""
+    return np.float32(value).tobytes()[::-1].hex()
+
+
+def all_bits(array) -> list[str]:
+    return [bits(value) for value in array]
+
+
+def digest(table: list[int]) -> str:
+    """CRC-32 of a table as int32, little-endian."""
+    return f"{zlib.crc32(np.array(table, '<i4').tobytes()):08x}"
+
+
+# Sections 1 to 3.
+
+
+def varints() -> dict:
+    made = {
+        0: "00",
+        1: "01",
+        127: "7f",
+        128: "8001",
+        300: "ac02",
+        16383: "ff7f",
+        16384: "808001",
+        2**32 - 1: "ffffffff0f",
+    }
+    wrong = ["8000", "ac8200", "8080808010", "ffffffff1f", "808080808000", "80"]
+    for value, data in made.items():
+        assert container.Bytes(bytes.fromhex(data)).varint() == value
+    for data in wrong:
+        try:
+            container.Bytes(bytes.fromhex(data)).varint()
+        except container.Refused:
+            continue
+        raise AssertionError(data)
+    return {"valid": [[value, data] for value, data in made.items()], "refused": wrong}
+
+
+def crc() -> dict:
+    pixels = [[[1, 2, 3], [250, 0, 128]], [[7, 7, 7], [9, 8, 255]]]
+    return {
+        "text": "123456789",
+        "crc_of_text": f"{zlib.crc32(b'123456789'):08x}",
+        "pixels": pixels,
+        "crc_of_pixels": f"{zlib.crc32(bytes(x for row in pixels for pixel in row for x in pixel)):08x}",
+    }
+
+
+def shared_tables() -> dict:
+    def some(function, places):
+        return [[x, function(x)] for x in places]
+
+    classes, scales = (lambda i: numbers.error_class(4 * i)), (lambda i: numbers.log_scale(32 * i))
+    return {
+        "squash": some(numbers.squash, (-2047, -1024, -256, -77, -1, 0, 1, 256, 1024, 2047)),
+        "stretch": some(numbers.stretch, (0, 1, 2, 15, 1024, 2047, 2048, 3000, 4094, 4095)),
+        "error_class": some(classes, (0, 1, 2, 5, 16, 100, 500, 1000, 2047)),
+        "log_scale": some(scales, (0, 1, 2, 5, 16, 100, 500, 1000, 2047)),
+        "crc": {
+            "squash": digest([numbers.squash(x) for x in range(-2047, 2048)]),
+            "stretch": digest([numbers.stretch(p) for p in range(4096)]),
+            "error_class": digest([classes(i) for i in range(2048)]),
+            "log_scale": digest([scales(i) for i in range(2048)]),
+        },
+    }
+
+
+def container_file() -> dict:
+    data = bytes.fromhex(
+        "894c4d005a000102030405 09ac02 034433221105 06ffffffff00 6669727374616263 5a8f4f91".replace(" ", "")
+    )
+    file = container.read(data)
+    sides = [(9, 8), (1024, 1024), (1025, 1024), (2500, 1024), (17, 8), (1, 8)]
+    return {
+        "file": data.hex(),
+        "width": file.width,
+        "height": file.height,
+        "mode": file.mode,
+        "variant": file.variant,
+        "tile": file.tile,
+        "model_id": file.model_id.hex(),
+        "tiles": [
+            {"place": list(place), "method": tile.method, "crc": f"{tile.crc:08x}", "payload": tile.payload.hex()}
+            for place, tile in zip(container.places(file.height, file.width, file.tile), file.tiles)
+        ],
+        "alpha": file.alpha.hex(),
+        "sides": [[side, tile, [n for _, n in container.parts(side, tile)]] for side, tile in sides],
+    }
+
+
+def range_coder() -> dict:
+    cases = {
+        "few": ([ONE // 2, 1, ONE - 1, 5_000_000, 16, ONE - 16, 12_345_678], [1, 0, 1, 0, 1, 1, 0]),
+        "no bytes": ([1, ONE // 2, ONE - 1] * 2, [0] * 6),
+        "carry": ([1, ONE - 1, 1, ONE // 2 + 1, 3, 1, ONE // 2] * 2, [1, 1, 0, 1, 1, 0, 1] * 2),
+    }
+    found = []
+    for name, (frequencies, decisions) in cases.items():
+        encoder = Encoder()
+        for q, decision in zip(frequencies, decisions):
+            encoder.code(q, decision)
+        payload = encoder.finish()
+        decoder, states = Decoder(payload), []
+        for q, decision in zip(frequencies, decisions):
+            states.append([f"{decoder.range:016x}", f"{decoder.point:016x}", q, decoder(q)])
+            assert states[-1][-1] == decision and not decoder.failed
+        states.append([f"{decoder.range:016x}", f"{decoder.point:016x}"])
+        found.append({"name": name, "payload": payload.hex(), "range_point_frequency_decision": states})
+    refused = [["8000", [ONE // 2]], ["ffffffffffffffff", [ONE // 2]]]
+    for payload, frequencies in refused:
+        decoder = Decoder(bytes.fromhex(payload))
+        assert [decoder(q) for q in frequencies] and decoder.failed
+    return {"cases": found, "refused": refused}
+
+
+# Section 4.
+
+
+def orientation() -> dict:
+    tile, (h, w) = [[1, 2, 3], [4, 5, 6]], (2, 3)
+    found = []
+    for v in range(8):
+        height, width = (w, h) if v & 4 else (h, w)
+        oriented = [[0] * width for _ in range(height)]
+        for r in range(height):
+            for c in range(width):
+                i, j = (c, r) if v & 4 else (r, c)
+                oriented[r][c] = tile[h - 1 - i if v & 1 else i][w - 1 - j if v & 2 else j]
+        assert restored(np.array([oriented]), v)[0].tolist() == tile
+        found.append(oriented)
+    return {"tile": tile, "variants": found}
+
+
+def wavefront() -> dict:
+    height, width = 3, 4
+    levels = [rows_of(t, height, width) for t in range(width + 2 * (height - 1))]
+    return {
+        "height": height,
+        "width": width,
+        "levels": [[[r, t - 2 * r] for r in rows] for t, rows in enumerate(levels)],
+    }
+
+
+# Section 5.
+
+
+def walked(settings: Settings, look=None) -> list:
+    """Bases of the picture [3][H][W]; look(level, predictor, canvas) after each level."""
+    canvas, found = Canvas(HEIGHT, WIDTH), np.zeros((3, HEIGHT, WIDTH), int)
+    predictor = Predictor(canvas, settings)
+    for level in range(WIDTH + 2 * (HEIGHT - 1)):
+        predictor.refit(level)
+        for r in rows_of(level, HEIGHT, WIDTH):
+            c = level - 2 * r
+            for k in range(3):
+                found[k, r, c] = predictor.predict(k, r, c)
+                canvas.x[k, r, c] = values()[k][r][c]
+                predictor.learn(k, r, c)
+            if look and (r, c) == AT:
+                look(predictor, canvas)
+    return found.tolist()
+
+
+def least_squares() -> dict:
+    seen = []
+
+    def look(predictor: Predictor, canvas: Canvas) -> None:
+        r, c = AT
+        for k in range(3):
+            fit, (base, features, origin) = predictor.fits[k], predictor.last[k]
+            seen.append(
+                {
+                    "k": k,
+                    "reference": bits(canvas.reference(k, r, c)),
+                    "features": all_bits(features),
+                    "origin": bits(origin),
+                    "E": fit.nearby(r, c),
+                    "R_0": all_bits(fit.sums[r][0]),
+                    "weights": all_bits(fit.weights[r]),
+                    "base": base,
+                    "target": bits(fit.samples[r][-1]),
+                }
+            )
+
+    own = walked(Settings(**OWN), look)
+    return {
+        "picture": values(),
+        "own": own,
+        "fast": walked(FAST),
+        "slow": walked(SLOW),
+        "at": list(AT),
+        "own_at": seen,
+    }
+
+
+# Section 7.
+
+
+def mixture_of_two() -> dict:
+    parameters = [10, -25, *(64, -130), *(20, 15), *(-9, 300), *(20, 12), *(33, 10), *(0, 60)]
+    parameters += [*(4096, -2000), *(8000, 0), *(-500, 17000)]
+    bases, found = [6400, 7000, 3210], [103, 110, 45]
+    position, planes = mixture.Mixture(parameters, TABLES), []
+    for base, x in zip(bases, found):
+        position.open(base)
+        u, z = mixture.centre_and_class(position.mean, position.spread)
+        plane = {"weights": position.weights, "means": position.means, "inverse_scales": position.inverses}
+        plane |= {"M": position.mean, "spread": position.spread, "centre": u, "class": z}
+        plane["F"] = [[v, position.mass(v)] for v in (0, 1, u - 8, u - 1, u, u + 1, u + 8, 255, 256)]
+        plane["decisions"] = [[position.frequency(at), said(at, x)] for at in path(position.mean, position.spread, x)]
+        planes.append(plane)
+        position.learn(x)
+    return {
+        "crc_of_tables": {name: digest(table) for name, table in TABLES.items()},
+        "parameters": parameters,
+        "bases": bases,
+        "values": found,
+        "planes": planes,
+    }
+
+
+def said(at: mixture.Split, x: int) -> int:
+    """The decision that leads to x."""
+    return int((x >= at.split) == at.upper)
+
+
+def path(expected_mean: int, spread: int, x: int) -> list[mixture.Split]:
+    """The decisions that lead to x."""
+    found = []
+
+    def decide(at: mixture.Split) -> int:
+        found.append(at)
+        return said(at, x)
+
+    assert mixture.decoded(expected_mean, spread, decide) == x
+    return found
+
+
+def binarisation() -> list:
+    found, cases = [], ((6400, 50, 103), (6400, 50, 90), (3000, 400, 47), (300, 193, 255), (99999, 9999, 0))
+    for expected_mean, spread, x in cases:
+        u, z = mixture.centre_and_class(expected_mean, spread)
+        found.append(
+            {
+                "M": expected_mean,
+                "spread": spread,
+                "centre": u,
+                "class": z,
+                "value": x,
+                "a_m_b_decision_kind_step_side": [
+                    [at.low, at.split, at.high, said(at, x), at.kind, at.step, at.side]
+                    for at in path(expected_mean, spread, x)
+                ],
+            }
+        )
+    return found
+
+
+# Section 8.
+
+
+def ratio_tables() -> list:
+    """A window of blue whose tables have seen something, and of red."""
+    found = []
+    for k, before, base, x in ((2, [100, 90], 5210, 84), (0, [], 100, 5)):
+        position, counts = mixture.Mixture([0] * 4 + [30] * 3 + [0] * 3, TABLES), Counts()
+        position.open(base)
+        for v in range(256):
+            for stage, context in enumerate(contexts(k, before, v)):
+                counts.came[context] = 4095 if v == x and k == 0 else (v * v + stage) % 3 * (v % 4)
+                counts.expected[context] = (1 << 20) - 1 if v % 16 == 3 else 700 * ((v + stage) % 5)
+        window = Window(counts, position, k, before)
+
+        def history(window=window) -> list:
+            stages = [[window.history(window.low + i, s) for i in range(16)] for s in range(1 if window.k == 0 else 2)]
+            return [{"N": [n for n, _ in stage], "E": [e for _, e in stage]} for stage in stages]
+
+        about = {"k": k, "before": before, "base": base, "log_scale": 30, "M": position.mean, "spread": position.spread}
+        about |= {"low": window.low, "P_low": window.start, "counts": history(), "q": window.q}
+        window.learn(x)
+        found.append(about | {"value": x, "counts_after": history()})
+    return found
+
+
+def learned_walk() -> tuple[dict, dict]:
+    """The blend and the rivals of the picture, the mixture's mean being `expected`."""
+    canvas = Canvas(HEIGHT, WIDTH)
+    own, state = Predictor(canvas, Settings(**OWN)), experts.Experts(canvas, 3, TABLES)
+    corrected, blends, rivals = np.zeros((3, HEIGHT, WIDTH), int), [], []
+    for level in range(WIDTH + 2 * (HEIGHT - 1)):
+        own.refit(level)
+        state.blend.refit(level)
+        for r in rows_of(level, HEIGHT, WIDTH):
+            c = level - 2 * r
+            for k in range(3):
+                base = own.predict(k, r, c)
+                state.expect(SimpleNamespace(base=base, mean=expected(k, r, c), tables=TABLES), k, r, c)
+                corrected[k, r, c] = state.prediction.members[0]
+                if (r, c) == AT:
+                    blends.append(_blend_at(state, k))
+                    rivals.append(_rivals_at(state, k))
+                canvas.x[k, r, c] = values()[k][r][c]
+                state.learn()
+                own.learn(k, r, c)
+                if (r, c) == AT:
+                    rivals[-1]["total_and_count_after"] = [list(state.scales[context]) for context in state.used]
+    means = [[[expected(k, r, c) for c in range(WIDTH)] for r in range(HEIGHT)] for k in range(3)]
+    return {"M": means, "m_0": corrected.tolist(), "at": list(AT), "planes": blends}, {"at": list(AT), "planes": rivals}
+
+
+def _blend_at(state: experts.Experts, k: int) -> dict:
+    blend, found = state.blend, state.prediction
+    near = [blend.near(i, k, *AT) for i in range(5)]
+    assert mean(found.members[1:], near[1:]) == found.blended
+    return {
+        "k": k,
+        "m": found.members,
+        "near": near,
+        "B": bits(found.blended),
+        "features": all_bits(found.features),
+        "weights": all_bits(blend.fits[k].weights[AT[0]]),
+    }
+
+
+def _rivals_at(state: experts.Experts, k: int) -> dict:
+    return {
+        "k": k,
+        "error_class_of_M": state.seen[0],
+        "cross": state.seen[1],
+        "error_class": [context[2] for context in state.used],
+        "total_and_count": [list(state.scales[context]) for context in state.used],
+        "i": [i for _, i in state.rivals],
+        "P": [[v, *(state.rival(m, i, v) for m, i in state.rivals)] for v in (0, 1, 120, 150, 160, 165, 200, 255, 256)],
+    }
+
+
+def mixer_step() -> dict:
+    """Two decisions by the same vectors of made-up weights."""
+    inputs = [300, -120, 2047, -2047, 5, 0, -600, 77]
+    first = [[39321, 6553, 19660, 0, 0, 0, 0, 0], [1048576, -70000, 0, 100, 5000, 1, -1, 65536]]
+    first.append([-20000, 30000, 300, -5, 123, 45678, 9, 1000])
+    visits, final = [0, 15, 2000], [21845, 30000, -1048576]
+    mixer = Mixer(lambda s: first[s], lambda place: final, falling(65536, 262), 20)
+    for s, n in enumerate(visits):
+        mixer.visits[s] = n
+    steps = []
+    for decision in (1, 0):
+        y = mixer.mix(inputs, [0, 1, 2], 0)
+        about = {"y_i": mixer.outputs, "y": y, "p": numbers.squash(y), "decision": decision}
+        mixer.learn(decision)
+        about |= {"w": [mixer.weights[s] for s in range(3)], "f": mixer.final[0]}
+        steps.append(about | {"visits": [mixer.visits[s] for s in range(3)]})
+    return {"inputs": inputs, "w": first, "f": final, "visits": visits, "steps": steps}
+
+
+class Asking(colours.Position):
+    """Remembers what is asked for: a colour, or the opening of the palette."""
+
+    def colour_question(self, state: colours.State, colour: int, phase: int) -> colours.Question:
+        self.about, self.question = colour, super().colour_question(state, colour, phase)
+        return self.question
+
+    def opening(self, state: colours.State) -> colours.Question:
+        self.about, self.question = colours.OPENING, super().opening(state)
+        return self.question
+
+    def answer(self, truth: int) -> int:
+        return int(truth in self.palette if self.about == colours.OPENING else self.about == truth)
+
+
+class Known(PhotoTile):
+    """A tile of known values [C][H][W]: asked for every decision, it says the one that leads to them."""
+
+    def __init__(self, planes: list, method: int):
+        shape = len(planes), len(planes[0]), len(planes[0][0])
+        super().__init__(Bundle("photo", b"", {"predictor": OWN}, {}, TABLES), shape, method)
+        self.known, self.coder, self.decisions, self.places = planes, Encoder(), [], []
+        if self.experts:
+            ask = self.experts.decision
+            self.experts.decision = lambda at, decide: ask(self.split(at), decide)
+        with mock.patch.object(colours, "Position", self.asking_position):
+            assert self.decoded(self.decide).tolist() == planes
+        self.payload = self.coder.finish()
+
+    def split(self, at: mixture.Split) -> mixture.Split:
+        self.at = at
+        return at
+
+    def asking_position(self, state: colours.State, r: int, c: int) -> Asking:
+        self.asking = Asking(state, r, c)
+        return self.asking
+
+    def value(self, position: mixture.Mixture, k: int, r: int, c: int, decide) -> int:
+        if not self.experts:
+            frequency = position.frequency
+            position.frequency = lambda at: frequency(self.split(at))
+        return super().value(position, k, r, c, decide)
+
+    def decide(self, frequency: int) -> int:
+        r, c, k = self.place
+        if k is None:
+            x = sum(plane[r][c] << 8 * i for i, plane in enumerate(reversed(self.known)))
+            decision = self.asking.answer(x)
+        else:
+            decision = said(self.at, self.known[k][r][c])
+        self.coder.code(frequency, decision)
+        self.decisions.append((frequency, decision))
+        self.places.append(self.place)
+        return decision
+
+
+def learned_decision() -> dict:
+    """All that the last decision of a tile is made of, and what is learned from it."""
+    tile = Known(values(), LEARNING)
+    k, at, learned = tile.place[2], tile.at, tile.experts
+    mixer, masses = learned.mixer, [learned.masses(v) for v in (at.low, at.split, at.high)]
+    vectors = [experts.vector_number(vector) for vector in mixer.vectors]
+    return {
+        "k": k,
+        "class": learned.z,
+        "a_m_b": [at.low, at.split, at.high],
+        "upper": at.upper,
+        "kind": at.kind,
+        "step": at.step,
+        "side": at.side,
+        "error_class_of_M": learned.seen[0],
+        "cross": learned.seen[1],
+        "P_a": masses[0],
+        "P_m": masses[1],
+        "P_b": masses[2],
+        "inputs": mixer.inputs,
+        "vectors": [number - start for number, start in zip(vectors, (0, 975, 975 + 4320))],
+        "second_layer": experts.place_number(mixer.place),
+        "y_i": mixer.outputs,
+        "y": mixer.logit,
+        "frequency": tile.decisions[-1][0],
+        "decision": tile.decisions[-1][1],
+        "w_after": [mixer.weights[vector] for vector in mixer.vectors],
+        "f_after": mixer.final[mixer.place],
+        "visits_after": [mixer.visits[vector] for vector in mixer.vectors],
+    }
+
+
+def tiles() -> list:
+    """Whole tiles without the network, by each other method."""
+    few, found = planes_of(few_colours()), []
+    ways = [(0, values()), (LEARNING, values()), (LEARNING, values()[:1]), (COLOURS, few)]
+    for method, planes in [*ways, (LEARNING + COLOURS, values())]:
+        tile = Known(planes, method)
+        about = {"method": method, "picture": "few colours" if planes is few else "values", "planes": len(planes)}
+        about |= {"payload": tile.payload.hex(), "count": len(tile.decisions)}
+        here = [(k, *coded) for (r, c, k), coded in zip(tile.places, tile.decisions) if (r, c) == AT]
+        about["decisions_at"] = [[-1 if k is None else k, q, decision] for k, q, decision in here]
+        found.append(about)
+    return found
+
+
+# Section 9.
+
+
+def planes_of(picture: list[list[int]]) -> list:
+    return [[[colour >> shift & 255 for colour in row] for row in picture] for shift in (16, 8, 0)]
+
+
+def exact_colours() -> dict:
+    picture = few_colours()
+    height, width = len(picture), len(picture[0])
+    state, asked, detail = colours.State(height, width), [], {}
+    for level in range(width + 2 * (height - 1)):
+        for r in rows_of(level, height, width):
+            c = level - 2 * r
+            position, questions = Asking(state, r, c), []
+
+            def decide(q: int, position=position, truth=picture[r][c], questions=questions) -> int:
+                decision = position.answer(truth)
+                questions.append([-1 if position.about == colours.OPENING else position.about, q, decision])
+                return decision
+
+            assert position.ask(state, decide) in (None, picture[r][c])
+            asked.append([r, c, questions])
+            if (r, c) == ASKED:
+                detail = _question_of(state, position, questions[-1])
+            position.take_over(state, picture[r][c])
+    return {"picture": picture, "r_c_questions": asked, "question": detail}
+
+
+def _question_of(state: colours.State, position: Asking, last: list) -> dict:
+    """A position whose last question was answered, before its colour is taken over."""
+    return {
+        "at": [position.r, position.c],
+        "slot_and_check": [[slot, check] for _, slot, check in position.contexts],
+        "g": position.patterns,
+        "runs": list(position.runs),
+        "breaks": 8 * position.breaks[0] + position.breaks[1],
+        "around": [*position.around],
+        "match": list(position.source or ()),
+        "length": position.length,
+        "streak": position.streak,
+        "candidates_and_scores": [[colour, position.scores[colour]] for colour in position.candidates],
+        "palette": position.palette,
+        "asked_for": last[0],
+        "inputs": state.mixer.inputs,
+        "y_i": state.mixer.outputs,
+        "y": state.mixer.logit,
+        "frequency": last[1],
+        "decision": last[2],
+    }
+
+
+def estimates() -> dict:
+    hashes = [(colours.SEED, 0), (colours.SEED, colours.OUTSIDE), (0xFFFFFFFF, 0x123456), (0, 0)]
+    chance, seen = Chance(), []
+    for d in (1, 1, 0, 1, 0, 0, 0, 1):
+        chance.learn(d)
+        seen.append([d, chance.p, chance.visits])
+    knots, read = Knots(), []
+    for y, d in ((0, 1), (63, 1), (64, 0), (-2047, 0), (2047, 1), (100, 0), (127, 1)):
+        read.append([y, knots.estimate(y), d])
+        knots.learn(d)
+    return {
+        "hash": [[h, v, colours.mixed_in(h, v)] for h, v in hashes],
+        "probability": seen,
+        "knots": Knots().knots,
+        "estimates": read,
+        "knots_after": knots.knots,
+    }
+
+
+# Sections 10 and 11.
+
+
+def orders() -> dict:
+    layout = {"kernel": 3, "dilation": 2}
+    maps = {
+        "raster": [[5 * r + c for c in range(5)] for r in range(4)],
+        "scattered": [[7 * (5 * r + c) % 20 for c in range(5)] for r in range(4)],
+    }
+    found = []
+    for name, rank in maps.items():
+        order, level = Order(np.array(rank), layout), np.zeros((4, 5), int)
+        for t, places in enumerate(order.levels):
+            for at in places:
+                level[at] = t
+        found.append({"name": name, "rank": rank, "level": level.tolist()})
+    groups = squares.groups(7, 8, {"height": 3, "width": 3})
+    return {
+        "kernel": 3,
+        "dilation": 2,
+        "maps": found,
+        "tile": [7, 8],
+        "square": [3, 3],
+        "groups": [[list(size), [list(at) for at in places]] for size, places in groups],
+        "odds": [[y, mixture.odds(y, TABLES["logistic"])] for y in (0, 1, -1, 1000, -5000, 16383, -16383, 99999)],
+    }
+
+
+def alpha_planes() -> dict:
+    plane = [[255, 255, 250, 3], [255, 0, 0, 0], [9, 10, 11, 12]]
+    before = [[plane[r][c - 1] if c else plane[r - 1][0] if r else 0 for c in range(4)] for r in range(3)]
+    d = [(x - y) % 256 for row, left in zip(plane, before) for x, y in zip(row, left)]
+    stored = b"\x01" + (len(d) - 1).to_bytes(2, "big") + bytes(d) + b"\x00"  # an LZMA2 chunk that is not compressed
+    packed = bytes.fromhex(COMPRESSED)
+    assert alpha.decoded(stored, 3, 4).tolist() == plane
+    zeros = alpha.decoded(packed, 8, 16).tolist()
+    two = bytes.fromhex("0478563412020612345678") + b"ab" + b"rest"
+    found = container.tiles(container.Bytes(two), 2, 1)
+    return {
+        "plane": plane,
+        "differences": d,
+        "payload": "00" + stored.hex(),
+        "compressed": {"height": 8, "width": 16, "value": zeros[0][0], "payload": "00" + COMPRESSED},
+        "of_two_tiles": {
+            "payload": "01" + two.hex(),
+            "tiles": [{"method": t.method, "crc": f"{t.crc:08x}", "payload": t.payload.hex()} for t in found],
+        },
+    }
+
+
+COMPRESSED = "e0007f00075d007f80336c00000000"  # an LZMA2 stream of an encoder's: 255, then 127 zeros
+
+
+def vectors() -> dict:
+    """What the file holds."""
+    blend, rivals = learned_walk()
+    return {
+        "varint": varints(),
+        "crc32": crc(),
+        "tables": shared_tables(),
+        "container": container_file(),
+        "range_coder": range_coder(),
+        "orientation": orientation(),
+        "wavefront": wavefront(),
+        "least_squares": least_squares(),
+        "mixture": mixture_of_two(),
+        "binarisation": binarisation(),
+        "ratio_tables": ratio_tables(),
+        "blend": blend,
+        "rivals": rivals,
+        "mixer": mixer_step(),
+        "learned_decision": learned_decision(),
+        "tiles": tiles(),
+        "estimates": estimates(),
+        "exact_colours": exact_colours(),
+        "orders": orders(),
+        "alpha": alpha_planes(),
+    }
+
+
+def written(value, indent: int = 0, before: int = 0) -> str:
+    """JSON in lines of 120 characters; before: how many there are in this line already, the indentation left out."""
+    line = json.dumps(value)
+    if indent + before + len(line) < LINE or not isinstance(value, (dict, list)):
+        return line
+    inner = " " * (indent + 1)
+    if isinstance(value, dict):
+        names = [f"{json.dumps(name)}: " for name in value]
+        rows = [name + written(each, indent + 1, len(name)) for name, each in zip(names, value.values())]
+    elif isinstance(value[0], (dict, list)):
+        rows = [written(each, indent + 1) for each in value]
+    else:
+        rows = textwrap.wrap(line[1:-1], LINE - len(inner) - 1)
+    first, last = "{}" if isinstance(value, dict) else "[]"
+    joint = "\n" if isinstance(value, list) and not isinstance(value[0], (dict, list)) else ",\n"
+    return f"{first}\n" + joint.join(inner + row for row in rows) + "\n" + " " * indent + last
+
+
+def text() -> str:
+    return written(vectors()) + "\n"
+
+
+if __name__ == "__main__":
+    OUTPUT.write_text(text(), "utf-8")
+    print(f"{OUTPUT}: {OUTPUT.stat().st_size} bytes")
