@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import mul
 
 import numpy as np
 
@@ -69,7 +71,7 @@ class Fit:
     ):
         (self.height, self.width), self.phase = size, k * interval // 3
         self.n, self.decay, self.ridge, self.interval = n, f32(decay), f32(ridge), interval
-        self.powers = [f32(row_decay**m) for m in range(1, BLOCK + 1)]  # in double precision, then rounded
+        self.powers = [f32(power) for power in accumulate([row_decay] * BLOCK, mul)]  # of float64, then rounded
         self.sums = np.zeros((-(-self.height // BLOCK) * BLOCK, n, n + 1), np.float32)  # column n is the target's
         self.weights = np.zeros((self.height, n), np.float32)
         self.errors = {}  # (r, c): absolute, 1/64 grey level
