@@ -1,5 +1,5 @@
 # make demo    compress and restore a photograph with what a user would install (no PyTorch)
-# make test    everything installed, ruff (rules and layout) and the tests;  make test-slow: the ones marked slow as well
+# make test    everything installed, ruff, mypy (types) and the tests;  make test-slow: the ones marked slow as well
 # make bench DATA=DIR    size and speed on a folder of images, beside PNG, WebP and JPEG XL
 # Another interpreter: make test PYTHON=python3.12 (after make clean). On an NVIDIA card: RUNTIME=gpu.
 
@@ -26,6 +26,7 @@ demo: $(DEMO)/.installed
 test: $(TEST)/.installed
 	$(TEST)/bin/ruff check .
 	$(TEST)/bin/ruff format --check .
+	$(TEST)/bin/python -m mypy
 	$(TEST)/bin/python -m pytest $(PYTEST_FLAGS) -m "not slow"
 
 test-slow: $(TEST)/.installed
@@ -36,7 +37,7 @@ bench: $(TEST)/.installed
 	$(TEST)/bin/python tools/bench_codec.py "$(DATA)" --peers png,webp,jxl --json bench.json
 
 clean:
-	rm -rf $(DEMO) $(TEST) build *.egg-info .pytest_cache .ruff_cache .hypothesis bench.json
+	rm -rf $(DEMO) $(TEST) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis bench.json
 
 # A copy is installed, as a user has it. build/ would bring back modules that are gone from the tree.
 $(DEMO)/.installed: $(RECIPE) $(PACKAGE)
