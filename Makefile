@@ -1,5 +1,5 @@
 # make demo    compress and restore a photograph with what a user would install (no PyTorch)
-# make test    everything installed, ruff (rules and layout) and the tests;  make test-slow: the ones marked slow as well
+# make test    everything installed, ruff, mypy (types) and the tests;  make test-slow: the ones marked slow as well
 # make bench DATA=DIR    size and speed on a folder of images, beside PNG, WebP and JPEG XL
 # make api     pages of every module's functions, from their docstrings, in docs/api
 # Another interpreter: make test PYTHON=python3.12 (after make clean). On an NVIDIA card: RUNTIME=gpu.
@@ -27,6 +27,7 @@ demo: $(DEMO)/.installed
 test: $(TEST)/.installed
 	$(TEST)/bin/ruff check .
 	$(TEST)/bin/ruff format --check .
+	$(TEST)/bin/python -m mypy
 	$(TEST)/bin/python -m pytest $(PYTEST_FLAGS) -m "not slow"
 
 test-slow: $(TEST)/.installed
@@ -40,7 +41,7 @@ api: $(TEST)/.installed
 	$(TEST)/bin/python tools/make_api.py docs/api
 
 clean:
-	rm -rf $(DEMO) $(TEST) build docs/api *.egg-info .pytest_cache .ruff_cache .hypothesis bench.json
+	rm -rf $(DEMO) $(TEST) build docs/api *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis bench.json
 
 # A copy is installed, as a user has it. build/ would bring back modules that are gone from the tree.
 $(DEMO)/.installed: $(RECIPE) $(PACKAGE)

@@ -3,10 +3,12 @@
 Tiles have states, payloads and checksums of their own, so several run side by side and give the same bytes.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from threading import Event, Lock
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,6 +25,8 @@ from codec.tile_coders.stages import alone
 from runtime import Model
 from runtime.progress import Progress
 from runtime.variants import TRANSPOSED, orient, unorient
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def decompress(
 
     Raises CodecError: damaged data, another model, more pixels than `max_pixels`.
     """
-    parsed = container.unpack(data, max_pixels) if isinstance(data, bytes) else data
+    parsed = data if isinstance(data, Parsed) else container.unpack(data, max_pixels)
     header, coder = parsed.header, tile_coder(model)
     if header.model_id != container.short_id(model.manifest.model_id):
         raise WrongModel(
@@ -98,8 +102,8 @@ def decompress(
     mode = MODES[header.mode]
     pixels = np.empty((header.height, header.width, mode.channels), np.uint8)
     _decode_tiles(coder, header, parsed.tiles, pixels[..., : mode.colours], model.threads, progress)
-    if mode.has_alpha:
-        pixels[..., -1] = _decode_alpha(parsed, model, coder)
+    if parsed.alpha is not None:
+        pixels[..., -1] = _decode_alpha(parsed.alpha, model, coder, header)
     return Image(pixels, header.mode)
 
 
@@ -109,25 +113,29 @@ def analyse(
     """Where the bits of `compress` go; takes a little longer than it and more memory, and raises what it does."""
     coder, planes = tile_coder(model), _planes(image)
     header = _header(image, model, _variant(coder, planes, effort, order))
-    costs, stages = np.empty(planes.shape, np.float32), Counter()
+    costs, stages = np.empty(planes.shape, np.float32), defaultdict[str, float](float)
 
-    def work(box: Box, threads: int, report: Report) -> None:
+    def work(box: Box, threads: int, report: Report) -> dict[str, float]:
         tile = _cut(planes, box)
-        methods, best = coder.candidates(tile, effort, order), None
-        for method in methods:
+        methods = coder.candidates(tile, effort, order)
+
+        def encode(method: Method | InOrder) -> tuple[Tile, Encoder]:
             encoder = Encoder(traced=True)
             found = _encode(coder, encoder, tile, (method, header.variant, threads), _shared(report, len(methods)))
-            if best is None or len(found.payload) < len(best[0].payload):
-                best = found, encoder
-        encoder, subpixels = best[1], tile.size
+            return found, encoder
+
+        _, encoder = min(map(encode, methods), key=lambda entry: len(entry[0].payload))
+        subpixels = tile.size
         spent = encoder.owned(subpixels + tile[0].size)
         channels, height, width = orient(tile, header.variant).shape
         values = spent[:subpixels].reshape(height, width, channels)
         values += spent[subpixels:].reshape(height, width, 1) / channels
         _cut(costs, box)[:] = unorient(values.transpose(2, 0, 1), header.variant)
-        stages.update(alone(encoder, spent[subpixels:].sum()))
+        return alone(encoder, spent[subpixels:].sum())
 
-    _each_tile(work, header, model.threads, progress)
+    for tile in _each_tile(work, header, model.threads, progress):
+        for stage, bits in tile.items():
+            stages[stage] += bits
     return Analysis(costs.transpose(1, 2, 0), dict(stages))
 
 
@@ -197,12 +205,11 @@ def _encode_alpha(image: Image, model: Model, coder: TileCoder, header: Header, 
     return min(alpha.pack(_each_tile(work, header, model.threads, None)), simple, key=len)
 
 
-def _decode_alpha(parsed: Parsed, model: Model, coder: TileCoder) -> np.ndarray:
+def _decode_alpha(payload: bytes, model: Model, coder: TileCoder, header: Header) -> np.ndarray:
     """The alpha plane, uint8 [H, W]."""
-    header = parsed.header
-    tiles = alpha.unpack(parsed.alpha, header.tile_count)
+    tiles = alpha.unpack(payload, header.tile_count)
     if tiles is None:
-        return alpha.decode(parsed.alpha, header.height, header.width)
+        return alpha.decode(payload, header.height, header.width)
     plane = np.empty((header.height, header.width, 1), np.uint8)
     _decode_tiles(coder, header, tiles, plane, model.threads)
     return plane[..., 0]
@@ -221,9 +228,12 @@ def _shared(report: Report, parts: int) -> Report:
     return lambda pixels: report(pixels / parts)
 
 
-def _each_tile(work, header: Header, threads: int, progress: Progress | None) -> list:
+def _each_tile(
+    work: Callable[[Box, int, Report], Result], header: Header, threads: int, progress: Progress | None
+) -> list[Result]:
     """work(box, threads, report) for every tile, in order of the file; several at once where there are several."""
-    done, lock, stop, total = 0, Lock(), Event(), header.width * header.height
+    lock, stop, total = Lock(), Event(), header.width * header.height
+    done: float = 0
 
     def report(pixels: float) -> None:
         if stop.is_set():

@@ -165,8 +165,9 @@ def _check(picture: ImageFile.ImageFile, max_pixels: int) -> None:
     can = f"only 8-bit {', '.join(MODES)} can be coded, convert it first"
     if picture.mode not in MODES:
         raise UnsupportedImage(f"mode {picture.mode} is not supported: {can}")
-    if getattr(picture, "n_frames", 1) > 1:
-        raise UnsupportedImage(f"mode {picture.mode} in {picture.n_frames} frames is not supported: extract one")
+    frames = getattr(picture, "n_frames", 1)
+    if frames > 1:
+        raise UnsupportedImage(f"mode {picture.mode} in {frames} frames is not supported: extract one")
     if "transparency" in picture.info:
         raise UnsupportedImage(f"mode {picture.mode} with a transparent colour (tRNS) is not supported: use RGBA")
     reason = _lossy_decoding(picture)

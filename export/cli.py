@@ -4,11 +4,15 @@ import json
 import re
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from export.errors import ExportError
 from runtime.command_line import Command
+
+if TYPE_CHECKING:
+    from lmconv.checkpoints.checkpoint import Checkpoint
 
 FORMATS = ("bundle", "onnx", "torchscript", "pt2")
 PRECISIONS = ("exact", "fp32", "fp16")
@@ -19,7 +23,8 @@ class Size(click.ParamType):
 
     name = "HxW"
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """The two numbers; fails for anything else."""
         match = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", value, re.ASCII)
         if match is None:
             self.fail(f"{value!r} is no height and width of 1 to 9999 pixels, as in 32x48", param, ctx)
@@ -64,7 +69,7 @@ class Size(click.ParamType):
 @click.option("--report", is_flag=True, help="Say of each layer of a bundle the scales and the proved bound.")
 @click.option("--force", is_flag=True, help="Overwrite the output.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def cli(checkpoint: Path, output: Path, form: str, as_json: bool, **options) -> None:
+def cli(checkpoint: Path, output: Path, form: str, as_json: bool, **options: Any) -> None:
     """Export CHECKPOINT (a *.safetensors of `lmconv train`).
 
     By default as a bundle that lmconv-codec and the runtime use: the network becomes exact integers, every sum is
@@ -87,7 +92,7 @@ def _bundle(
     orders: tuple[str, ...],
     size: tuple[int, int] | None,
     report: bool,
-    **options,
+    **options: Any,
 ) -> tuple[dict, str]:
     """The report for JSON, and as text."""
     from export.bundle import check_target, export_bundle
@@ -115,11 +120,11 @@ def _float(
     checkpoint: Path,
     output: Path,
     form: str,
-    precision: str | None,
+    precision: Literal["exact", "fp32", "fp16"] | None,
     orders: tuple[str, ...],
     size: tuple[int, int] | None,
     report: bool,
-    **options,
+    **options: Any,
 ) -> tuple[dict, str]:
     """The report for JSON, and as text."""
     from export.floats.file import describe, export_float, read_pictures, target
@@ -135,7 +140,7 @@ def _float(
     return asdict(found), describe(found)
 
 
-def _inputs(checkpoint: Path, output: Path, options: dict):
+def _inputs(checkpoint: Path, output: Path, options: dict) -> "tuple[Checkpoint, dict]":
     """The checkpoint and the card. Raises what keeps the output from being written before time is spent on it."""
     from lmconv.checkpoints.checkpoint import load
 

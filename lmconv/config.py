@@ -3,7 +3,7 @@
 import math
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lmconv.errors import LmconvError
 from runtime.rules import NORMS
@@ -22,7 +22,7 @@ class PhotoConfig:
     first_kernel: int = 7
     kernel: int = 3
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if not isinstance(value, int) or not 1 <= value <= 4096:
                 raise LmconvError(f"a network's {name} is a whole number from 1 to 4096, not {value!r}")
@@ -58,7 +58,7 @@ class TrainConfig:
     keep: int = 0  # numbered checkpoints, one at each evaluation, the last so many
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, known in {"optimiser": OPTIMISERS, "schedule": SCHEDULES}.items():
             if getattr(self, name) not in known:
                 raise LmconvError(f"a training's {name} is one of {', '.join(known)}, not {getattr(self, name)!r}")
@@ -79,7 +79,7 @@ class PhotoTraining(TrainConfig):
     altered: float = 0.2  # share of the windows cut from altered crops
     holdout: int = 32  # crops kept for evaluation, the last ones
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.window > self.crop:
             raise LmconvError(f"windows of {self.window} do not fit into crops of {self.crop}")
@@ -108,7 +108,7 @@ class ImageTraining(TrainConfig):
     binarisation: str = "stochastic"  # of a binary network's images: drawn anew for each batch, or threshold
     holdout: int = 1000  # images kept for evaluation, the last ones of the training split
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.binarisation not in BINARISATIONS:
             raise LmconvError(f"a binarisation is {' or '.join(BINARISATIONS)}, not {self.binarisation!r}")
@@ -129,6 +129,7 @@ class Machine:
     progress: bool = True
 
     def resolved_device(self) -> "torch.device":
+        """The device itself, `auto` as what is there."""
         import torch
 
         device = self.device
@@ -139,6 +140,7 @@ class Machine:
         return torch.device(device)
 
     def bf16(self) -> bool:
+        """Whether to compute in bf16."""
         import torch
 
         if self.precision != "auto":
@@ -172,7 +174,7 @@ class PixelCnnConfig:
     checkpointing: bool = False  # recompute gated resnets in the backward pass: less memory, more time
     two_stream: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         limits = {"bits": (1, 8), "filters": (1, 4096), "resnets": (1, 64), "components": (1, 256), "dilation": (1, 16)}
         for name, (low, high) in limits.items():
             value = getattr(self, name)
@@ -221,7 +223,7 @@ class Preset:
     clip: float = 2e6
 
 
-_TINY = dict(filters=16, resnets=1, components=5)
+_TINY: dict[str, Any] = dict(filters=16, resnets=1, components=5)
 PRESETS = {
     "cifar10": Preset(PixelCnnConfig(), 32, 32),
     "mnist": Preset(PixelCnnConfig(channels=1), 28, 28, order="gilbert"),

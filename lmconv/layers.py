@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,12 +53,19 @@ class TorchMask:
         """The same mask on another device; itself if it is there."""
         if self.taps.device == torch.device(device):
             return self
-        moved = {
-            name: None if tensor is None else tensor.to(device)
-            for name, tensor in (("taps", self.taps), ("index", self.index), ("dense", self.dense))
-        }
-        reads = self.reads and tuple(tap.to(device) for tap in self.reads)
-        return replace(self, **moved, reads=reads)
+        return replace(
+            self,
+            taps=self.taps.to(device),
+            index=None if self.index is None else self.index.to(device),
+            dense=None if self.dense is None else self.dense.to(device),
+            reads=None if self.reads is None else tuple(tap.to(device) for tap in self.reads),
+        )
+
+    def at_positions(self) -> Tensor:
+        """`dense`. Raises ValueError in a mask for any size."""
+        if self.dense is None:
+            raise ValueError("a mask for any size has no list of its taps: build one with mask_from_rank")
+        return self.dense
 
 
 def mask_from_rank(rank: np.ndarray, kernel: int, dilation: int = 1, kind: str = "A") -> TorchMask:
@@ -139,6 +147,7 @@ class LocallyMaskedConv2d(nn.Module):
         """One convolution a pattern, cropped to the taps it allows; then the right one at each position."""
         out = self._one_pattern(x, mask, 0)
         for pattern in range(1, len(mask.boxes)):
+            assert mask.index is not None  # as there are several patterns
             out = torch.where(mask.index == pattern, self._one_pattern(x, mask, pattern), out)
         return out
 
@@ -146,7 +155,7 @@ class LocallyMaskedConv2d(nn.Module):
         """One product a tap, of the positions that may read it: any mask, and no more work than it leaves open."""
         if mask.reads is None:
             raise ValueError("a mask for any size has no list of its taps: build one with mask_from_rank")
-        weight = self.weight
+        weight: Tensor = self.weight
         if torch.is_autocast_enabled(x.device.type):  # autocast does not see inside an autograd function
             dtype = torch.get_autocast_dtype(x.device.type)
             x, weight = x.to(dtype), weight.to(dtype)
@@ -154,7 +163,7 @@ class LocallyMaskedConv2d(nn.Module):
         if self.bias is not None:
             out = out + self.bias[:, None, None].to(out.dtype)
         if self.mask_weight is not None:
-            of_mask = self.mask_weight.flatten(1) @ mask.dense.to(self.mask_weight.dtype)  # [Cout, H*W]
+            of_mask = self.mask_weight.flatten(1) @ mask.at_positions().to(self.mask_weight.dtype)  # [Cout, H*W]
             out = out + of_mask.view(-1, *out.shape[2:]).to(out.dtype)
         return out
 
@@ -191,6 +200,7 @@ class LocallyMaskedConv2d(nn.Module):
             raise ValueError(f"the mask is for images of (H, W) = {mask.size}, not {tuple(x.shape[2:])}")
 
     def extra_repr(self) -> str:
+        """The settings, for `print`."""
         return (
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
             f"dilation={self.dilation}, bias={self.bias is not None}, "
@@ -205,7 +215,7 @@ class _Taps(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, *reads: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, *reads: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight, *reads)
         taps = weight.flatten(2).permute(2, 1, 0).contiguous()  # [k*k, Cin, Cout]
         out = _empty(x, len(weight))
@@ -215,7 +225,7 @@ class _Taps(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, *reads = ctx.saved_tensors
         grad_x = grad_weight = None
         if ctx.needs_input_grad[0]:  # the same sum, by the positions that were read

@@ -4,6 +4,8 @@ A failed input exits with 1, wrong usage with 2, and a bug keeps its traceback. 
 at once.
 """
 
+from typing import Any
+
 import click
 
 from runtime.errors import UserError
@@ -12,7 +14,7 @@ from runtime.errors import UserError
 class Command(click.Command):
     """A command that fails in one line, which begins with its name; `install` brings the packages that it needs."""
 
-    def __init__(self, *arguments, install: str, **settings):
+    def __init__(self, *arguments: Any, install: str, **settings: Any) -> None:
         settings.setdefault("context_settings", {"help_option_names": ["-h", "--help"]})
         super().__init__(*arguments, **settings)
         self.install = install

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import llvmlite
 import numba
@@ -66,7 +67,7 @@ def _name() -> str:
 FOLDER = _folder()
 
 # No reference counts: kernels allocate nothing, and what they are given lives as long as the call.
-_OPTIONS = dict(nogil=True, error_model="numpy", _nrt=False, no_cfunc_wrapper=True)
+_OPTIONS: dict[str, Any] = dict(nogil=True, error_model="numpy", _nrt=False, no_cfunc_wrapper=True)
 
 
 def kernel(function: Callable) -> Callable:
@@ -94,7 +95,7 @@ class _UsePartLibrary(FunctionPass):
     def __init__(self) -> None:
         super().__init__()
 
-    def run_pass(self, state) -> bool:
+    def run_pass(self, state: Any) -> bool:
         state.library = _PartLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
         return True
 
@@ -110,7 +111,9 @@ class _PartCompiler(CompilerBase):
 
 
 # A part of kernels, written out in each of them. Python cannot call it.
-inlined = numba.njit(forceinline=True, no_cpython_wrapper=True, pipeline_class=_PartCompiler, **_OPTIONS)
+inlined = numba.njit(  # type: ignore[call-overload]  # numba's types leave this option out
+    forceinline=True, no_cpython_wrapper=True, pipeline_class=_PartCompiler, **_OPTIONS
+)
 
 
 @intrinsic
@@ -138,14 +141,14 @@ def compiled() -> bool:
 class _Cache(NullCache):
     """What numba asks for a function's machine code before it compiles, and gives it to afterwards."""
 
-    def __init__(self, function: Callable):
+    def __init__(self, function: Callable) -> None:
         self._name = f"{function.__module__}.{function.__qualname__}".replace("<", "").replace(">", "")
 
     @property
     def cache_path(self) -> str:
         return str(FOLDER)
 
-    def load_overload(self, signature, target) -> CompileResult | None:
+    def load_overload(self, signature: Any, target: Any) -> CompileResult | None:
         target.refresh()
         name = self._file(signature)
         for folder in _folders():
@@ -155,8 +158,9 @@ class _Cache(NullCache):
                 return CompileResult._rebuild(target, *pickle.loads(code))
         return None
 
-    def save_overload(self, signature, result: CompileResult) -> None:
-        if result.library.has_dynamic_globals:  # addresses of this process
+    def save_overload(self, signature: Any, result: CompileResult) -> None:
+        library = result.library  # type: ignore[attr-defined]  # a field, which numba's types leave out
+        if library.has_dynamic_globals:  # addresses of this process
             return
         name, code = self._file(signature), dumps(result._reduce())
         for folder in _folders(make=True):
@@ -166,7 +170,7 @@ class _Cache(NullCache):
             except OSError as error:
                 _complain(folder, error.strerror or str(error))
 
-    def _file(self, signature) -> str:
+    def _file(self, signature: Any) -> str:
         return f"{self._name}-{hashlib.sha256(str(signature).encode()).hexdigest()[:16]}{_ending()}"
 
 
@@ -174,7 +178,8 @@ class _Cache(NullCache):
 def _ending() -> str:
     """Of the names of files that this interpreter, these libraries and this processor can use."""
     versions = numba.__version__, llvmlite.__version__, np.__version__, sys.implementation.cache_tag, sys.abiflags
-    settings = cpu_target.target_context.codegen().magic_tuple(), numba.config.BOUNDSCHECK
+    checks = numba.config.BOUNDSCHECK  # type: ignore[attr-defined]  # numba reads it from the environment
+    settings = cpu_target.target_context.codegen().magic_tuple(), checks
     return f"-{hashlib.sha256(repr((versions, settings)).encode()).hexdigest()[:16]}.kernel"
 
 

@@ -8,6 +8,7 @@ Only + - * / on float32 in a fixed order; a prediction leaves rounded to 1/64 gr
 and any number of threads get the same integers. Pixels are uint8 [3, H, W] in coding order (R, G, B).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -47,7 +48,7 @@ class Settings:
         """Features of one plane, int32 [n, 3]: (plane, row offset, column offset), most useful first, but that those
         of the position itself, one for green, two for blue, come last."""
 
-        def on(source, offsets):
+        def on(source: int, offsets: tuple[tuple[int, int], ...]) -> list[tuple[int, int, int]]:
             return [(source, *offset) for offset in offsets]
 
         own, first, second = self.sizes[plane]
@@ -119,7 +120,14 @@ def canvas(height: int, width: int) -> Canvas:
     return Canvas(Size(height, width), pixels, np.full((3, height), FILL, np.float32))
 
 
-def fits(height: int, counts: list[int], decay: float, row_decay: float, ridge, interval: int = 1) -> Fits:
+def fits(
+    height: int,
+    counts: list[int],
+    decay: float,
+    row_decay: float,
+    ridge: Sequence[float],
+    interval: int = 1,
+) -> Fits:
     """Fits that have seen nothing. ridge: one for each plane."""
     blocks, n = -(-height // LANES), max(counts)
     packed = n * (n + 1) // 2 + n

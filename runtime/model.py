@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -17,10 +17,17 @@ FORMAT = 1
 class Layout(Protocol):
     """How a kind of models is run: all of it decides probabilities. Made from JSON by `read`."""
 
+    __dataclass_fields__: ClassVar[dict[str, Any]]  # which `asdict` makes the manifest of
     kind: ClassVar[str]
-    order: str  # in words
-    orders: tuple[str, ...]  # names of those to choose from
     model: ClassVar[type[Model]]  # what a bundle of this kind becomes
+
+    @property
+    def order(self) -> str:
+        """In words."""
+
+    @property
+    def orders(self) -> tuple[str, ...]:
+        """The names of those to choose from."""
 
     @classmethod
     def read(cls, fields: dict) -> Layout:
@@ -49,6 +56,7 @@ class Manifest:
 
     @property
     def kind(self) -> str:
+        """Of the layout."""
         return self.layout.kind
 
     @property
@@ -61,6 +69,7 @@ class Manifest:
         return json.dumps({"rules": self.rules, "kind": self.kind, "layout": asdict(self.layout)}, sort_keys=True)
 
     def to_json(self) -> str:
+        """What a bundle holds of it."""
         return json.dumps(asdict(self) | {"kind": self.kind}, indent=1, sort_keys=True)
 
 
@@ -75,4 +84,5 @@ class Model:
 
     @property
     def layout(self) -> Layout:
+        """How it is run."""
         return self.manifest.layout

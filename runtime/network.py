@@ -5,12 +5,19 @@ in float32). Libraries have shipped wrong kernels, so a session is used only if 
 stored probe input; `auto` falls back from integer to float32.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from runtime.errors import UserError
 from runtime.schedule import Schedule
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 PRODUCTS = ("integer", "float32")
 AUTO = "auto"
@@ -53,7 +60,7 @@ class Network:
         provider: str = "cpu",
         products: str = "auto",
         optimise: bool = True,
-    ):
+    ) -> None:
         self.outputs, pairs, failure = probe.parameters.shape[1], _pairs(provider, products), None
         for self.provider, self.products in pairs:
             try:
@@ -63,8 +70,10 @@ class Network:
                 continue
             names = [node.name for node in self.session.get_inputs()]
             feed = {name: probe.feed.get(name, probe.feed.get("cache")) for name in names}
-            if np.array_equal(self._try(feed), probe.parameters):
-                self.padding = {name: rows[0] for name, rows in feed.items() if name.startswith("cache_")}
+            found = self._try(feed)
+            if found is not None and np.array_equal(found, probe.parameters):
+                caches = {name: rows for name, rows in feed.items() if name.startswith("cache_")}
+                self.padding = {name: rows[0] for name, rows in caches.items() if rows is not None}
                 return
         kinds = " and ".join(dict.fromkeys(kind for _, kind in pairs))
         raise failure or ProviderError(
@@ -79,8 +88,8 @@ class Network:
             return None
 
     def start(
-        self, schedule: Schedule, tiles: int = 1, sorts: dict[str, np.ndarray | slice] | None = None
-    ) -> "StepPass":
+        self, schedule: Schedule, tiles: int = 1, sorts: Mapping[str, np.ndarray | slice] | None = None
+    ) -> StepPass:
         """A pass over `tiles` tiles of the schedule's size in lockstep.
 
         sorts: which of the schedule's taps each sort of layers reads, by the graph's input; default: `taps`, all.
@@ -91,7 +100,9 @@ class Network:
 class StepPass:
     """One walk through a schedule: `step` must be called for 0, 1, 2, ... The caches stay on the device."""
 
-    def __init__(self, network: Network, schedule: Schedule, tiles: int, sorts: dict[str, np.ndarray | slice]):
+    def __init__(
+        self, network: Network, schedule: Schedule, tiles: int, sorts: Mapping[str, np.ndarray | slice]
+    ) -> None:
         import onnxruntime
 
         self._session, self._starts, self._outputs = network.session, schedule.starts, network.outputs
@@ -146,7 +157,7 @@ def _pairs(provider: str, products: str) -> list[tuple[str, str]]:
     return [(each, kind) for each in providers for kind in kinds[each]]
 
 
-def _session(graph: bytes, provider: str, optimise: bool):
+def _session(graph: bytes, provider: str, optimise: bool) -> onnxruntime.InferenceSession:
     try:
         import onnxruntime
     except ImportError as error:

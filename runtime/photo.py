@@ -37,6 +37,12 @@ class PhotoModel(Model):
     """A photo network: any picture of three planes, in wavefront order, on its online predictor."""
 
     @property
+    def layout(self) -> PhotoLayout:
+        """How it is run."""
+        assert isinstance(self.manifest.layout, PhotoLayout)
+        return self.manifest.layout
+
+    @property
     def components(self) -> int:
         """Of the mixture."""
         return self.layout.components

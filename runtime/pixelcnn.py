@@ -42,6 +42,12 @@ _POSITIONS = 1 << 13  # in one step of the full pass: every layer keeps the feat
 class PixelCnnModel(Model):
     """A PixelCNN++ of locally masked convolutions."""
 
+    @property
+    def layout(self) -> PixelCnnLayout:
+        """How it is run."""
+        assert isinstance(self.manifest.layout, PixelCnnLayout)
+        return self.manifest.layout
+
     def rank(self, order: int, height: int, width: int) -> np.ndarray:
         """The rank map [height, width] of tiles of that size, or smaller than the layout's, in the bundle's order."""
         return self.tables[f"rank.{order}"][:height, :width]
@@ -170,7 +176,7 @@ def _schedule(rank: bytes, height: int, width: int, layout: PixelCnnLayout) -> S
 class Lockstep:
     """Tiles that are coded together: per level `step`, then `put` of what the level's pixels are."""
 
-    def __init__(self, model: PixelCnnModel, steps: Schedule, count: int):
+    def __init__(self, model: PixelCnnModel, steps: Schedule, count: int) -> None:
         layout = model.layout
         self._pass: StepPass = model.network.start(steps, count, layout.sorts)
         self._starts, self._slot = steps.starts, steps.slot
@@ -195,7 +201,7 @@ class Lockstep:
 class Ahead:
     """As Lockstep, of parameters int32 [T, P, H, W] that are all there."""
 
-    def __init__(self, parameters: np.ndarray, steps: Schedule):
+    def __init__(self, parameters: np.ndarray, steps: Schedule) -> None:
         tiles, outputs = parameters.shape[:2]
         self._rows = parameters.reshape(tiles, outputs, -1)[..., steps.positions].transpose(0, 2, 1)
         self._starts = steps.starts

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import click
 
@@ -27,8 +27,13 @@ if TYPE_CHECKING:
     import runtime
     from codec.images import Image
 
+
+class _Dataclass(Protocol):
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
 Input = TypeVar("Input")
-Row = TypeVar("Row")
+Row = TypeVar("Row", bound=_Dataclass)
 
 INSTALL = "pip install lmconv[cpu] (or lmconv[gpu] for NVIDIA cards)"
 

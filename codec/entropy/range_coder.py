@@ -7,7 +7,7 @@ base 256, most significant byte first: the shortest one within the coder's last 
 decoder reads zeros.
 """
 
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from typing import NamedTuple
 
 import constriction
@@ -97,7 +97,8 @@ class Encoder:
     def __init__(self, traced: bool = False) -> None:
         check_range_coder()
         self._traced = traced
-        self._packer, self._packing = constriction.stream.queue.RangeEncoder(), None
+        self._packer = constriction.stream.queue.RangeEncoder()
+        self._packing: Future[None] | None = None
         self._bits = 0.0
         self._kept: list[_Decisions] = []
         self.coding = Coding(True, *self._room(_BATCH), np.zeros(2, np.uint32), np.zeros(6, np.uint64))

@@ -42,5 +42,8 @@ class InOrder:
         return f"order {self.order}"
 
 
-_ALL = [*(Method(*flags) for flags in product((False, True), repeat=3)), *map(InOrder, range(_MOST_ORDERS))]
+_ALL: list[Method | InOrder] = [
+    *(Method(*flags) for flags in product((False, True), repeat=3)),
+    *map(InOrder, range(_MOST_ORDERS)),
+]
 METHODS = {method.code: method for method in _ALL}

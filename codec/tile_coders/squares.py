@@ -19,7 +19,7 @@ from codec.tile_coders import AUTO, Report
 from codec.tile_coders.photo import code_plain
 from runtime import rules
 from runtime.kernels import kernel
-from runtime.pixelcnn import PixelCnnLayout, PixelCnnModel
+from runtime.pixelcnn import Ahead, Lockstep, PixelCnnLayout, PixelCnnModel
 
 _BASE = 8160  # 127.5 grey levels, to which all means are relative
 _MOST = 256  # squares in lockstep: their features are kept at once
@@ -98,9 +98,12 @@ class SquareCoder:
         for group in squares(height, width, layout):
             self._code_group(coder, flat, group, (method.order, width), report)
 
-    def _code_group(self, coder: Coder, flat: np.ndarray, group: Squares, where: tuple[int, int], report: Report):
+    def _code_group(
+        self, coder: Coder, flat: np.ndarray, group: Squares, where: tuple[int, int], report: Report
+    ) -> None:
         model, (order, width) = self._model, where
         steps, channels = model.schedule(order, group.height, group.width), len(flat)
+        tiles: Ahead | Lockstep
         if coder.coding.encodes:
             levels = flat[:, group.flat(np.arange(group.height * group.width), width)]
             shape = channels, len(group.rows), group.height, group.width

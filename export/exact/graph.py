@@ -4,6 +4,8 @@
 the same integers in float32, wide weights whole.
 """
 
+from typing import Any
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -17,14 +19,18 @@ IR_VERSION = 10
 class Graph:
     """Nodes and constants in the making; every method returns the name of its result."""
 
-    def __init__(self, products: str):
-        self.products, self.nodes, self.constants = products, [], []
+    def __init__(self, products: str) -> None:
+        self.products = products
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
 
     def constant(self, name: str, array: np.ndarray) -> str:
+        """Adds a constant of that name."""
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
-    def node(self, kind: str, inputs: list[str], output: str, **attributes) -> str:
+    def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        """Adds a node of one output."""
         self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
 
@@ -58,6 +64,7 @@ class Graph:
         return self.node("Add", [self.node("Mul", [total, scale], f"{layer.name}.scaled"), bias], f"{layer.name}.value")
 
     def activation(self, x: str, name: str, exponent: int = 0) -> str:
+        """clip(round half even(x * 2^-exponent), 0, 255) as uint8."""
         scale = self.constant(f"{name}.step", np.array(2.0**exponent, np.float32))
         return self.node("QuantizeLinear", [x, scale, "zero"], name)
 

@@ -54,7 +54,7 @@ def fitted(
     matrix: np.ndarray,
     bias: np.ndarray,
     limit: int = WEIGHT_LIMIT,
-    zero=0,
+    zero: int | np.ndarray = 0,
     moments: np.ndarray | None = None,
     least: int = WEIGHT_LIMIT,
 ) -> IntegerLayer:
@@ -83,7 +83,7 @@ def rounded(
     name: str,
     matrix: np.ndarray,
     bias: np.ndarray,
-    zero,
+    zero: int | np.ndarray,
     limit: int,
     shift: np.ndarray,
     moments: np.ndarray | None = None,

@@ -19,8 +19,10 @@ class LayerReport:
 
     @classmethod
     def of(cls, layer: IntegerLayer) -> "LayerReport":
+        """The proof of a layer."""
+        inputs, outputs = layer.weight.shape
         shifts = int(np.min(layer.shift)), int(np.max(layer.shift))
-        return cls(layer.name, *layer.weight.shape, int(layer.bound().max()), shifts)
+        return cls(layer.name, inputs, outputs, int(layer.bound().max()), shifts)
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,12 @@ class BakedConv(nn.Module):
     mask would have it. An order of one pattern needs one convolution, an s-curve three, any other order one a tap.
     """
 
-    def __init__(self, layer: LocallyMaskedConv2d, mask: TorchMask, groups: list[tuple[Tensor, Tensor | None]]):
+    constant: Tensor  # what is added to the convolutions
+
+    def __init__(self, layer: LocallyMaskedConv2d, mask: TorchMask, groups: list[tuple[Tensor, Tensor | None]]) -> None:
         super().__init__()
-        self.dilation, self.padding = layer.dilation, []
+        self.dilation = layer.dilation
+        self.padding: list[tuple[int, ...]] = []
         self.weights = nn.ParameterList()
         for index, (taps, plane) in enumerate(groups):
             (top, bottom), (left, right) = (_ends(taps.any(axis)) for axis in (1, 0))
@@ -46,7 +49,8 @@ class BakedConv(nn.Module):
         if layer.bias is not None:
             constant = constant + layer.bias[:, None, None]
         if layer.mask_weight is not None:
-            of_mask = layer.mask_weight.flatten(1) @ mask.dense.float()
+            assert mask.size is not None
+            of_mask = layer.mask_weight.flatten(1) @ mask.at_positions().float()
             constant = constant + of_mask.view(-1, *mask.size)
         self.register_buffer("constant", constant.detach())
 
@@ -64,8 +68,10 @@ class BakedImages(nn.Module):
     """forward(levels uint8 [B, C, H, W]) -> parameters. Its network's Neighbours (pixelcnn.py)."""
 
     inputs = ("levels",)
+    plain_taps: Tensor  # as in OrderMasks
+    dilated_taps: Tensor
 
-    def __init__(self, net: nn.Module, config: PixelCnnConfig, rank: np.ndarray, dtype: torch.dtype):
+    def __init__(self, net: nn.Module, config: PixelCnnConfig, rank: np.ndarray, dtype: torch.dtype) -> None:
         super().__init__()
         self.net, self.config, self.dtype = net, config, dtype
         if not config.two_stream:
@@ -74,12 +80,15 @@ class BakedImages(nn.Module):
             self.register_buffer("dilated_taps", masks.dilated_taps.to(dtype))
 
     def convolve(self, layer: BakedConv, x: Tensor, which: Which) -> Tensor:
+        """As Neighbours; the layer has its mask."""
         return layer(x)
 
     def open_taps(self, which: Which) -> Tensor:
+        """As Neighbours."""
         return self.dilated_taps if which == "dilated" else self.plain_taps
 
     def forward(self, levels: Tensor) -> Tensor:
+        """Of whole images."""
         x = centred(levels, self.config.bits).to(self.dtype)
         return (self.net(x) if self.config.two_stream else self.net(x, self)).float()
 
@@ -89,17 +98,19 @@ class BakedPhoto(nn.Module):
 
     inputs = ("pixels", "bases")
 
-    def __init__(self, net: nn.Module, dtype: torch.dtype):
+    def __init__(self, net: nn.Module, dtype: torch.dtype) -> None:
         super().__init__()
         self.net = net
-        net.current = nn.Sequential(_Cast(dtype), net.current)  # the network itself makes float32 of codes
+        current = net.get_submodule("current")
+        net.set_submodule("current", nn.Sequential(_Cast(dtype), current))  # the network itself makes float32 of codes
 
     def forward(self, pixels: Tensor, bases: Tensor) -> Tensor:
+        """Of whole pictures."""
         return self.net(pixels, bases).float()
 
 
 class _Cast(nn.Module):
-    def __init__(self, dtype: torch.dtype):
+    def __init__(self, dtype: torch.dtype) -> None:
         super().__init__()
         self.dtype = dtype
 
@@ -116,7 +127,7 @@ def bake(checkpoint: Checkpoint, rank: np.ndarray, precision: Precision = "fp32"
     dtype, net = DTYPES[precision], checkpoint.net()
     for module in list(net.modules()):
         if parametrize.is_parametrized(module):
-            for name in list(module.parametrizations):
+            for name in [name for name, _ in module.get_submodule("parametrizations").named_children()]:
                 parametrize.remove_parametrizations(module, name)
     made = {}
     first = getattr(net, "first", None)
@@ -143,9 +154,13 @@ def tap_groups(mask: TorchMask, dtype: torch.dtype = torch.float32) -> list[tupl
     groups = []
     for group, column in enumerate(columns.T):
         if column.any():
-            plane = None if column.all() else column[mask.index.long()].to(dtype)
+            plane = None
+            if not column.all():
+                assert mask.index is not None  # as there are several patterns
+                plane = column[mask.index.long()].to(dtype)
             groups.append(((group_of == group).view(mask.kernel, mask.kernel), plane))
     if not groups:
+        assert mask.size is not None
         centre = torch.zeros(mask.kernel, mask.kernel, dtype=torch.bool)
         centre[mask.kernel // 2, mask.kernel // 2] = True
         groups.append((centre, torch.zeros(mask.size, dtype=dtype)))

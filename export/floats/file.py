@@ -115,8 +115,7 @@ def random_inputs(network: Network, size: tuple[int, int], batch: int) -> Arrays
 
 def picture_inputs(network: Network, size: tuple[int, int], pictures: np.ndarray) -> Arrays:
     """What the exported network takes, of pictures uint8 [N, C, H, W]. Raises ExportError for others than it is for."""
-    photo = isinstance(network, PhotoConfig)
-    channels, bits = (3, 8) if photo else (network.channels, network.bits)
+    channels, bits = (3, 8) if isinstance(network, PhotoConfig) else (network.channels, network.bits)
     if pictures.dtype != np.uint8 or pictures.shape[1:] != (channels, *size) or not len(pictures):
         raise ExportError(
             f"pictures for this export are uint8 [N, {channels}, {size[0]}, {size[1]}], "
@@ -125,7 +124,9 @@ def picture_inputs(network: Network, size: tuple[int, int], pictures: np.ndarray
     if pictures.max() >= 2**bits:
         raise ExportError(f"pictures for this export have levels 0 to {2**bits - 1}, not {pictures.max()}")
     levels = torch.from_numpy(np.ascontiguousarray(pictures))
-    return (levels, torch.from_numpy(np.stack(list(map(predict_picture, pictures))))) if photo else (levels,)
+    if not isinstance(network, PhotoConfig):
+        return (levels,)
+    return levels, torch.from_numpy(np.stack(list(map(predict_picture, pictures))))
 
 
 def read_pictures(network: Network, source: Path, size: tuple[int, int], count: int = 3) -> np.ndarray:
@@ -140,7 +141,8 @@ def reference(checkpoint: Checkpoint, rank: np.ndarray, inputs: Arrays) -> np.nd
     net, network = checkpoint.net(), checkpoint.network
     if isinstance(network, PhotoConfig):
         return net(*inputs).numpy()
-    x = centred(*inputs, network.bits)
+    (levels,) = inputs
+    x = centred(levels, network.bits)
     return (net(x) if network.two_stream else net(x, order_masks(rank, network))).numpy()
 
 

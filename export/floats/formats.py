@@ -45,6 +45,7 @@ def to_onnx(baked: Baked, example: Arrays, about: dict[str, str]) -> bytes:
         program = torch.onnx.export(
             _captured(baked, example), dynamo=True, opset_version=OPSET, output_names=[OUTPUT], verbose=False
         )
+    assert program is not None  # as it is not written to a file
     model = program.model_proto
     _forget(model)
     model.producer_name, model.producer_version = "lmconv", ""

@@ -17,12 +17,13 @@ from lmconv.networks.photo import PhotoNet
 from runtime.least_squares import UNIT, Settings, predict_picture
 from runtime.model import Model
 from runtime.network import PRODUCTS
-from runtime.photo import PhotoLayout
+from runtime.photo import PhotoLayout, PhotoModel
 
 
 def exact_photo(checkpoint: Checkpoint, pictures: np.ndarray) -> Exact:
     """pictures uint8 [N, 3, H, W]: half calibrates, half measures. Raises QuantisationError."""
     net = checkpoint.net()
+    assert isinstance(net, PhotoNet)
     bases = np.stack([predict_picture(picture) for picture in pictures])
     half = max(1, len(pictures) // 2)
     network = quantise(net, torch.from_numpy(pictures[:half]), torch.from_numpy(bases[:half]))
@@ -58,6 +59,7 @@ def _bits(net: PhotoNet, network: IntegerPhoto, pixels: torch.Tensor, bases: tor
 def _prove(model: Model, net: PhotoNet, network: IntegerPhoto, pixels: torch.Tensor, bases: torch.Tensor) -> None:
     """The bundle must give PyTorch's integers on a real picture."""
     expected = IntegerPhotoNet(network)(*net.inputs(pixels, bases)).numpy()
+    assert isinstance(model, PhotoModel)
     found = model.parameters(pixels.numpy())
     if not np.array_equal(found, expected):
         raise ExportError(f"{int((found != expected).sum())} parameters differ from PyTorch's")
@@ -88,7 +90,7 @@ def _probe(network: IntegerPhoto, rows: int = 96, slots: int = 33) -> dict[str, 
     own = np.arange(slots, slots + rows)[:, None]
     taps[:, -1] = own[:, 0]
     cache = np.concatenate([cache, np.zeros((rows, cache.shape[1]), np.uint8)])
-    probe = {"inputs": inputs, "cache": cache, "taps": taps, "slots": own}
+    probe: dict[str, np.ndarray] = {"inputs": inputs, "cache": cache, "taps": taps, "slots": own}
     probe["parameters"] = network.run(_ProbedStep(**probe))
     return {f"probe.{name}": array for name, array in probe.items()}
 
@@ -96,7 +98,7 @@ def _probe(network: IntegerPhoto, rows: int = 96, slots: int = 33) -> dict[str, 
 class _ProbedStep:
     """The machine of IntegerPhoto.run for one step in int64, on rows; every block reads the same old cache."""
 
-    def __init__(self, inputs: np.ndarray, cache: np.ndarray, taps: np.ndarray, slots: np.ndarray):
+    def __init__(self, inputs: np.ndarray, cache: np.ndarray, taps: np.ndarray, slots: np.ndarray) -> None:
         self.inputs, self.cache, self.taps, self.slots = inputs.astype(np.int64), cache.astype(np.int64), taps, slots
 
     def value(self, x: np.ndarray, layer: IntegerLayer) -> np.ndarray:
@@ -113,5 +115,5 @@ class _ProbedStep:
     def add(self, h: np.ndarray, x: np.ndarray, name: str) -> np.ndarray:
         return h + x
 
-    def parameters(self, x: np.ndarray, layer: IntegerLayer) -> np.ndarray:
+    def result(self, x: np.ndarray, layer: IntegerLayer) -> np.ndarray:
         return np.floor(self.value(x, layer)).astype(np.int32)

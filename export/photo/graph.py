@@ -37,7 +37,7 @@ class _Step(Graph):
 
     inputs = "inputs"
 
-    def __init__(self, network: IntegerPhoto, products: str):
+    def __init__(self, network: IntegerPhoto, products: str) -> None:
         super().__init__(products)
         self.constant("zero", np.array(0, np.uint8))
         if products == "integer":
@@ -52,7 +52,7 @@ class _Step(Graph):
     def add(self, h: str, x: str, name: str) -> str:
         return self.node("Add", [h, x], name)
 
-    def parameters(self, x: str, layer: IntegerLayer) -> str:
+    def result(self, x: str, layer: IntegerLayer) -> str:
         total = self.sums(x, layer)
         if self.products == "integer":
             total = self.node("Cast", [total], "out.sum_float", to=TensorProto.FLOAT)

@@ -35,7 +35,7 @@ class Machine(Protocol[Value]):
     def add(self, h: Value, x: Value, name: str) -> Value:
         """h + x, the residual stream."""
 
-    def parameters(self, x: Value, layer: IntegerLayer) -> Value:
+    def result(self, x: Value, layer: IntegerLayer) -> Value:
         """floor((sum + bias) * 2^-shift) of activations, int32."""
 
 
@@ -53,6 +53,7 @@ class IntegerPhoto:
     first_offsets: tuple[tuple[int, int], ...]  # input taps of the first layer
 
     def layers(self) -> list[IntegerLayer]:
+        """In the order of their computation."""
         blocks = [layer for pair in zip(self.wide, self.narrow) for layer in pair]
         return [self.first, *blocks, self.head, self.out]
 
@@ -70,7 +71,7 @@ class IntegerPhoto:
             h = m.add(h, m.value(x, narrow), f"blocks.{i}.stream")
         x = m.activation(h, "head.features", self.exponents[-1])
         x = m.activation(m.value(x, self.head), "out.features")
-        return m.parameters(x, self.out)
+        return m.result(x, self.out)
 
 
 def output_units(components: int) -> np.ndarray:

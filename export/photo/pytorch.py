@@ -19,12 +19,13 @@ class IntegerPhotoNet(nn.Module):
     The machine of IntegerPhoto.run on images. dtype: float32 and float64 give the same integers.
     """
 
-    def __init__(self, integer: IntegerPhoto, dtype: torch.dtype = torch.float32):
+    def __init__(self, integer: IntegerPhoto, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.integer, self.dtype = integer, dtype
 
     @torch.no_grad()
     def forward(self, known: Tensor, current: Tensor) -> Tensor:
+        """Of whole pictures."""
         offsets = self.integer.first_offsets
         padding = torch.tensor([ZERO] * (KNOWN - 1) + [0], dtype=self.dtype).view(1, -1, 1, 1)
         x = patches(known.to(self.dtype) - padding, offsets) + padding.repeat(1, len(offsets), 1, 1)
@@ -43,7 +44,7 @@ class IntegerPhotoNet(nn.Module):
     def add(self, h: Tensor, x: Tensor, name: str) -> Tensor:
         return h + x
 
-    def parameters(self, x: Tensor, layer: IntegerLayer) -> Tensor:
+    def result(self, x: Tensor, layer: IntegerLayer) -> Tensor:
         return finish(self.sums(x, layer).to(torch.int64), torch.from_numpy(layer.shift).view(-1, 1, 1))
 
     def sums(self, x: Tensor, layer: IntegerLayer) -> Tensor:
@@ -53,6 +54,7 @@ class IntegerPhotoNet(nn.Module):
 
 
 def activation(value: Tensor, exponent: int = 0) -> Tensor:
+    """clip(round half even(value * 2^-exponent), 0, 255)."""
     return torch.round(value * 2.0**-exponent).clamp(0, 255)
 
 
@@ -61,7 +63,7 @@ def finish(sums: Tensor, shift: Tensor) -> Tensor:
     return torch.where(shift >= 0, sums >> shift.clamp(min=0), sums << (-shift).clamp(min=0)).to(torch.int32)
 
 
-def patches(x: Tensor, offsets) -> Tensor:
+def patches(x: Tensor, offsets: tuple[tuple[int, int], ...]) -> Tensor:
     """[B, C, H, W] -> [B, taps * C, H, W], zero outside."""
     reach = max(max(abs(r), abs(c)) for r, c in offsets)
     h, w = x.shape[2:]

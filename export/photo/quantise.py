@@ -10,6 +10,7 @@ checked for every channel, and a layer that breaks one is named.
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from export.errors import QuantisationError
 from export.exact.integers import (
@@ -23,11 +24,14 @@ from export.exact.integers import (
     rounded,
 )
 from export.photo.network import IntegerPhoto, output_units, stream_bound
-from lmconv.layers import LocallyMaskedConv2d
+from lmconv.layers import LocallyMaskedConv2d, TorchMask
 from lmconv.networks.photo import CURRENT, CURRENT_SCALE, KNOWN, KNOWN_SCALE, ZERO, PhotoNet
 
+# A writer of the residual stream: name, matrix and bias, the zeros of its inputs, the limit of its weights.
+_Writer = tuple[str, np.ndarray, np.ndarray, int | np.ndarray, int]
 
-def offsets_of(mask) -> tuple[tuple[int, int], ...]:
+
+def offsets_of(mask: TorchMask) -> tuple[tuple[int, int], ...]:
     """(row, column) offsets of a one-pattern mask's open taps, row-major."""
     half = mask.kernel // 2
     return tuple((int(r) - half, int(c) - half) for r, c in np.argwhere(mask.taps[0].numpy()))
@@ -85,18 +89,18 @@ def quantise(net: PhotoNet, pixels: torch.Tensor, bases: torch.Tensor) -> Intege
     for i, block in enumerate(net.blocks):
         scale = _step(wide_range[i])
         matrix = tap_matrix(block.wide, offsets) * np.tile(step * 2.0 ** exponents[i], len(offsets))[:, None] / scale
-        wide.append(fitted(f"blocks.{i}.wide", matrix, _numpy(block.wide.bias) / scale))
+        wide.append(fitted(f"blocks.{i}.wide", matrix, _bias(block.wide) / scale))
         matrix = _numpy(block.narrow.weight)[:, :, 0, 0].T * scale[:, None] / step
-        writers.append((f"blocks.{i}.narrow", matrix, _numpy(block.narrow.bias) / step, 0, WEIGHT_LIMIT))
+        writers.append((f"blocks.{i}.narrow", matrix, _bias(block.narrow) / step, 0, WEIGHT_LIMIT))
     scale = _step(head_range)
     head = fitted(
         "head",
         _numpy(net.head.weight)[:, :, 0, 0].T * (step * 2.0 ** exponents[-1])[:, None] / scale,
-        _numpy(net.head.bias) / scale,
+        _bias(net.head) / scale,
     )
     units = output_units(net.config.components)
     matrix = _numpy(net.out.weight)[:, :, 0, 0].T * scale[:, None] * units
-    out = fitted("out", matrix, _numpy(net.out.bias) * units + 0.5, WIDE_LIMIT)  # floor rounds to nearest
+    out = fitted("out", matrix, _bias(net.out) * units + 0.5, WIDE_LIMIT)  # floor rounds to nearest
     first, *narrow = _stream_layers(writers)
     result = IntegerPhoto(first, tuple(wide), tuple(narrow), head, out, exponents, offsets, first_offsets)
     for layer in result.layers():
@@ -117,19 +121,24 @@ def _exponent(share: float) -> int:
     return int(np.ceil(np.log2(max(share, 2.0**-6)) - 1e-9))
 
 
+def _bias(layer: LocallyMaskedConv2d | nn.Conv2d) -> np.ndarray:
+    assert layer.bias is not None  # all of these layers have one
+    return _numpy(layer.bias)
+
+
 def _numpy(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().double().numpy()
 
 
-def _first_layer(net: PhotoNet, offsets: tuple[tuple[int, int], ...], step: np.ndarray) -> tuple:
+def _first_layer(net: PhotoNet, offsets: tuple[tuple[int, int], ...], step: np.ndarray) -> _Writer:
     """The first layer and the current position's 1 x 1 as one matrix on codes; zero points go into the bias."""
     known = tap_matrix(net.first, offsets) / np.tile(KNOWN_SCALE, len(offsets))[:, None]
     current = _numpy(net.current.weight)[:, :, 0, 0].T / np.array(CURRENT_SCALE)[:, None]
     zero = np.array(([ZERO] * (KNOWN - 1) + [0]) * len(offsets) + [ZERO] * CURRENT)
-    return "first", np.concatenate([known, current]) / step, _numpy(net.first.bias) / step, zero, WIDE_LIMIT
+    return "first", np.concatenate([known, current]) / step, _bias(net.first) / step, zero, WIDE_LIMIT
 
 
-def _stream_layers(writers: list[tuple]) -> list[IntegerLayer]:
+def _stream_layers(writers: list[_Writer]) -> list[IntegerLayer]:
     """Rounds all writers of the stream, coarsening the finest ones of a channel until its sum is exact."""
     shifts = [finest_shift(matrix, limit) for _, matrix, _, _, limit in writers]
     for _ in range(64):

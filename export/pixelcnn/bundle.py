@@ -18,6 +18,8 @@ from lmconv.checkpoints.checkpoint import Checkpoint
 from lmconv.checkpoints.trained import trained
 from lmconv.config import PixelCnnConfig
 from lmconv.data import datasets
+from lmconv.networks import kinds
+from runtime.model import Model
 from runtime.network import PRODUCTS
 from runtime.pixelcnn import INSIDE, PixelCnnLayout, PixelCnnModel
 from runtime.schedule import all_at_once
@@ -33,7 +35,7 @@ def exact_pixelcnn(
     Raises QuantisationError, ExportError for images that do not fit, OrderError.
     """
     orders, (height, width) = bundle_target(checkpoint, orders, size)
-    net, config = checkpoint.net(), checkpoint.network
+    net, config = checkpoint.net(), _config(checkpoint)
     if levels.dtype != np.uint8 or levels.shape[1:] != (config.channels, height, width) or len(levels) < 2:
         wanted = f"2 or more of uint8 [{config.channels}, {height}, {width}]"
         raise ExportError(f"images for this export are {wanted}, not {levels.dtype} {list(levels.shape)}")
@@ -65,11 +67,16 @@ def bundle_target(
 
 def read_levels(checkpoint: Checkpoint, source: Path, size: tuple[int, int] | None, count: int) -> np.ndarray:
     """Images for `exact_pixelcnn`: half from the training split, half from the test split. Raises DataError."""
-    grid, size = datasets.grid(checkpoint.network), bundle_target(checkpoint, (), size)[1]
+    grid, size = datasets.grid(_config(checkpoint)), bundle_target(checkpoint, (), size)[1]
     train, test = (datasets.load(source, split, grid, size) for split in datasets.SPLITS)
     if train.split == datasets.ALL:
         return train.first(count).levels
     return np.concatenate([train.first(count // 2).levels, test.first(count - count // 2).levels])
+
+
+def _config(checkpoint: Checkpoint) -> PixelCnnConfig:
+    assert isinstance(checkpoint.network, PixelCnnConfig)
+    return checkpoint.network
 
 
 def _layout(config: PixelCnnConfig, orders: tuple[str, ...], height: int, width: int) -> PixelCnnLayout:
@@ -88,16 +95,19 @@ def _layout(config: PixelCnnConfig, orders: tuple[str, ...], height: int, width:
     )
 
 
-def _bits(net, network: IntegerPixelCnn, ranks: list[np.ndarray], levels: np.ndarray) -> tuple[float, float]:
+def _bits(
+    net: kinds.Forward, network: IntegerPixelCnn, ranks: list[np.ndarray], levels: np.ndarray
+) -> tuple[float, float]:
     """bits_per_dim of images that are shared out among the orders."""
     parts = [(rank, levels[i :: len(ranks)]) for i, rank in enumerate(ranks) if i < len(levels)]
     totals = [np.multiply(bits_per_dim(net, network, [rank], part), len(part)) for rank, part in parts]
-    float_bits, integer_bits = sum(totals) / len(levels)
+    float_bits, integer_bits = sum(totals, np.zeros(2)) / len(levels)
     return float(float_bits), float(integer_bits)
 
 
-def _prove(model: PixelCnnModel, network: IntegerPixelCnn, ranks: list[np.ndarray], levels: np.ndarray) -> None:
+def _prove(model: Model, network: IntegerPixelCnn, ranks: list[np.ndarray], levels: np.ndarray) -> None:
     """The bundle must give PyTorch's integers on an image, in every order at once and in the first level by level."""
+    assert isinstance(model, PixelCnnModel)
     codes = _codes(network, levels)
     for number, (order, rank) in enumerate(zip(model.layout.orders, ranks)):
         expected = IntegerPixelCnnNet(network, rank)(torch.from_numpy(levels)).numpy()

@@ -1,6 +1,8 @@
 """What the layers of the paper's float network read and give on images: ranges, and moments for rounding.py."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,7 +55,7 @@ def calibrate(net: PixelCnn, ranks: list[np.ndarray], levels: np.ndarray) -> dic
     """By name of each layer, norm and gated resnet. levels uint8 [N, C, H, W], shared out among the rank maps."""
     seen: dict[str, Seen] = {}
 
-    def watch(name: str):
+    def watch(name: str) -> Callable[[nn.Module, tuple, Tensor], None]:
         def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
             x, rows = inputs[0], _rows(module, *inputs)
             found = Seen(_numpy(x.amin((0, 2, 3))), _numpy(x.amax((0, 2, 3))), _numpy(output.abs().amax((0, 2, 3))))
@@ -82,16 +84,17 @@ def calibrate(net: PixelCnn, ranks: list[np.ndarray], levels: np.ndarray) -> dic
     return seen
 
 
-def _rows(module: nn.Module, x: Tensor, mask: TorchMask | Tensor | None = None, *_) -> Tensor | None:
+def _rows(module: nn.Module, x: Tensor, *others: Any) -> Tensor | None:
     """A layer's inputs at each position [B H W, N + 1], float32, as Seen.moments has them; None if it is no layer."""
     if isinstance(module, Pointwise):
         rows = x.permute(0, 2, 3, 1).flatten(0, 2)
     elif isinstance(module, LocallyMaskedConv2d):
-        kernel, dilation = module.kernel_size, module.dilation
+        mask: TorchMask = others[0]
+        kernel, dilation, dense = module.kernel_size, module.dilation, mask.at_positions()
         taps = F.unfold(x, kernel, dilation=dilation, padding=dilation * (kernel // 2))
-        rows = (taps.unflatten(1, (x.shape[1], -1)) * mask.dense).permute(0, 3, 2, 1).flatten(2)
+        rows = (taps.unflatten(1, (x.shape[1], -1)) * dense).permute(0, 3, 2, 1).flatten(2)
         if module.mask_weight is not None:
-            rows = torch.cat([rows, mask.dense.T.to(rows).expand(len(x), -1, -1)], 2)
+            rows = torch.cat([rows, dense.T.to(rows).expand(len(x), -1, -1)], 2)
         rows = rows.flatten(0, 1)
     else:
         return None

@@ -8,6 +8,8 @@ Outputs: parameters int32 [n, P] and the new caches. A full pass over known imag
 positions in one step. Values are whole numbers in float32; norms compute in float64.
 """
 
+from typing import Any
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
@@ -40,9 +42,10 @@ def step_graph_pixelcnn(network: IntegerPixelCnn, products: str) -> onnx.ModelPr
 class _Steps(Graph):
     """The machine of IntegerPixelCnn.run that writes nodes; values are their names."""
 
-    def __init__(self, network: IntegerPixelCnn, products: str):
+    def __init__(self, network: IntegerPixelCnn, products: str) -> None:
         super().__init__(products)
-        self.network, self.caches, self.made = network, 0, set()
+        self.network, self.caches = network, 0
+        self.made: set[str] = set()
         self.constant("zero", np.array(0, np.uint8))
         self.constant("elu", network.elu.astype(np.float32))
         self.constant("sigmoid", (network.sigmoid * 2.0**-network.sigmoid_bits).astype(np.float32))
@@ -58,7 +61,7 @@ class _Steps(Graph):
         x = self._codes(x, product)
         x = self.node("ScatterND", [f"cache_{cache}", "slots", x], f"new_cache_{cache}")
         x = self.node("Gather", [x, taps], f"{name}.taps")
-        size = self.network.config.kernel**2 * len(product.codes.zero)
+        size = self.network.config.kernel**2 * len(product.entry().zero)
         x = self.node("Reshape", [x, self._shared(f"patch_{size}", [-1, size], np.int64)], f"{name}.patches")
         if self.network.config.mask_weight:
             codes = self._shared("inside", INSIDE, np.uint8)
@@ -98,7 +101,7 @@ class _Steps(Graph):
         h = self.node("Add", [h, self.node("Round", [a], f"{name}.gated_whole")], f"{name}.added")
         return self._clipped(h, self.network.limit, f"{name}.stream")
 
-    def parameters(self, h: str, product: Product) -> str:
+    def result(self, h: str, product: Product) -> str:
         n = self.network
         codes = self._codes(self._elu(h), product)
         whole = self.node("Cast", [codes], "head.codes_whole", to=TensorProto.FLOAT)
@@ -138,7 +141,7 @@ class _Steps(Graph):
         return self.node("Round", [self.value(x, product.layer)], f"{product.layer.name}.rounded")
 
     def _codes(self, x: str, product: Product) -> str:
-        name, codes = product.layer.name, product.codes
+        name, codes = product.layer.name, product.entry()
         x = self.node("Mul", [x, self.constant(f"{name}.scale_in", codes.scale)], f"{name}.scaled_in")
         x = self.node("Add", [x, self.constant(f"{name}.zero_in", codes.zero.astype(np.float32))], f"{name}.moved_in")
         return self.node("QuantizeLinear", [x, self._shared("one", 1, np.float32), "zero"], f"{name}.codes")
@@ -160,13 +163,13 @@ class _Steps(Graph):
         each = self._once("Cast", [self._open(taps)], f"{taps}.ones", to=TensorProto.DOUBLE)
         return self._once("ReduceSum", [each, self._shared("axis", [1], np.int64)], f"{taps}.count")
 
-    def _once(self, kind: str, inputs: list[str], output: str, **attributes) -> str:
+    def _once(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
         """A node that several layers share."""
         if output not in self.made:
             self.made.add(self.node(kind, inputs, output, **attributes))
         return output
 
-    def _shared(self, name: str, value, dtype: type) -> str:
+    def _shared(self, name: str, value: float | list[int], dtype: type) -> str:
         """A constant that several nodes share."""
         if name not in self.made:
             self.made.add(self.constant(name, np.array(value, dtype)))

@@ -49,6 +49,11 @@ class Product:
     lattice: int
     limit: int
 
+    def entry(self) -> Codes:
+        """The codes of the inputs of a layer that reads values."""
+        assert self.codes is not None, f"{self.layer.name} reads codes"
+        return self.codes
+
 
 @dataclass(frozen=True)
 class IntegerBlock:
@@ -80,7 +85,7 @@ class Machine(Protocol[Value]):
     def gate(self, h: Value, x: Value, product: Product, which: Which) -> Value:
         """h + norm of x's first half * sigmoid of its second, clipped."""
 
-    def parameters(self, h: Value, product: Product) -> Value:
+    def result(self, h: Value, product: Product) -> Value:
         """The head on the codes of elu(h) and of what they left out: floor, clip, table of tanh."""
 
 
@@ -119,7 +124,7 @@ class IntegerPixelCnn:
                 h = _dilate(m, h, self.down_dilated[i - 1])
             for block in group:
                 h = _block(m, h, block, skips.pop())
-        return m.parameters(h, self.head)
+        return m.result(h, self.head)
 
     def products(self) -> Iterator[Product]:
         """All, in the order of their computation."""
@@ -133,12 +138,13 @@ class IntegerPixelCnn:
         yield self.head
 
     def layers(self) -> list[IntegerLayer]:
+        """Of all products."""
         return [product.layer for product in self.products()]
 
     def padding(self) -> list[np.ndarray]:
         """What slot 0 of each cache holds, uint8 [C] each: the codes of 0."""
         others = {id(self.first), id(self.head), *(id(block.nin_skip) for group in self.down for block in group)}
-        return [product.codes.zero.astype(np.uint8) for product in self.products() if id(product) not in others]
+        return [product.entry().zero.astype(np.uint8) for product in self.products() if id(product) not in others]
 
     def tensors(self) -> dict[str, np.ndarray]:
         """All that decides the parameters, by name."""
@@ -182,6 +188,7 @@ class IntegerPixelCnn:
 
     @property
     def sigmoid(self) -> np.ndarray:
+        """In steps of 2^-sigmoid_bits."""
         entries = SIGMOID_RANGE * SIGMOID_UNIT
         return _table(lambda x: 2.0**self.sigmoid_bits / (1 + np.exp(-x)), SIGMOID_UNIT, entries, entries)
 
@@ -199,6 +206,7 @@ def _dilate(m: Machine[Value], h: Value, product: Product) -> Value:
 def _block(m: Machine[Value], h: Value, block: IntegerBlock, skip: Value | None = None) -> Value:
     x = m.norm(m.convolve(m.concat_elu(h), block.conv_input, "plain"), block.conv_input, "plain")
     if block.nin_skip is not None:
+        assert skip is not None
         x = m.add_skip(x, m.concat_elu(skip), block.nin_skip)
     return m.gate(h, m.convolve(m.concat_elu(x), block.conv_out, "plain"), block.conv_out, "plain")
 

@@ -59,5 +59,5 @@ def floats(config: PixelCnnConfig, parameters: Tensor) -> Tensor:
     parts = [means / (GREY * rules.MEAN_UNIT), scales / rules.SCALE_UNIT - math.log(GREY)]
     if channels == 3:
         parts.append(torch.atanh(couplings / rules.COUPLING_UNIT))
-    parts = torch.stack(parts, 2)[:, :channels]  # [B, C, 2 or 3, K, H, W]
-    return torch.cat([parameters[:, :k] / rules.LOGIT_UNIT, parts.flatten(1, 3)], 1)
+    stacked = torch.stack(parts, 2)[:, :channels]  # [B, C, 2 or 3, K, H, W]
+    return torch.cat([parameters[:, :k] / rules.LOGIT_UNIT, stacked.flatten(1, 3)], 1)

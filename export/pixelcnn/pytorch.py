@@ -15,7 +15,7 @@ from export.pixelcnn.network import REST_UNIT, REST_ZERO, SIGMOID_RANGE, SIGMOID
 from export.pixelcnn.outputs import floats
 from lmconv.networks import kinds
 from lmconv.networks.distributions import distribution
-from lmconv.networks.pixelcnn import PixelCnn, Which, order_masks
+from lmconv.networks.pixelcnn import Which, order_masks
 from lmconv.orders.masks import masks
 from runtime.pixelcnn import INSIDE
 
@@ -27,7 +27,7 @@ class IntegerPixelCnnNet(nn.Module):
     float32 and float64 give the same integers.
     """
 
-    def __init__(self, integer: IntegerPixelCnn, rank: np.ndarray, dtype: torch.dtype = torch.float32):
+    def __init__(self, integer: IntegerPixelCnn, rank: np.ndarray, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.integer, self.dtype, config = integer, dtype, integer.config
         self.dilation = {"first": 1, "plain": 1, "dilated": config.dilation}
@@ -41,6 +41,7 @@ class IntegerPixelCnnNet(nn.Module):
 
     @torch.no_grad()
     def forward(self, levels: Tensor) -> Tensor:
+        """Of whole images."""
         pixels = levels.to(self.dtype) * (255 if self.integer.config.binary else 1)
         self.inputs = torch.cat([pixels, torch.full_like(pixels[:, :1], INSIDE)], 1)
         return self.integer.run(self)
@@ -51,7 +52,7 @@ class IntegerPixelCnnNet(nn.Module):
         return torch.round(self.whole(torch.cat(taps, 1), product))
 
     def convolve(self, x: Tensor, product: Product, which: Which) -> Tensor:
-        taps = self._taps(self._encoded(x, product.codes), torch.from_numpy(product.codes.zero), which)
+        taps = self._taps(self._encoded(x, product.entry()), torch.from_numpy(product.entry().zero), which)
         if self.integer.config.mask_weight:
             opens = self.open[which].view(1, -1, *x.shape[2:]).to(self.dtype) * INSIDE
             taps.append(opens.expand(len(x), -1, -1, -1))
@@ -73,7 +74,7 @@ class IntegerPixelCnnNet(nn.Module):
 
     def add_skip(self, x: Tensor, skip: Tensor, product: Product) -> Tensor:
         limit = self.integer.limit
-        skip = torch.round(self.whole(self._encoded(skip, product.codes), product)).clamp(-limit, limit)
+        skip = torch.round(self.whole(self._encoded(skip, product.entry()), product)).clamp(-limit, limit)
         return (x + skip).clamp(-limit, limit)
 
     def gate(self, h: Tensor, x: Tensor, product: Product, which: Which) -> Tensor:
@@ -82,9 +83,9 @@ class IntegerPixelCnnNet(nn.Module):
         sigmoid = self.sigmoid[b.clamp(-ends, ends).long()].to(self.dtype) * 2.0**-n.sigmoid_bits
         return (h + torch.round(self.norm(a, product, which) * sigmoid)).clamp(-n.limit, n.limit)
 
-    def parameters(self, h: Tensor, product: Product) -> Tensor:
+    def result(self, h: Tensor, product: Product) -> Tensor:
         n = self.integer
-        h = self._moved(self._elu(h), product.codes)
+        h = self._moved(self._elu(h), product.entry())
         codes = torch.round(h).clamp(0, 255)
         rest = (torch.round((h - codes) * REST_UNIT) + REST_ZERO).clamp(0, 255)
         x = torch.floor(self.whole(torch.cat([codes, rest], 1), product)).double()
@@ -126,15 +127,15 @@ class IntegerPixelCnnNet(nn.Module):
 
 @torch.no_grad()
 def bits_per_dim(
-    net: PixelCnn, integer: IntegerPixelCnn, ranks: list[np.ndarray], levels: np.ndarray, batch: int = 16
+    net: kinds.Forward, integer: IntegerPixelCnn, ranks: list[np.ndarray], levels: np.ndarray, batch: int = 16
 ) -> tuple[float, float]:
     """Of images, levels uint8 [N, C, H, W]: under the float network and its integers, means over the rank maps."""
-    totals = np.zeros(2)
+    totals, config = np.zeros(2), integer.config
     for rank in ranks:
-        masks, rounded = order_masks(rank, net.config), IntegerPixelCnnNet(integer, rank)
+        masks, rounded = order_masks(rank, config), IntegerPixelCnnNet(integer, rank)
         for part in torch.from_numpy(levels).split(batch):
-            totals[0] += kinds.nll(net, net.config, part, masks).double().sum().item()
-            parameters = floats(net.config, rounded(part))
-            totals[1] += distribution(net.config).nll(parameters, part).sum().item()
+            totals[0] += kinds.nll(net, config, part, masks).double().sum().item()
+            parameters = floats(config, rounded(part))
+            totals[1] += distribution(config).nll(parameters, part).sum().item()
     float_bits, integer_bits = totals / (len(ranks) * levels.size * math.log(2))
     return float(float_bits), float(integer_bits)

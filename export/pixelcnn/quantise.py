@@ -23,7 +23,8 @@ from export.pixelcnn.network import (
     Product,
 )
 from export.pixelcnn.outputs import GREY, arranged, limits
-from lmconv.networks.pixelcnn import GatedResnet, Norm, PixelCnn
+from lmconv.layers import LocallyMaskedConv2d
+from lmconv.networks.pixelcnn import GatedResnet, Norm, PixelCnn, Pointwise
 from runtime.pixelcnn import INSIDE
 
 LATTICE = 10  # values in steps of 2^-10, coarser only where they would exceed LIMIT
@@ -34,13 +35,13 @@ LEAST_VALUE = 2.0**-10  # a channel that is never larger is dead
 LEAST_WEIGHTS = 15  # weights are not coarsened beyond this limit for the sake of a bound
 
 
-def quantise_pixelcnn(net: PixelCnn, ranks: list[np.ndarray], levels: np.ndarray) -> IntegerPixelCnn:
+def quantise_pixelcnn(net: nn.Module, ranks: list[np.ndarray], levels: np.ndarray) -> IntegerPixelCnn:
     """Quantises with what layers read on images, levels uint8 [N, C, H, W], shared out among rank maps [H, W].
 
     `net` is in evaluation mode. Raises QuantisationError, naming the layer, for weights that are not finite, bounds
     that cannot be kept and settings that have no integer form.
     """
-    _check(net)
+    net = _checked(net)
     levels = np.concatenate([levels, exaggerated(levels, net.config)])
     layers, config = _Layers(net, calibrate(net, ranks, levels)), net.config
     sizes = [config.resnets + (group > 0) for group in range(3)]  # of the groups down
@@ -60,7 +61,8 @@ def quantise_pixelcnn(net: PixelCnn, ranks: list[np.ndarray], levels: np.ndarray
     )
 
 
-def _check(net: nn.Module) -> None:
+def _checked(net: nn.Module) -> PixelCnn:
+    """The network. Raises QuantisationError for one that has no integer form."""
     if not isinstance(net, PixelCnn):
         raise QuantisationError(f"the exact form is for the paper's one-stream network, not for {type(net).__name__}")
     if net.config.bits != 8 and not net.config.binary:
@@ -68,12 +70,13 @@ def _check(net: nn.Module) -> None:
     for name, parameter in net.named_parameters():
         if not torch.isfinite(parameter).all():
             raise QuantisationError(f"{name} holds numbers that are not finite: use an earlier checkpoint")
+    return net
 
 
 class _Layers:
     """Rounds the layers of a network, by their names."""
 
-    def __init__(self, net: PixelCnn, seen: dict[str, Seen]):
+    def __init__(self, net: PixelCnn, seen: dict[str, Seen]) -> None:
         self.modules, self.config, self.seen = dict(net.named_modules()), net.config, seen
         largest = MARGIN * self._largest()
         if self.config.norm == "pono":
@@ -92,12 +95,12 @@ class _Layers:
         return float(largest)
 
     def block(self, name: str) -> IntegerBlock:
-        skip = None if self.modules[name].nin_skip is None else self.pointwise(f"{name}.nin_skip")
+        skip = self.pointwise(f"{name}.nin_skip") if f"{name}.nin_skip" in self.modules else None
         return IntegerBlock(self.masked(f"{name}.conv_input"), skip, self.masked(f"{name}.conv_out"))
 
     def first(self) -> Product:
         """On codes v of pixels, which stand for (v - 127.5) / 127.5, and of the inside, INSIDE for 1."""
-        layer, (weight, of_mask) = self.modules["first"], self._weights("first")
+        layer, (weight, of_mask) = self._convolution("first"), self._weights("first")
         inside = weight[:, -1] - weight[:, :-1].sum(1) + of_mask  # open taps are inside ones
         codes = np.concatenate([weight[:, :-1] / GREY, inside[:, None] / INSIDE], 1)  # [T, C + 1, F]
         matrix = np.delete(codes, len(codes) // 2, 0).reshape(-1, codes.shape[2])  # kind A does not read the centre
@@ -107,7 +110,7 @@ class _Layers:
 
     def masked(self, name: str) -> Product:
         """A masked layer on features: inputs tap by tap, then each tap's openness where masks have weights."""
-        layer, seen, (weight, of_mask) = self.modules[name], self.seen[name], self._weights(name)
+        layer, seen, (weight, of_mask) = self._convolution(name), self.seen[name], self._weights(name)
         filters, taps = self.config.filters, len(weight)
         lattice, limit = self._values(seen.largest[:filters])
         units = np.full(layer.out_channels, 2.0**lattice)
@@ -118,26 +121,37 @@ class _Layers:
         if layer.mask_weight is not None:
             matrix = np.concatenate([matrix, of_mask])
             step, zero = np.append(step, np.full(taps, 1 / INSIDE)), np.append(zero, np.zeros(taps, np.int64))
-        return Product(self._rounded(name, matrix, units, step, zero), codes, lattice, limit)
+        return Product(self._rounded(name, layer, matrix, units, step, zero), codes, lattice, limit)
 
     def pointwise(self, name: str) -> Product:
-        codes, layer = self._codes(self.seen[name]), self.modules[name]
+        codes, layer = self._codes(self.seen[name]), self._pointwise(name)
         units = np.full(layer.out_features, 2.0**self.lattice)
-        rounded = self._rounded(name, _numpy(layer.weight).T, units, _step(codes, self.lattice), codes.zero)
+        matrix = _numpy(layer.weight).T
+        rounded = self._rounded(name, layer, matrix, units, _step(codes, self.lattice), codes.zero)
         return Product(rounded, codes, self.lattice, self.limit)
 
     def head(self) -> Product:
         """Inputs are codes and then what they left out."""
-        codes, layer = self._codes(self.seen["head"]), self.modules["head"]
+        codes, layer = self._codes(self.seen["head"]), self._pointwise("head")
         matrix, bias = arranged(self.config, _numpy(layer.weight).T, _bias(layer))
         matrix = matrix * _step(codes, self.lattice)[:, None]
         matrix = np.concatenate([matrix, matrix / REST_UNIT])
         zero = np.append(codes.zero, np.full(len(codes.zero), REST_ZERO))
         return Product(_fitted("head", matrix, bias, WIDE_LIMIT, zero), codes, 0, 0)
 
+    def _convolution(self, name: str) -> LocallyMaskedConv2d:
+        layer = self.modules[name]
+        assert isinstance(layer, LocallyMaskedConv2d)
+        return layer
+
+    def _pointwise(self, name: str) -> Pointwise:
+        layer = self.modules[name]
+        assert isinstance(layer, Pointwise)
+        return layer
+
     def _weights(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """A masked layer's weights [T, Cin, Cout] and those of its mask [T, Cout], 0 if it has none."""
-        layer = self.modules[name]
+        layer = self._convolution(name)
         weight = _numpy(layer.weight).reshape(layer.out_channels, layer.in_channels, -1).transpose(2, 1, 0)
         if layer.mask_weight is None:
             return weight, np.zeros((len(weight), layer.out_channels))
@@ -156,16 +170,29 @@ class _Layers:
         return self.lattice, taps * self.limit
 
     def _rounded(
-        self, name: str, matrix: np.ndarray, units: np.ndarray, step: np.ndarray, zero: np.ndarray
+        self,
+        name: str,
+        layer: LocallyMaskedConv2d | Pointwise,
+        matrix: np.ndarray,
+        units: np.ndarray,
+        step: np.ndarray,
+        zero: np.ndarray,
     ) -> IntegerLayer:
         """Weights [inputs, outputs] on codes that stand for `step` [inputs] each, values in 1 / units [outputs]."""
-        scale = 1 / np.append(step, 1)
-        moments = self.seen[name].moments * scale * scale[:, None]
-        bias = _bias(self.modules[name]) * units
-        return _fitted(name, matrix * units * step[:, None], bias, WEIGHT_LIMIT, zero, moments)
+        scale, moments = 1 / np.append(step, 1), self.seen[name].moments
+        assert moments is not None  # as it is a layer
+        moments = moments * scale * scale[:, None]
+        return _fitted(name, matrix * units * step[:, None], _bias(layer) * units, WEIGHT_LIMIT, zero, moments)
 
 
-def _fitted(name: str, matrix: np.ndarray, bias: np.ndarray, limit: int, zero=0, moments=None) -> IntegerLayer:
+def _fitted(
+    name: str,
+    matrix: np.ndarray,
+    bias: np.ndarray,
+    limit: int,
+    zero: int | np.ndarray = 0,
+    moments: np.ndarray | None = None,
+) -> IntegerLayer:
     """Raises QuantisationError, naming the layer, if its sums cannot be kept below the bound."""
     layer = fitted(name, matrix, bias, limit, zero, moments, LEAST_WEIGHTS)
     layer.check()
@@ -190,7 +217,7 @@ def _lattice(largest: float, limit: int) -> int:
     return int(np.floor(np.log2(limit / largest)))
 
 
-def _bias(layer: nn.Module) -> np.ndarray:
+def _bias(layer: LocallyMaskedConv2d | Pointwise) -> np.ndarray:
     return np.zeros(len(layer.weight)) if layer.bias is None else _numpy(layer.bias)
 
 

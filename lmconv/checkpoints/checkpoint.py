@@ -45,6 +45,7 @@ class Checkpoint:
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Writes the file, whole or not at all."""
     path = Path(path)
     tensors, places = {}, set()
     for group in ("model", "ema", "optimiser"):

@@ -27,7 +27,7 @@ from lmconv.orders import VARIANTS
 
 # Losses were saved as numpy's numbers: how those are pickled, by numpy 1 and by numpy 2.
 _scalar = np.float64(0).__reduce__()[0]
-_NUMBERS = [
+_NUMBERS: list[Any] = [
     np.dtype,
     *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")),
     (_scalar, "numpy.core.multiarray.scalar"),
@@ -116,7 +116,7 @@ def infer(tensors: dict[str, Tensor], arguments: dict[str, Any]) -> tuple[PixelC
     blocks = {match[1] for name in tensors if (match := re.match(r"up_layers\.0\.u_stream\.(\d+)\.", name))}
 
     said = {"norm": "normalization", "dilation": "max_dilation", "bits": "n_bits"}
-    values = {"norm": "pono", "dilation": 2, "bits": 8}
+    values: dict[str, Any] = {"norm": "pono", "dilation": 2, "bits": 8}
     values |= {name: arguments[theirs] for name, theirs in said.items() if theirs in arguments}
     shown = set()
     if "u_init.weight_g" in tensors:

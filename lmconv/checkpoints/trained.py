@@ -30,9 +30,10 @@ def trained(network: PhotoConfig | PixelCnnConfig, training: dict) -> Trained:
     )
 
 
-def of_images(network: PhotoConfig | PixelCnnConfig) -> None:
-    """Raises LmconvError for a network that does not draw images by itself."""
+def of_images(network: PhotoConfig | PixelCnnConfig) -> PixelCnnConfig:
+    """The network of images. Raises LmconvError for a network that does not draw images by itself."""
     if isinstance(network, PhotoConfig):
         raise LmconvError(
             "a photo network draws no images: it is the codec's, and stands on predictions of pixels that are there"
         )
+    return network

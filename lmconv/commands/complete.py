@@ -77,14 +77,14 @@ def complete(
 
     machine = prepared(device, threads)
     state = checkpoints.load(checkpoint)
-    of_images(state.network)
-    known = trained(state.network, state.training)
+    network = of_images(state.network)
+    known = trained(network, state.training)
     hidden = regions.make(region, known.height, known.width)
     specs = (order,) if order else known.orders
     order = (regions.max_context(specs, hidden) or list(specs))[0]
     rank = orders.make(order, *hidden.shape)
     moved = not regions.visited_last(rank, hidden)
-    grid = datasets.grid(state.network, binarisation)
+    grid = datasets.grid(network, binarisation)
     sets = [datasets.load(source, split, grid, hidden.shape, cache, download).first(count) for source in images]
     truth = np.concatenate([each.levels for each in sets])[:count]
     if any(Path(source).resolve() == output.resolve() for source in images):
@@ -93,9 +93,8 @@ def complete(
     temperatures = sampler.Temperatures(temperature_mixture, temperature_logistic)
     with progress(quiet) as shown:
         drawn = sampler.complete(net, orders.move_last(rank, hidden), truth, hidden, seed, temperatures, batch, shown)
-    bits = state.network.bits
-    sheet.write(output, sheet.sheet(sheet.completions(truth, drawn, hidden, bits), columns=4))
-    save(save_npy, drawn, bits)
+    sheet.write(output, sheet.sheet(sheet.completions(truth, drawn, hidden, network.bits), columns=4))
+    save(save_npy, drawn, network.bits)
     click.echo(
         f"{output}: {len(truth)} images {hidden.shape[0]}x{hidden.shape[1]}, region {region}, order {order}"
         f"{', the region moved to its end' if moved else ''}, seed {seed}"

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from lmconv.checkpoints.trained import trained
 from lmconv.commands import settings as table
 from lmconv.config import PRESETS, PhotoConfig, image_training, preset
 from lmconv.errors import LmconvError
+
+if TYPE_CHECKING:
+    from lmconv.checkpoints.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -77,14 +81,14 @@ def description(
         height=found.height,
         width=found.width,
         levels=found.steps,
-        receptive_field=found.sight and asdict(found.sight),
+        receptive_field=asdict(found.sight) if found.sight else None,
         network=asdict(state.network),
         training=state.training,
         curve=state.curve,
     )
 
 
-def _state(name: str):
+def _state(name: str) -> "Checkpoint":
     """The checkpoint of that name, or one without weights for a preset."""
     from lmconv.checkpoints import checkpoint
 

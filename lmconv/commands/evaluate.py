@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -11,7 +12,12 @@ from lmconv.checkpoints.trained import trained
 from lmconv.commands import settings as table
 from lmconv.commands.settings import check_device, settings
 from lmconv.commands.train import CACHE, DOWNLOAD
-from lmconv.config import BINARISATIONS, Machine, PhotoConfig
+from lmconv.config import BINARISATIONS, Machine, PhotoConfig, PixelCnnConfig
+
+if TYPE_CHECKING:
+    from lmconv.checkpoints.checkpoint import Checkpoint
+    from lmconv.data.datasets import ImageSet
+    from lmconv.processes import Processes
 
 PATH = click.Path(path_type=Path)
 MACHINE = {name: table.MACHINE[name] for name in ("device", "threads")}
@@ -52,7 +58,14 @@ OF_IMAGES = ("split", "order", "variants", "region", "binarisation", "seed", "im
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.pass_context
 def evaluate(
-    ctx: click.Context, checkpoint: Path, source: str, device: str, threads: int, as_json: bool, quiet: bool, **options
+    ctx: click.Context,
+    checkpoint: Path,
+    source: str,
+    device: str,
+    threads: int,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
 ) -> None:
     """Say how likely DATA is under a CHECKPOINT, with its averaged weights, every image counted.
 
@@ -78,13 +91,13 @@ def evaluate(
                 raise click.UsageError(f"--{given[0]} is not for checkpoints of the photo network")
             found = _photographs(state, source, machine, them)
         else:
-            found = _images(state, source, machine, them, options)
+            found = _images(state, state.network, source, machine, them, options)
     if them.rank == 0:
         about = {"checkpoint": str(checkpoint), "step": state.step, "network": asdict(state.network)}
         click.echo(json.dumps(about | found, indent=2) if as_json else _text(found))
 
 
-def _photographs(state, source: str, machine: Machine, them) -> dict:
+def _photographs(state: "Checkpoint", source: str, machine: Machine, them: "Processes") -> dict:
     from tqdm import tqdm
 
     from lmconv.data import pictures
@@ -107,7 +120,9 @@ def _photographs(state, source: str, machine: Machine, them) -> dict:
     }
 
 
-def _images(state, source: str, machine: Machine, them, options: dict) -> dict:
+def _images(
+    state: "Checkpoint", network: PixelCnnConfig, source: str, machine: Machine, them: "Processes", options: dict
+) -> dict:
     from tqdm import tqdm
 
     from lmconv.evaluation import likelihoods
@@ -115,7 +130,7 @@ def _images(state, source: str, machine: Machine, them, options: dict) -> dict:
 
     specs = _specs(state, options["order"], options["variants"])
     with them.first():
-        sets = _sets(state, source, options)
+        sets = _sets(network, state.training, source, options)
     region = regions.make(options["region"], *sets[0].pixels.shape[2:]) if options["region"] else None
     groups = likelihoods.groups(specs, region)
     device = machine.resolved_device()
@@ -126,7 +141,7 @@ def _images(state, source: str, machine: Machine, them, options: dict) -> dict:
     with tqdm(total=passes * len(sets[0]) // them.world, unit="image", disable=None if shown else True) as bar:
         for images in sets:
             found = likelihoods.measure(
-                net, state.network, images, groups, device, region, options["batch"], them, bar.update
+                net, network, images, groups, device, region, options["batch"], them, bar.update
             )
             results.append(
                 {
@@ -139,21 +154,20 @@ def _images(state, source: str, machine: Machine, them, options: dict) -> dict:
     return {"results": results}
 
 
-def _sets(state, source: str, options: dict) -> list:
+def _sets(network: PixelCnnConfig, told: dict, source: str, options: dict) -> "list[ImageSet]":
     """The images under each convention asked for."""
     from lmconv.data import datasets
 
-    conventions = (options["binarisation"],)
+    conventions: tuple[str, ...] = (options["binarisation"],)
     if conventions == ("both",):
-        conventions = BINARISATIONS if state.network.binary else ("stochastic",)
-    grids = [datasets.grid(state.network, convention, options["seed"]) for convention in conventions]
-    told = state.training
+        conventions = BINARISATIONS if network.binary else ("stochastic",)
+    grids = [datasets.grid(network, convention, options["seed"]) for convention in conventions]
     size = (told["height"], told["width"]) if "height" in told else None
     images = datasets.load(source, options["split"], grids[0], size, options["cache"], options["download"])
     return [images.first(options["images"] or len(images)).on(grid) for grid in grids]
 
 
-def _specs(state, order: tuple[str, ...], variants: tuple[int, ...] | None) -> list[str]:
+def _specs(state: "Checkpoint", order: tuple[str, ...], variants: tuple[int, ...] | None) -> list[str]:
     """The orders asked for, by default those trained on."""
     from lmconv.orders import parse_variant
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from lmconv.commands import settings as table
 from lmconv.commands.settings import check_device, settings
 from lmconv.config import Machine
 from runtime.progress import Progress
+
+if TYPE_CHECKING:
+    import numpy as np
 
 PATH = click.Path(path_type=Path)
 TEMPERATURE = click.FloatRange(0)
@@ -50,7 +54,7 @@ def drawing(sheet: str) -> Callable:
         click.option("-q", "--quiet", is_flag=True, help="No progress."),
     ]
 
-    def add(command):
+    def add(command: Callable) -> Callable:
         for option in reversed(options):
             command = option(command)
         return command
@@ -87,16 +91,16 @@ def sample(
 
     machine = prepared(device, threads)
     state = checkpoints.load(checkpoint)
-    of_images(state.network)
-    known = trained(state.network, state.training)
+    network = of_images(state.network)
+    known = trained(network, state.training)
     order = order or known.orders[0]
     rank = orders.make(order, height or known.height, width or known.width)
     net = state.net().to(machine.resolved_device())
     temperatures = sampler.Temperatures(temperature_mixture, temperature_logistic)
     with progress(quiet) as shown:
         images = sampler.sample(net, rank, count, seed, temperatures, batch, shown)
-    sheet.write(output, sheet.sheet(sheet.tiles(images, state.network.bits), columns=round(count**0.5)))
-    save(save_npy, images, state.network.bits)
+    sheet.write(output, sheet.sheet(sheet.tiles(images, network.bits), columns=round(count**0.5)))
+    save(save_npy, images, network.bits)
     click.echo(f"{output}: {count} images {rank.shape[0]}x{rank.shape[1]}, order {order}, seed {seed}")
 
 
@@ -125,7 +129,7 @@ def progress(quiet: bool) -> Iterator[Progress]:
         yield shown
 
 
-def save(path: Path | None, levels, bits: int) -> None:
+def save(path: Path | None, levels: "np.ndarray", bits: int) -> None:
     """Writes levels [N, C, H, W] as the pixels of a data set."""
     from lmconv.sampling import sheet
 

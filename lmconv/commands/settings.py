@@ -20,10 +20,11 @@ ABOVE_ZERO = click.FloatRange(0, min_open=True)
 class Numbers(click.ParamType):
     """Different whole numbers in a range, as in 0,4,3,7."""
 
-    def __init__(self, name: str, low: int, high: int, empty: bool = False):
+    def __init__(self, name: str, low: int, high: int, empty: bool = False) -> None:
         self.name, self.low, self.high, self.empty = name, low, high, empty
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """The numbers; fails for anything else."""
         if isinstance(value, tuple):
             return value
         words = value.split(",") if value or not self.empty else []
@@ -41,7 +42,8 @@ class Numbers(click.ParamType):
 class Odd(click.IntRange):
     """The side of a kernel."""
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number; fails for one that is even."""
         number = super().convert(value, param, ctx)
         if number % 2 == 0:
             self.fail(f"{number} is not odd", param, ctx)
@@ -116,13 +118,13 @@ MACHINE = {
     "minutes": (ABOVE_ZERO, "Stop after so long; go on with --resume."),
     "compile": (bool, "torch.compile: minutes of compiling, faster steps, mostly on a GPU."),
 }
-_METAVARS = {click.IntRange: "N", Odd: "N", click.FloatRange: "X", Numbers: "N,N,..."}
+_METAVARS: dict[type, str] = {click.IntRange: "N", Odd: "N", click.FloatRange: "X", Numbers: "N,N,..."}
 
 
 def settings(defaults: Any, table: dict) -> Callable:
     """Adds an option for every field in `table`, with the default of the configuration `defaults`."""
 
-    def add(command):
+    def add(command: Callable) -> Callable:
         for name, (kind, text) in reversed(table.items()):
             value = getattr(defaults, name)
             option = "--" + name.replace("_", "-")

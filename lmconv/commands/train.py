@@ -5,12 +5,17 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lmconv.commands import settings as table
 from lmconv.commands.settings import check_device, chosen, from_checkpoint, settings
 from lmconv.config import PRESETS, ImageTraining, Machine, PhotoConfig, PhotoTraining, PixelCnnConfig, image_training
+
+if TYPE_CHECKING:
+    from lmconv.training.run import Sheet
+    from lmconv.training.tasks import Task
 
 PATH = click.Path(path_type=Path)
 CACHE = click.option(
@@ -58,7 +63,7 @@ def common(source: str) -> Callable:
         click.option("-q", "--quiet", is_flag=True, help="No progress."),
     ]
 
-    def add(command):
+    def add(command: Callable) -> Callable:
         for option in reversed(options):
             command = option(command)
         return command
@@ -72,10 +77,10 @@ def common(source: str) -> Callable:
 @settings(PhotoConfig(), table.PHOTO_NETWORK)
 @settings(Machine(), table.MACHINE)
 @click.pass_context
-def photo(ctx: click.Context, source: str, cache: Path, **values) -> None:
+def photo(ctx: click.Context, source: str, cache: Path, **values: Any) -> None:
     """The codec's network, on photographs."""
 
-    def task(config: PhotoTraining, network: PhotoConfig, machine: Machine):
+    def task(config: PhotoTraining, network: PhotoConfig, machine: Machine) -> "Task":
         from lmconv.data import crops
         from lmconv.training.tasks import PhotoTask
 
@@ -111,8 +116,8 @@ def _image_command(name: str) -> click.Command:
     @settings(preset.network, table.IMAGE_NETWORK)
     @settings(Machine(), table.MACHINE)
     @click.pass_context
-    def command(ctx: click.Context, source: str, cache: Path, download: bool, samples: int, **values) -> None:
-        def task(config: ImageTraining, network: PixelCnnConfig, machine: Machine):
+    def command(ctx: click.Context, source: str, cache: Path, download: bool, samples: int, **values: Any) -> None:
+        def task(config: ImageTraining, network: PixelCnnConfig, machine: Machine) -> "Task":
             from lmconv.data import datasets
             from lmconv.training.tasks import ImageTask
 
@@ -120,7 +125,7 @@ def _image_command(name: str) -> click.Command:
             images = datasets.load(source, "train", grid, (config.height, config.width), cache, download)
             return ImageTask(images, config, network, machine.resolved_device())
 
-        def sheet(config: ImageTraining, network: PixelCnnConfig):
+        def sheet(config: ImageTraining, network: PixelCnnConfig) -> "Sheet | None":
             from lmconv.sampling.sampler import sheets
 
             return sheets(network, config, samples) if samples else None
@@ -144,7 +149,7 @@ def run(
     resume: str | None,
     as_json: bool,
     quiet: bool,
-    **values,
+    **values: Any,
 ) -> None:
     """What all trainings do; `task_of` makes the task of the configurations, `sheet_of` what draws samples, or None."""
     from lmconv import processes

@@ -9,8 +9,10 @@ import json
 import multiprocessing
 import os
 import signal
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -41,7 +43,9 @@ class Prepared:
         """Pixels uint8 and bases int16 [3, size, size] of crop `index` in `variant`, or altered if that is None."""
         box = (slice(None), slice(row, row + size), slice(column, column + size))
         if variant is None:
-            return self.altered[0][index][box], self.altered[1][index][box]
+            assert self.altered is not None, "no altered crops are prepared"
+            pixels, bases = self.altered
+            return pixels[index][box], bases[index][box]
         return orient(self.pixels[index], variant)[box], self.bases[variant][index][box]
 
 
@@ -99,8 +103,10 @@ def prepare(
     return Prepared(pixels, bases, digest, (others, _load(paths[1], pixels.shape, np.int16)))
 
 
-def _bases(crops, count: int, what: str, settings: Settings, workers: int, progress: bool) -> np.ndarray:
-    bar = dict(
+def _bases(
+    crops: Iterable[np.ndarray], count: int, what: str, settings: Settings, workers: int, progress: bool
+) -> np.ndarray:
+    bar: dict[str, Any] = dict(
         total=count, desc=f"predicting, {what}", unit="crop", disable=None if progress else True
     )  # None: only on a terminal
     workers = workers or os.cpu_count() or 1

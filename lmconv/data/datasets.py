@@ -39,7 +39,7 @@ class Grid:
     binarisation: str | None = None
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.binarisation not in (None, *BINARISATIONS):
             raise DataError(f"a binarisation is {' or '.join(BINARISATIONS)}, not {self.binarisation!r}")
 

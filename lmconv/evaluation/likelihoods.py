@@ -37,6 +37,7 @@ class Evaluation:
     coded: float
 
     def bits_per_dim(self, nats: float) -> float:
+        """Nats an image in bits a value."""
         return nats / (self.values * math.log(2))
 
     def about(self) -> dict:
@@ -79,7 +80,7 @@ def summary(specs: Sequence[str], nats: np.ndarray, values: int) -> Evaluation:
 
 @torch.no_grad()
 def image_nats(
-    net: nn.Module,
+    net: kinds.Forward,
     network: PixelCnnConfig,
     levels: np.ndarray,
     masks: OrderMasks | None,

@@ -9,7 +9,7 @@ import torch
 
 from lmconv.data import pictures
 from lmconv.networks import likelihood
-from lmconv.networks.photo import PhotoNet
+from lmconv.networks.kinds import Forward
 from runtime.least_squares import UNIT, predict_picture
 from runtime.variants import TRANSPOSED, orient
 
@@ -25,7 +25,7 @@ class Picture:
 
 
 @torch.no_grad()
-def photographs(net: PhotoNet, source: Path, device: torch.device) -> Iterator[Picture]:
+def photographs(net: Forward, source: Path, device: torch.device) -> Iterator[Picture]:
     """Each picture of a folder, a zip or a file under the float network, whole, the longer side along the columns."""
     for name, picture in pictures.pictures(source):
         height, width = picture.shape[:2]

@@ -6,8 +6,9 @@ over the positions whose kernels lie inside the image.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ from lmconv.networks.pixelcnn import PixelCnn, Pointwise, Which
 from lmconv.networks.two_stream import TwoStreamPixelCnn
 from lmconv.orders import masks
 from runtime.schedule import Kernel, levels
+
+_Layer = LocallyMaskedConv2d | Pointwise | nn.Conv2d | nn.ConvTranspose2d
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class Anatomy:
 
     @property
     def parameters(self) -> int:
+        """All."""
         return sum(each.parameters for each in self.layers)
 
     @property
@@ -99,7 +103,7 @@ class Anatomy:
 class _Conv:
     """One layer: its module, how often a pixel uses each weight, and its mask's window, None for one without."""
 
-    module: nn.Module
+    module: _Layer
     uses: float
     kernel: Kernel | None = None
 
@@ -144,8 +148,7 @@ def _layers(convs: list[_Conv], rank: np.ndarray) -> tuple[Layers, ...]:
     """Equal layers together, in the order in which their sort is met first."""
     groups: dict[tuple, list[_Conv]] = {}
     for conv in convs:
-        weight = conv.module.weight
-        key = conv.kernel, tuple(weight.shape), type(conv.module) is nn.ConvTranspose2d
+        key = conv.kernel, tuple(conv.module.weight.shape), type(conv.module) is nn.ConvTranspose2d
         groups.setdefault(key, []).append(conv)
     found = []
     for (kernel, shape, transposed), group in groups.items():
@@ -174,14 +177,15 @@ def _layers(convs: list[_Conv], rank: np.ndarray) -> tuple[Layers, ...]:
 def _open(rank: np.ndarray, kernel: Kernel) -> tuple[float, float]:
     """Which part of a kernel's taps is open at some position, and on average over those away from the border."""
     mask = masks.masks(rank, kernel.size, kernel.dilation, kernel.kind)
-    whole = masks.inside(*rank.shape, kernel.size, kernel.dilation).all(0)
+    height, width = rank.shape
+    whole = masks.inside(height, width, kernel.size, kernel.dilation).all(0)
     return float(mask.any(1).mean()), float((mask[:, whole] if whole.any() else mask).mean())
 
 
 class _Recorder:
     """The neighbours (pixelcnn.Neighbours) of a network that is run for the names of its layers alone."""
 
-    def __init__(self, config: PixelCnnConfig):
+    def __init__(self, config: PixelCnnConfig) -> None:
         sorts: dict[Which, tuple] = {"first": (1, "A"), "plain": (1, "B"), "dilated": (config.dilation, "B")}
         self.kernels = {which: Kernel(config.kernel, *sort) for which, sort in sorts.items()}
         self.convs: list[_Conv] = []
@@ -208,9 +212,9 @@ def _of_photo(net: PhotoNet, height: int, width: int) -> list[_Conv]:
 
 def _of_two_streams(net: TwoStreamPixelCnn, height: int, width: int) -> list[_Conv]:
     """Layers at lower resolutions use a weight less than once a pixel."""
-    found = []
+    found: list[_Conv] = []
 
-    def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def hook(module: _Layer, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         places = inputs[0] if isinstance(module, nn.ConvTranspose2d) else output
         found.append(_Conv(module, places[0, 0].numel() / (height * width)))
 
@@ -221,4 +225,8 @@ def _of_two_streams(net: TwoStreamPixelCnn, height: int, width: int) -> list[_Co
     return found
 
 
-_CONVS = {PixelCnn: _of_pixelcnn, PhotoNet: _of_photo, TwoStreamPixelCnn: _of_two_streams}
+_CONVS: dict[type[nn.Module], Callable[[Any, int, int], list[_Conv]]] = {
+    PixelCnn: _of_pixelcnn,
+    PhotoNet: _of_photo,
+    TwoStreamPixelCnn: _of_two_streams,
+}

@@ -92,10 +92,10 @@ class Logistics:
         # Gumbel-max: logits / T + gumbel has its maximum where logits + T gumbel has, which also serves T = 0.
         gumbel = -torch.log(-torch.log(noise[:, : self.components]))
         chosen = (parameters[:, : self.components] + mixture_temperature * gumbel).argmax(1, keepdim=True)
-        means, log_scales, couplings = (
-            part if part is None else torch.take_along_dim(part, chosen.unsqueeze(1), 2)  # [B, C, 1, H, W]
-            for part in self._logistics(parameters)
-        )
+        means, log_scales, couplings = self._logistics(parameters)
+        means, log_scales = (torch.take_along_dim(part, chosen.unsqueeze(1), 2) for part in (means, log_scales))
+        if couplings is not None:
+            couplings = torch.take_along_dim(couplings, chosen.unsqueeze(1), 2)  # as all of them [B, C, 1, H, W]
         spread = logistic_temperature * torch.exp(log_scales) * torch.logit(noise[:, self.components :].unsqueeze(2))
         top, x, levels = 2**self.bits - 1, torch.zeros_like(spread), []
         for c in range(self.channels):
@@ -115,11 +115,11 @@ class Logistics:
     def _mean(channel: int, x: Tensor, means: Tensor, couplings: Tensor | None) -> Tensor:
         """The means [B, K, H, W] of one channel, given the centred levels x [B, C, 1, H, W] of those before it."""
         mean = means[:, channel]
+        if channel == 0 or couplings is None:
+            return mean
         if channel == 1:
-            mean = mean + couplings[:, 0] * x[:, 0]
-        elif channel == 2:
-            mean = mean + couplings[:, 1] * x[:, 0] + couplings[:, 2] * x[:, 1]
-        return mean
+            return mean + couplings[:, 0] * x[:, 0]
+        return mean + couplings[:, 1] * x[:, 0] + couplings[:, 2] * x[:, 1]
 
 
 @dataclass(frozen=True)

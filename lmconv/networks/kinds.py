@@ -1,5 +1,7 @@
 """Any network of ours from its configuration: built, weighed and asked for likelihoods, whichever it is."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -11,6 +13,7 @@ from lmconv.networks.pixelcnn import OrderMasks, PixelCnn
 from lmconv.networks.two_stream import TwoStreamPixelCnn
 
 Network = PhotoConfig | PixelCnnConfig
+Forward = Callable[..., Tensor]  # a network, or what stands for one
 KINDS = {"photo": PhotoConfig, "pixelcnn": PixelCnnConfig}
 
 
@@ -46,7 +49,7 @@ def hidden_weights(net: nn.Module) -> list[nn.Parameter]:
     return [layer.weight for layer in layers[1:] if id(layer.weight) in plain]
 
 
-def nll(net: nn.Module, network: PixelCnnConfig, levels: Tensor, masks: OrderMasks | None) -> Tensor:
+def nll(net: Forward, network: PixelCnnConfig, levels: Tensor, masks: OrderMasks | None) -> Tensor:
     """-log p of each pixel in nats [B, H, W], from levels [B, C, H, W] 0 .. 2^bits - 1.
 
     `net` is a network of the config or stands for one; `masks` are of the order, None for the two-stream network.

@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lmconv.config import PhotoConfig
-from lmconv.layers import LocallyMaskedConv2d, single_pattern
+from lmconv.layers import LocallyMaskedConv2d, TorchMask, single_pattern
 from lmconv.networks import likelihood
+from lmconv.networks.lists import module_list
 from runtime.least_squares import FILL, UNIT
 from runtime.rules import CODE_BITS, CODE_INSIDE, CODE_RANGE, CODE_ZERO, KNOWN, NEIGHBOURS
 
@@ -36,21 +37,24 @@ def residual_codes() -> np.ndarray:
 class Block(nn.Module):
     """h + narrow(relu(wide(relu(h)))), wide a masked k x k convolution, narrow a 1 x 1."""
 
-    def __init__(self, channels: int, kernel: int):
+    def __init__(self, channels: int, kernel: int) -> None:
         super().__init__()
         self.wide = LocallyMaskedConv2d(channels, channels, kernel)
         self.narrow = nn.Conv2d(channels, channels, 1)
         nn.init.normal_(self.narrow.weight, std=0.3 / channels**0.5)
-        nn.init.zeros_(self.narrow.bias)
+        nn.init.zeros_(self.narrow.get_parameter("bias"))
 
-    def forward(self, h: Tensor, mask) -> Tensor:
+    def forward(self, h: Tensor, mask: TorchMask) -> Tensor:
+        """[B, C, H, W] -> the same shape."""
         return h + self.narrow(F.relu(self.wide(F.relu(h), mask)))
 
 
 class PhotoNet(nn.Module):
     """forward(pixels uint8, bases int16 in 1/64 grey level, [B, 3, H, W]) -> mixture parameters [B, 10 K, H, W]."""
 
-    def __init__(self, config: PhotoConfig = PhotoConfig()):
+    codes: Tensor  # the companding table
+
+    def __init__(self, config: PhotoConfig = PhotoConfig()) -> None:
         super().__init__()
         self.config = config
         c, k = config.channels, config.components
@@ -58,7 +62,7 @@ class PhotoNet(nn.Module):
         self.mask = single_pattern("wavefront", config.kernel, kind="B")
         self.first = LocallyMaskedConv2d(KNOWN, c, config.first_kernel)
         self.current = nn.Conv2d(CURRENT, c, 1, bias=False)
-        self.blocks = nn.ModuleList(Block(c, config.kernel) for _ in range(config.blocks))
+        self.blocks = module_list(Block(c, config.kernel) for _ in range(config.blocks))
         self.head = nn.Conv2d(c, c, 1)
         self.out = nn.Conv2d(c, likelihood.PARAMETERS * k, 1)
         self.register_buffer("codes", torch.from_numpy(residual_codes()))
@@ -69,14 +73,17 @@ class PhotoNet(nn.Module):
             for layer, mask in [(self.first, self.first_mask)] + [(block.wide, self.mask) for block in self.blocks]:
                 layer.weight.mul_((mask.taps[0].numel() / mask.taps[0].sum().item()) ** 0.5)  # fan-in is the open taps
             nn.init.zeros_(self.out.weight)
-            nn.init.zeros_(self.out.bias)
+            bias = self.out.get_parameter("bias")
+            nn.init.zeros_(bias)
             spread = torch.arange(self.config.components) * 1.5 - 2.0
-            self.out.bias.view(likelihood.PARAMETERS, -1)[4:7] = spread
+            bias.view(likelihood.PARAMETERS, -1)[4:7] = spread
 
     def matrices(self) -> list[nn.Parameter]:
         """The weights of the hidden layers."""
-        blocks = [weight for block in self.blocks for weight in (block.wide.weight, block.narrow.weight)]
-        return [*blocks, self.head.weight]
+        blocks = [
+            weight for block in self.blocks for weight in (block.wide.weight, block.narrow.get_parameter("weight"))
+        ]
+        return [*blocks, self.head.get_parameter("weight")]
 
     def size(self) -> tuple[int, int]:
         """Parameters in use and multiply-adds per pixel; weights that the masks close count for neither."""
@@ -102,6 +109,7 @@ class PhotoNet(nn.Module):
         return known, current
 
     def forward(self, pixels: Tensor, bases: Tensor) -> Tensor:
+        """Of whole pictures."""
         known, current = self.inputs(pixels, bases)
         zero = known.new_tensor([ZERO] * 6 + [0]).view(1, -1, 1, 1)
         known = (known.float() - zero) / known.new_tensor(KNOWN_SCALE, dtype=torch.float32).view(1, -1, 1, 1)

@@ -10,6 +10,7 @@ of single positions: an incremental sampler passes, in place of OrderMasks, an o
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -24,6 +25,7 @@ from lmconv.config import PixelCnnConfig
 from lmconv.errors import LmconvError
 from lmconv.layers import LocallyMaskedConv2d, TorchMask, mask_from_rank
 from lmconv.networks.distributions import distribution
+from lmconv.networks.lists import module_list
 
 EPSILON = 1e-5  # added to variances
 
@@ -72,7 +74,7 @@ def order_masks(rank: np.ndarray, config: PixelCnnConfig) -> OrderMasks:
     first = mask_from_rank(rank, config.kernel, 1, "A")
     plain = mask_from_rank(rank, config.kernel, 1, "B")
     dilated = mask_from_rank(rank, config.kernel, config.dilation, "B")
-    taps = (mask.dense.sum(0, dtype=torch.int32).view(rank.shape) for mask in (plain, dilated))
+    taps = (mask.at_positions().sum(0, dtype=torch.int32).view(rank.shape) for mask in (plain, dilated))
     return OrderMasks(first, plain, dilated, *taps)
 
 
@@ -95,16 +97,18 @@ def pono(x: Tensor) -> Tensor:
 class Norm(nn.Module):
     """What follows a masked convolution, without parameters of its own: pono, order_rescale or nothing."""
 
-    def __init__(self, kind: str):
+    def __init__(self, kind: str) -> None:
         super().__init__()
         self.kind = kind
 
     def forward(self, x: Tensor, open_taps: Tensor) -> Tensor:
+        """The same shape."""
         if self.kind == "pono":
             return pono(x)
         return x / open_taps if self.kind == "order_rescale" else x
 
     def extra_repr(self) -> str:
+        """The kind, for `print`."""
         return self.kind
 
 
@@ -112,6 +116,7 @@ class Pointwise(nn.Linear):
     """The same linear map at every position: rows [N, Cin] or images [B, Cin, H, W], channels in axis 1."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """[N, Cin] -> [N, Cout], or [B, Cin, H, W] -> [B, Cout, H, W]."""
         if x.ndim == 2:
             return F.linear(x, self.weight, self.bias)
         return F.conv2d(x, self.weight[:, :, None, None], self.bias)
@@ -135,7 +140,7 @@ class GatedResnet(nn.Module):
     half has `nin_skip` and takes a skip from the up half.
     """
 
-    def __init__(self, config: PixelCnnConfig, skip: bool):
+    def __init__(self, config: PixelCnnConfig, skip: bool) -> None:
         super().__init__()
         f = config.filters
         self.conv_input = masked_conv(config, 2 * f, f)
@@ -149,6 +154,7 @@ class GatedResnet(nn.Module):
         """From conv_input's output [B, F, ...] to conv_out's input [B, 2 F, ...]."""
         h = self.norm_input(h, open_taps)
         if self.nin_skip is not None:
+            assert skip is not None
             h = h + self.nin_skip(concat_elu(skip))
         h = concat_elu(h)
         return self.dropout(h) if self.training else h  # rows [N, C] are no input for Dropout2d
@@ -159,6 +165,7 @@ class GatedResnet(nn.Module):
         return x + self.norm_out(a, open_taps) * torch.sigmoid(b)
 
     def forward(self, x: Tensor, masks: Neighbours, skip: Tensor | None = None) -> Tensor:
+        """[B, F, ...] -> the same shape."""
         open_taps = masks.open_taps("plain")
         h = masks.convolve(self.conv_input, concat_elu(x), "plain")
         h = masks.convolve(self.conv_out, self.middle(h, skip, open_taps), "plain")
@@ -173,7 +180,7 @@ class PixelCnn(nn.Module):
     Raises LmconvError for the config of a two-stream network.
     """
 
-    def __init__(self, config: PixelCnnConfig = PixelCnnConfig()):
+    def __init__(self, config: PixelCnnConfig = PixelCnnConfig()) -> None:
         super().__init__()
         if config.two_stream:
             raise LmconvError("a two-stream network is lmconv.networks.two_stream.TwoStreamPixelCnn, not PixelCnn")
@@ -181,13 +188,14 @@ class PixelCnn(nn.Module):
         f, n = config.filters, config.resnets
         self.first = masked_conv(config, config.channels + 1, f)
         self.up = _groups(config, (n, n, n), skip=False)
-        self.up_dilated = nn.ModuleList(masked_conv(config, f, f, config.dilation) for _ in range(2))
+        self.up_dilated = module_list(masked_conv(config, f, f, config.dilation) for _ in range(2))
         self.down = _groups(config, (n, n + 1, n + 1), skip=True)
-        self.down_dilated = nn.ModuleList(masked_conv(config, f, f, config.dilation) for _ in range(2))
+        self.down_dilated = module_list(masked_conv(config, f, f, config.dilation) for _ in range(2))
         self.norm = Norm(config.norm)
         self.head = pointwise(f, distribution(config).parameters)
 
     def forward(self, x: Tensor, masks: Neighbours) -> Tensor:
+        """Of whole images, or of the positions that `masks` knows."""
         h = torch.cat((x, torch.ones_like(x[:, :1])), 1)  # the ones mark the inside of the image
         h = self.norm(masks.convolve(self.first, h, "first"), masks.open_taps("first"))
         skips = [h]
@@ -213,5 +221,5 @@ class PixelCnn(nn.Module):
         return block(h, masks, skip)
 
 
-def _groups(config: PixelCnnConfig, sizes: tuple[int, ...], skip: bool) -> nn.ModuleList:
-    return nn.ModuleList(nn.ModuleList(GatedResnet(config, skip) for _ in range(size)) for size in sizes)
+def _groups(config: PixelCnnConfig, sizes: tuple[int, ...], skip: bool) -> Sequence[Sequence[GatedResnet]]:
+    return module_list(module_list(GatedResnet(config, skip) for _ in range(size)) for size in sizes)

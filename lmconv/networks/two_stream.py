@@ -8,6 +8,8 @@ heights and widths are multiples of 4. Weight norm everywhere; no initialisation
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,6 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from lmconv.config import PixelCnnConfig
 from lmconv.errors import LmconvError
 from lmconv.networks.distributions import distribution
+from lmconv.networks.lists import module_list
 from lmconv.networks.pixelcnn import concat_elu, pointwise
 
 U_KERNEL, UL_KERNEL = (2, 3), (2, 2)  # rows, columns
@@ -30,7 +33,7 @@ class ShiftedConv(nn.Module):
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel: tuple[int, int], right: bool = False, stride: int = 1
-    ):
+    ) -> None:
         super().__init__()
         rows, columns = kernel
         side = (columns - 1) // 2
@@ -44,7 +47,7 @@ class ShiftedConv(nn.Module):
 class ShiftedDeconv(nn.Module):
     """The transposed convolution that doubles the size, cropped so that it reads what a ShiftedConv reads."""
 
-    def __init__(self, channels: int, kernel: tuple[int, int]):
+    def __init__(self, channels: int, kernel: tuple[int, int]) -> None:
         super().__init__()
         self.left = (kernel[1] - 1) // 2  # centred columns for 3, the left ones for 2
         self.deconv = weight_norm(nn.ConvTranspose2d(channels, channels, kernel, stride=2, output_padding=1))
@@ -57,7 +60,7 @@ class ShiftedDeconv(nn.Module):
 class ShiftedResnet(nn.Module):
     """x + a * sigmoid(b), a gated resnet of shifted convolutions; `aux` times F channels of the other inputs."""
 
-    def __init__(self, config: PixelCnnConfig, right: bool, aux: int):
+    def __init__(self, config: PixelCnnConfig, right: bool, aux: int) -> None:
         super().__init__()
         f, kernel = config.filters, UL_KERNEL if right else U_KERNEL
         self.conv_input = ShiftedConv(2 * f, f, kernel, right)
@@ -68,6 +71,7 @@ class ShiftedResnet(nn.Module):
     def forward(self, x: Tensor, aux: Tensor | None = None) -> Tensor:
         h = self.conv_input(concat_elu(x))
         if self.nin_skip is not None:
+            assert aux is not None
             h = h + self.nin_skip(concat_elu(aux))
         a, b = self.conv_out(self.dropout(concat_elu(h))).chunk(2, 1)
         return x + a * torch.sigmoid(b)
@@ -76,7 +80,7 @@ class ShiftedResnet(nn.Module):
 class Pair(nn.Module):
     """One block of each stream: u with its skip, then ul, which also reads u."""
 
-    def __init__(self, config: PixelCnnConfig, skips: bool):
+    def __init__(self, config: PixelCnnConfig, skips: bool) -> None:
         super().__init__()
         self.u = ShiftedResnet(config, right=False, aux=int(skips))
         self.ul = ShiftedResnet(config, right=True, aux=1 + int(skips))
@@ -91,7 +95,7 @@ class Pair(nn.Module):
 class Resize(nn.Module):
     """Halves or doubles both streams."""
 
-    def __init__(self, u: nn.Module, ul: nn.Module):
+    def __init__(self, u: nn.Module, ul: nn.Module) -> None:
         super().__init__()
         self.u, self.ul = u, ul
 
@@ -106,7 +110,7 @@ class TwoStreamPixelCnn(nn.Module):
     network and for sizes that are no multiples of 4.
     """
 
-    def __init__(self, config: PixelCnnConfig = PixelCnnConfig(norm="weight_norm", two_stream=True)):
+    def __init__(self, config: PixelCnnConfig = PixelCnnConfig(norm="weight_norm", two_stream=True)) -> None:
         super().__init__()
         if not config.two_stream:
             raise LmconvError("a one-stream network is lmconv.networks.pixelcnn.PixelCnn, not TwoStreamPixelCnn")
@@ -117,11 +121,11 @@ class TwoStreamPixelCnn(nn.Module):
         self.ul_left = ShiftedConv(c, f, (2, 1), right=True)
         self.up = _groups(config, (n, n, n), skips=False)
         self.down = _groups(config, (n, n + 1, n + 1), skips=True)
-        self.halving = nn.ModuleList(
+        self.halving = module_list(
             Resize(ShiftedConv(f, f, U_KERNEL, stride=2), ShiftedConv(f, f, UL_KERNEL, right=True, stride=2))
             for _ in range(2)
         )
-        self.doubling = nn.ModuleList(Resize(ShiftedDeconv(f, U_KERNEL), ShiftedDeconv(f, UL_KERNEL)) for _ in range(2))
+        self.doubling = module_list(Resize(ShiftedDeconv(f, U_KERNEL), ShiftedDeconv(f, UL_KERNEL)) for _ in range(2))
         self.head = pointwise(f, distribution(config).parameters)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -152,8 +156,8 @@ class TwoStreamPixelCnn(nn.Module):
         return pair(*streams)
 
 
-def _groups(config: PixelCnnConfig, sizes: tuple[int, ...], skips: bool) -> nn.ModuleList:
-    return nn.ModuleList(nn.ModuleList(Pair(config, skips) for _ in range(size)) for size in sizes)
+def _groups(config: PixelCnnConfig, sizes: tuple[int, ...], skips: bool) -> Sequence[Sequence[Pair]]:
+    return module_list(module_list(Pair(config, skips) for _ in range(size)) for size in sizes)
 
 
 def _down(x: Tensor) -> Tensor:

@@ -32,8 +32,9 @@ def page(rank: np.ndarray, kernel: int = 3, dilation: int = 1, title: str = "") 
         (f"ranks {max(0, int(rank.min()))} to {int(rank.max())}", ranks(rank)),
         (f"levels: {int(level.max()) + 1} steps for {int((level >= 0).sum())} positions", colours(level)),
     ]
-    maps = [_titled(*each) for each in maps]
-    rows = [_beside(maps)] + [patterns(rank, kernel, each) for each in sorted({1, dilation})]
+    rows = [_beside([_titled(*each) for each in maps])] + [
+        patterns(rank, kernel, each) for each in sorted({1, dilation})
+    ]
     drawn = _titled(title, _below(rows)) if title else _below(rows)
     return np.pad(drawn, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), constant_values=255)
 

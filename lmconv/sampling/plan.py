@@ -70,9 +70,9 @@ def plan(rank: np.ndarray, hidden: np.ndarray, config: PixelCnnConfig) -> Plan:
     level = np.where(level < 0, steps, level)  # the given ones come last
     positions = np.argsort(level, kind="stable")
     starts = np.searchsorted(level[positions], np.arange(steps + 1))
-    sorts = {"first": (1, "A"), "plain": (1, "B"), "dilated": (config.dilation, "B")}
+    sorts: dict[Which, tuple[int, str]] = {"first": (1, "A"), "plain": (1, "B"), "dilated": (config.dilation, "B")}
     taps = {which: _taps(rank, positions, config.kernel, *sort) for which, sort in sorts.items()}
-    counted = {"first": "plain"}  # as OrderMasks.open_taps does
+    counted: dict[Which, Which] = {"first": "plain"}  # as OrderMasks.open_taps does
     counts = {which: taps[counted.get(which, which)].open.sum(1) for which in sorts}
     return Plan(tuple(starts.tolist()), torch.from_numpy(positions), taps, counts)
 

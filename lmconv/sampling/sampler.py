@@ -55,7 +55,7 @@ def sample(
     progress: Progress | None = None,
 ) -> np.ndarray:
     """Draws whole images: uint8 [count, C, H, W]. Raises what `complete` does."""
-    nothing = np.zeros((count, net.config.channels, *rank.shape), np.uint8)
+    nothing = np.zeros((count, _config(net).channels, *rank.shape), np.uint8)
     return complete(net, rank, nothing, np.ones(rank.shape, bool), seed, temperatures, batch, progress)
 
 
@@ -76,13 +76,13 @@ def complete(
     Raises SampleError for an order that does not, for images of other sizes or levels, LmconvError for temperatures.
     """
     drawer = drawer_of(net, rank, hidden)
-    generator = torch.Generator().manual_seed(seed)
+    generator, (height, width) = torch.Generator().manual_seed(seed), rank.shape
     steps = itertools.count(1)
     total = drawer.steps * -(-len(images) // batch)
     found = []
     for start in range(0, len(images), batch):
         given = torch.from_numpy(images[start : start + batch])
-        noise = torch.cat([drawer.distribution.noise(1, *rank.shape, generator) for _ in given])
+        noise = torch.cat([drawer.distribution.noise(1, height, width, generator) for _ in given])
         drawn = drawer.draw(noise, given, temperatures, progress and (lambda: progress(next(steps), total)))
         found.append(drawn.cpu().numpy())
     return np.concatenate(found) if found else images.copy()
@@ -114,12 +114,13 @@ def drawer_of(net: nn.Module, rank: np.ndarray, hidden: np.ndarray) -> Sampler |
 class Naive:
     """The whole network once for every rank; `steps` of them. Raises SampleError."""
 
-    def __init__(self, net: nn.Module, rank: np.ndarray, hidden: np.ndarray | None = None):
+    def __init__(self, net: nn.Module, rank: np.ndarray, hidden: np.ndarray | None = None) -> None:
         hidden = _checked(net, rank, hidden)
-        self.net, self.config, self.distribution = net, net.config, distribution(net.config)
+        self.net, self.config = net, _config(net)
+        self.distribution = distribution(self.config)
         weights = next(net.parameters())
         self.device, self.dtype = weights.device, weights.dtype
-        self.masks = () if net.config.two_stream else (order_masks(rank, net.config).to(self.device),)
+        self.masks = () if self.config.two_stream else (order_masks(rank, self.config).to(self.device),)
         self.groups = [torch.from_numpy(hidden & (rank == value)) for value in np.unique(rank[hidden])]
         self.steps = len(self.groups)
 
@@ -147,13 +148,14 @@ class Naive:
 class Sampler:
     """Level by level; `steps` levels. The weights of `net` must stay as they are meanwhile. Raises SampleError."""
 
-    def __init__(self, net: nn.Module, rank: np.ndarray, hidden: np.ndarray | None = None):
+    def __init__(self, net: nn.Module, rank: np.ndarray, hidden: np.ndarray | None = None) -> None:
         hidden = _checked(net, rank, hidden)
-        self.net, self.config, self.distribution = _folded(net), net.config, distribution(net.config)
+        self.config = _config(net)
+        self.net, self.distribution = _folded(net, self.config), distribution(self.config)
         weights = next(net.parameters())
         self.device, self.dtype = weights.device, weights.dtype
-        self.plan = plan(rank, hidden, net.config).to(self.device)
-        self.masks = None if hidden.all() else order_masks(rank, net.config).to(self.device)
+        self.plan = plan(rank, hidden, self.config).to(self.device)
+        self.masks = None if hidden.all() else order_masks(rank, self.config).to(self.device)
         self.products: dict[LocallyMaskedConv2d, tuple[Tensor, Tensor]] = {}
         self.steps = len(self.plan.levels)
 
@@ -173,7 +175,7 @@ class Sampler:
         drawn = self.rows(images)
         rows = _Rows(self, batch)
         if self.masks is not None:
-            rows.keep_given(images)
+            rows.keep_given(images, self.masks)
         for level in range(self.steps):
             here = rows.enter(level)
             drawn[here] = self.distribution.sample(
@@ -218,10 +220,11 @@ class _Rows:
     In a cache the B images of a slot are side by side, so that a level writes one piece of it.
     """
 
-    def __init__(self, sampler: Sampler, batch: int):
+    def __init__(self, sampler: Sampler, batch: int) -> None:
         self.sampler, self.plan, self.batch = sampler, sampler.plan, batch
         images = torch.arange(batch, device=sampler.device)
-        self.levels, self.taps = self.plan.levels, {}  # of each sort and level the rows of all taps, flat
+        self.levels = self.plan.levels
+        self.taps: dict[Which, list[Tensor]] = {}  # of each sort and level the rows of all taps, flat
         for which, taps in self.plan.taps.items():
             rows = taps.slots[:, None] * batch + images[:, None]  # [N, B, T]
             self.taps[which] = [rows[start:end].flatten() for start, end in self.levels]
@@ -230,12 +233,12 @@ class _Rows:
         self.pixels = self._empty(sampler.config.channels + 1)
         self.pixels[batch:, -1] = 1  # the plane that marks the inside of the image
 
-    def keep_given(self, images: Tensor) -> None:
+    def keep_given(self, images: Tensor, masks: OrderMasks) -> None:
         """Computes every layer at the given positions, in one pass over whole images, and keeps their inputs."""
         given = slice(self.plan.hidden * self.batch, None)
         x = centred(images, self.sampler.config.bits, self.pixels.dtype)
         self.pixels[self.batch :][given, :-1] = self.sampler.rows(x)[given]
-        self.sampler.net(x, _Given(self, given))
+        self.sampler.net(x, _Given(self, given, masks))
 
     def enter(self, level: int) -> slice:
         """Goes on to a level; its rows among all [N B]."""
@@ -285,28 +288,26 @@ class _Given:
 
     rows: _Rows
     given: slice  # of all rows [N B]
+    masks: OrderMasks
 
     def convolve(self, layer: LocallyMaskedConv2d, x: Tensor, which: Which) -> Tensor:
         if which != "first":
             rows = self.rows
             rows.layer(layer, which).cache[rows.batch :][self.given] = rows.sampler.rows(x)[self.given]
-        return self._masks().convolve(layer, x, which)
+        return self.masks.convolve(layer, x, which)
 
     def open_taps(self, which: Which) -> Tensor:
-        return self._masks().open_taps(which)
-
-    def _masks(self) -> OrderMasks:
-        return self.rows.sampler.masks
+        return self.masks.open_taps(which)
 
 
-def _folded(net: PixelCnn) -> PixelCnn:
+def _folded(net: nn.Module, config: PixelCnnConfig) -> PixelCnn:
     """The network, in evaluation mode, with its weight norms computed once: a level takes about a millisecond.
 
     A new one of the same tensors, because removing parametrisations from a deep copy breaks the original, too: they
     share a class, and torch changes that.
     """
     with torch.device("meta"):
-        folded = PixelCnn(net.config)
+        folded = PixelCnn(config)
     folded.load_state_dict(net.state_dict(), assign=True)
     for module in list(folded.modules()):
         if parametrize.is_parametrized(module, "weight"):
@@ -316,9 +317,7 @@ def _folded(net: PixelCnn) -> PixelCnn:
 
 def _checked(net: nn.Module, rank: np.ndarray, hidden: np.ndarray | None) -> np.ndarray:
     """The hidden positions, by default all. Raises SampleError unless the order visits them last."""
-    config = getattr(net, "config", None)
-    if not isinstance(config, PixelCnnConfig):
-        raise SampleError(f"images are drawn from the paper's networks, not from {type(net).__name__}")
+    config = _config(net)
     hidden = np.ones(rank.shape, bool) if hidden is None else hidden
     if hidden.shape != rank.shape:
         raise SampleError(f"the hidden region has shape {list(hidden.shape)}, the order {list(rank.shape)}")
@@ -333,6 +332,14 @@ def _checked(net: nn.Module, rank: np.ndarray, hidden: np.ndarray | None) -> np.
     if config.two_stream and (rank != raster(*rank.shape)).any():
         raise OrderError("a two-stream network knows the order raster alone")
     return hidden
+
+
+def _config(net: nn.Module) -> PixelCnnConfig:
+    """Raises SampleError for another network than the paper's."""
+    config = getattr(net, "config", None)
+    if not isinstance(config, PixelCnnConfig):
+        raise SampleError(f"images are drawn from the paper's networks, not from {type(net).__name__}")
+    return config
 
 
 def _check_images(images: Tensor, noise: Tensor, config: PixelCnnConfig) -> None:

@@ -4,8 +4,10 @@ hidden layers in neural networks"; scale by J. Liu et al. 2025, "Muon is scalabl
 For the hidden layers' weights alone; everything else is Adam's. Convolutions count as matrices [Cout, Cin k k].
 """
 
+from collections.abc import Iterable
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic iteration: singular values end within 0.7 and 1.2
 ITERATIONS = 5
@@ -26,11 +28,12 @@ def orthogonalised(matrix: Tensor) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Steps of size rate * 0.2 * sqrt(max(M, N)), about what Adam's have: Nesterov momentum, orthogonalised."""
 
-    def __init__(self, parameters, lr: float, momentum: float = 0.95):
+    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]  # there is no closure to call: gradients are there
+        """Moves the weights by their gradients."""
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is None:

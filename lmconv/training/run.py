@@ -17,7 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from types import FrameType
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -32,6 +33,9 @@ from lmconv.training.tasks import Task
 from lmconv.training.trainer import Trainer
 from runtime.files import whole
 
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
 LAST = "last.safetensors"
 EVERY = 20  # steps between the scalars
 
@@ -39,13 +43,13 @@ EVERY = 20  # steps between the scalars
 Sheet = Callable[[nn.Module, Path], object]
 
 
-def resume_point(run: Path, resume: Literal["auto"] | Path | None) -> Path | None:
+def resume_point(run: Path, resume: str | Path | None) -> Path | None:
     """The checkpoint that a run starts from: with "auto" RUN's last one if there is one, or a given one, or none.
 
     Raises FileExistsError where RUN holds a checkpoint that would be lost, FileNotFoundError if the given is not there.
     """
     last = Path(run) / LAST
-    if resume not in (None, "auto"):
+    if resume is not None and resume != "auto":
         if not Path(resume).exists():
             raise FileNotFoundError(f"no checkpoint {resume}")
         if not last.exists() or last.resolve() == Path(resume).resolve():
@@ -61,7 +65,7 @@ def train(
     task: Task,
     run: Path,
     machine: Machine = Machine(),
-    resume: Literal["auto"] | Path | None = None,
+    resume: str | Path | None = None,
     processes: Processes = Processes(),
     sheet: Sheet | None = None,
 ) -> Path:
@@ -87,7 +91,7 @@ def train(
 class _Run:
     """What goes on round the steps."""
 
-    def __init__(self, trainer: Trainer, folder: Path, sheet: Sheet | None):
+    def __init__(self, trainer: Trainer, folder: Path, sheet: Sheet | None) -> None:
         self.trainer, self.folder, self.sheet = trainer, folder, sheet
         self.task, self.config, self.processes = trainer.task, trainer.config, trainer.processes
         self.writes = self.processes.rank == 0
@@ -125,7 +129,7 @@ class _Run:
         """All processes stop together, or those that go on would wait for the others for ever."""
         return self.processes.any(interrupts.arrived or time.monotonic() > self.deadline)
 
-    def _after_step(self, loss: torch.Tensor, writer, bar: tqdm) -> None:
+    def _after_step(self, loss: torch.Tensor, writer: "SummaryWriter | None", bar: tqdm) -> None:
         step, config = self.trainer.step, self.config
         if step % EVERY == 0:
             value = self.processes.sum(loss).item() / self.processes.world
@@ -143,12 +147,12 @@ class _Run:
             self.saved = time.monotonic()
         bar.update()
 
-    def _evaluate(self, writer, bar: tqdm) -> None:
+    def _evaluate(self, writer: "SummaryWriter | None", bar: tqdm) -> None:
         trainer, step = self.trainer, self.trainer.step
         value = round(trainer.evaluate(), 5)
         best = all(value < before for _, before in trainer.curve)
         trainer.curve.append([step, value])
-        if not self.writes:
+        if writer is None:
             return
         writer.add_scalar("heldout", value, step)
         if trainer.machine.progress:
@@ -177,9 +181,12 @@ class _Interrupts:
     are ignored or handled by others stay so, and all of them off the main thread.
     """
 
-    USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    USUAL: dict[signal.Signals, Callable[[int, FrameType | None], object] | signal.Handlers] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+    }
 
-    def __init__(self, alone: bool):
+    def __init__(self, alone: bool) -> None:
         self.alone, self.arrived, self._inside = alone, False, False
         self._taken: list[signal.Signals] = []
 

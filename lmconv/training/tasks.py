@@ -28,10 +28,21 @@ from runtime.variants import orient
 class Task(Protocol):
     """What a Trainer asks for. Losses are means over what is given, in `unit`."""
 
-    config: TrainConfig
-    network: kinds.Network
-    unit: str
-    digest: str  # of the data
+    @property
+    def config(self) -> TrainConfig:
+        """How it is trained."""
+
+    @property
+    def network(self) -> kinds.Network:
+        """What is trained."""
+
+    @property
+    def unit(self) -> str:
+        """Of the losses."""
+
+    @property
+    def digest(self) -> str:
+        """Of the data."""
 
     def build(self) -> nn.Module:
         """A new network on the device."""
@@ -39,10 +50,10 @@ class Task(Protocol):
     def batch(self, step: int, part: int = 0, parts: int = 1) -> Any:
         """A part's rows of a step's batch, on the CPU."""
 
-    def loss(self, net: nn.Module, batch: Any) -> Tensor:
+    def loss(self, net: kinds.Forward, batch: Any) -> Tensor:
         """The mean loss of a part's rows."""
 
-    def evaluate(self, net: nn.Module, part: int = 0, parts: int = 1) -> tuple[float, int]:
+    def evaluate(self, net: kinds.Forward, part: int = 0, parts: int = 1) -> tuple[float, int]:
         """The sum of the losses of a part's held-out pictures, and how many these are."""
 
     def about(self) -> dict:
@@ -59,7 +70,7 @@ class PhotoTask:
 
     unit = "bits per subpixel"
 
-    def __init__(self, prepared: Prepared, config: PhotoTraining, network: PhotoConfig, device: torch.device):
+    def __init__(self, prepared: Prepared, config: PhotoTraining, network: PhotoConfig, device: torch.device) -> None:
         if len(prepared) <= config.holdout:
             raise DataError(f"{len(prepared)} crops are too few to hold {config.holdout} out")
         if config.crop != prepared.pixels.shape[-1]:
@@ -74,27 +85,29 @@ class PhotoTask:
 
     def build(self) -> PhotoNet:
         net = PhotoNet(self.network).to(self.device)
-        return net.to(memory_format=torch.channels_last) if self.device.type == "cpu" else net
+        if self.device.type == "cpu":
+            net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's types leave it out
+        return net
 
     def batch(self, step: int, part: int = 0, parts: int = 1) -> tuple[Tensor, Tensor]:
         """Pixels uint8 and bases int16 [B / parts, 3, window, window]."""
         c, rng = self.config, np.random.default_rng([self.config.seed, step])
-        drawn = []
+        drawn: list[tuple[int, int | None, int, int, int]] = []
         for _ in range(c.batch):
-            index = rng.integers(len(self.prepared) - c.holdout)
-            row, column = rng.integers(c.crop - c.window + 1, size=2)
+            index = int(rng.integers(len(self.prepared) - c.holdout))
+            row, column = map(int, rng.integers(c.crop - c.window + 1, size=2))
             variant, altered = int(rng.choice(c.variants)), rng.random() < c.altered
             drawn.append((index, None if altered else variant, row, column, c.window))
         windows = [self.prepared.window(*where) for where in drawn[rows_of(part, parts, c.batch)]]
         pixels, bases = (torch.from_numpy(np.stack(planes)) for planes in zip(*windows))
         return pixels, bases
 
-    def loss(self, net: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+    def loss(self, net: kinds.Forward, batch: tuple[Tensor, Tensor]) -> Tensor:
         pixels, bases = (planes.to(self.device, non_blocking=True) for planes in batch)
         nats = likelihood.nll(pixels.float(), bases.float() / UNIT, net(pixels, bases))
         return likelihood.bits_per_subpixel(nats)
 
-    def evaluate(self, net: nn.Module, part: int = 0, parts: int = 1) -> tuple[float, int]:
+    def evaluate(self, net: kinds.Forward, part: int = 0, parts: int = 1) -> tuple[float, int]:
         """On whole crops in the first variant."""
         variant, total, count = self.config.variants[0], 0.0, 0
         for start in range(len(self.prepared) - self.config.holdout, len(self.prepared), 8)[part::parts]:
@@ -115,7 +128,7 @@ class ImageTask:
     A batch is of one order and one size, as a network computes it in one pass.
     """
 
-    def __init__(self, images: ImageSet, config: ImageTraining, network: PixelCnnConfig, device: torch.device):
+    def __init__(self, images: ImageSet, config: ImageTraining, network: PixelCnnConfig, device: torch.device) -> None:
         if len(images) <= config.holdout:
             raise DataError(f"{len(images)} images are too few to hold {config.holdout} out")
         if images.pixels.shape[2:] != (config.height, config.width):
@@ -149,13 +162,13 @@ class ImageTask:
         levels = self.images.grid.levels(pixels, rng)
         return torch.from_numpy(levels[rows_of(part, parts, c.batch)]), variant
 
-    def loss(self, net: nn.Module, batch: tuple[Tensor, int]) -> Tensor:
+    def loss(self, net: kinds.Forward, batch: tuple[Tensor, int]) -> Tensor:
         levels, variant = batch
         levels = levels.to(self.device, non_blocking=True)
         nats = kinds.nll(net, self.network, levels, self._order(variant, *levels.shape[2:]))
         return nats.sum() / (len(levels) * self._unit(levels.shape[1:]))
 
-    def evaluate(self, net: nn.Module, part: int = 0, parts: int = 1) -> tuple[float, int]:
+    def evaluate(self, net: kinds.Forward, part: int = 0, parts: int = 1) -> tuple[float, int]:
         """In the first variant, at the images' own size, with fixed draws where bits are drawn."""
         c = self.config
         held = self.images.grid.levels(self.images.pixels[len(self.images) - c.holdout :])

@@ -7,7 +7,7 @@ on a CPU, and several processes make the same steps as one with the same global 
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ class TrainingError(LmconvError):
 class Trainer:
     """Network, optimisers and averages of one run, and the step."""
 
-    def __init__(self, task: Task, machine: Machine = Machine(), processes: Processes = Processes()):
+    def __init__(self, task: Task, machine: Machine = Machine(), processes: Processes = Processes()) -> None:
         config = task.config
         self.parts = config.accumulate * processes.world
         if config.batch % self.parts:
@@ -47,7 +47,8 @@ class Trainer:
         self.ema = {name: tensor.clone() for name, tensor in self.net.state_dict().items()}
         self.optimisers = optimisation.optimisers(self.net, config)
         self.model = self._wrapped()
-        self.step, self.curve = 0, []
+        self.step = 0
+        self.curve: list[list[float]] = []
         self.whole = True  # false while a step changes the weights
 
     def batches(self, step: int) -> list[Any]:
@@ -62,7 +63,8 @@ class Trainer:
         for index, batch in enumerate(batches):
             self._seed(index)
             last = index == len(batches) - 1
-            with nullcontext() if last or self.processes.world == 1 else self.model.no_sync():
+            model = self.model
+            with model.no_sync() if isinstance(model, DistributedDataParallel) and not last else nullcontext():
                 loss = self.task.loss(self._autocast(self.model), batch)
                 (loss / len(batches)).backward()
             losses.append(loss.detach())
@@ -160,7 +162,7 @@ class Trainer:
         model = self.net
         if self.machine.compile:
             torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, COMPILATIONS)
-            model = torch.compile(model)
+            model = cast(nn.Module, torch.compile(model))
         if self.processes.world > 1:
             model = DistributedDataParallel(model)
         return model

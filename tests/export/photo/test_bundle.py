@@ -241,8 +241,8 @@ def test_a_graph_that_differs_from_pytorch_leaves_no_file(tiny_checkpoint, tiny_
 
 def test_a_graph_that_differs_from_its_probe_leaves_no_file(tiny_checkpoint, tiny_pictures, tmp_path, monkeypatch):
     class Off(photo_bundle._ProbedStep):
-        def parameters(self, x, layer):
-            return super().parameters(x, layer) + 1
+        def result(self, x, layer):
+            return super().result(x, layer) + 1
 
     monkeypatch.setattr(photo_bundle, "_ProbedStep", Off)
     with pytest.raises(runtime.ProviderError, match="does not reproduce"):
