@@ -373,16 +373,18 @@ def draw(k, row, c, value, canvas):
 @inlined
 def take_over(level, k, row, pixels, canvas, predictor):
     """Predicts, draws and learns a value of a known picture, uint8 [3, H, W]; returns the prediction."""
-    base, origin = predict(level, k, row, canvas, predictor)
+    predicted = predict(level, k, row, canvas, predictor)
     value = pixels[k, row, level - 2 * row]
     draw(k, row, level - 2 * row, value, canvas)
-    learn(level, k, row, value, base, origin, predictor.fits)
-    return base
+    learn(level, k, row, value, predicted, predictor.fits)
+    return predicted[0]
 
 
 @inlined
-def learn(level, k, row, value, base, origin, fits):
-    """Enters the true value of a prediction into the fits: its error at once, the sample at the next refit."""
+def learn(level, k, row, value, predicted, fits):
+    """Enters the true value of what `predict` returned into the fits: its error at once, the sample at the next
+    refit."""
+    base, origin = predicted
     fits.errors[k, row + 1, (level - 2 * row) & LAST] = abs(np.int32(value) * UNIT - base)
     target = np.float32(value) - origin
     fits.features[k, row // LANES, slot_of(level, k, fits), fits.counts[k], row % LANES] = target

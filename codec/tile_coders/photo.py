@@ -168,7 +168,7 @@ def code_level(level, parameters, tile, learned, exact, coding):
                 value = _code_value((level, row), k, (here, np.int64(base), known), tile, learned, coding)
                 tile.pixels[k, row, c] = value
             draw(k, row, c, value, canvas)
-            learn(level, k, row, value, base, origin, own.fits)
+            learn(level, k, row, value, (base, origin), own.fits)
         record(row, c, tile.photo)
         if exact is not None:
             take_over(row, c, colour_of(tile.pixels, row, c), exact)

@@ -306,7 +306,7 @@ def taught(level, k, row, value, found, canvas, own, state):
     base, origin, _ = found
     take_in(level, k, row, value, canvas.size.width, state)
     draw(k, row, level - 2 * row, value, canvas)
-    learn(level, k, row, value, base, origin, own.fits)
+    learn(level, k, row, value, (base, origin), own.fits)
 
 
 @kernel
