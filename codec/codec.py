@@ -4,7 +4,7 @@ Tiles have states, payloads and checksums of their own, so several run side by s
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from threading import Event, Lock
@@ -70,13 +70,8 @@ def compress(
     def work(box: Box, threads: int, report: Report) -> tuple[Tile, float]:
         tile = _cut(planes, box)
         methods = coder.candidates(tile, effort, order)
-
-        def encode(method: Method | InOrder) -> tuple[Tile, float]:
-            encoder = Encoder()
-            found = _encode(coder, encoder, tile, (method, header.variant, threads), _shared(report, len(methods)))
-            return found, encoder.bits
-
-        return min(map(encode, methods), key=lambda entry: len(entry[0].payload))
+        found, encoder = _smallest(coder, tile, methods, (header.variant, threads), report)
+        return found, encoder.bits
 
     results = _each_tile(work, header, model.threads, progress)
     tiles = [tile for tile, _ in results]
@@ -118,13 +113,7 @@ def analyse(
     def work(box: Box, threads: int, report: Report) -> dict[str, float]:
         tile = _cut(planes, box)
         methods = coder.candidates(tile, effort, order)
-
-        def encode(method: Method | InOrder) -> tuple[Tile, Encoder]:
-            encoder = Encoder(traced=True)
-            found = _encode(coder, encoder, tile, (method, header.variant, threads), _shared(report, len(methods)))
-            return found, encoder
-
-        _, encoder = min(map(encode, methods), key=lambda entry: len(entry[0].payload))
+        _, encoder = _smallest(coder, tile, methods, (header.variant, threads), report, traced=True)
         subpixels = tile.size
         spent = encoder.owned(subpixels + tile[0].size)
         channels, height, width = orient(tile, header.variant).shape
@@ -155,6 +144,23 @@ def _variant(coder: TileCoder, planes: np.ndarray, effort: str, order: str) -> i
 def _header(image: Image, model: Model, variant: int) -> Header:
     model_id = container.short_id(model.manifest.model_id)
     return Header(image.width, image.height, image.mode, model_id, variant)
+
+
+def _smallest(
+    coder: TileCoder,
+    tile: np.ndarray,
+    methods: Sequence[Method | InOrder],
+    how: tuple[int, int],
+    report: Report,
+    traced: bool = False,
+) -> tuple[Tile, Encoder]:
+    """A tile by the method that makes it smallest, and what encoded it. how: the variant, and how many threads."""
+
+    def encode(method: Method | InOrder) -> tuple[Tile, Encoder]:
+        encoder = Encoder(traced)
+        return _encode(coder, encoder, tile, (method, *how), _shared(report, len(methods))), encoder
+
+    return min(map(encode, methods), key=lambda entry: len(entry[0].payload))
 
 
 def _encode(
