@@ -21,7 +21,7 @@ PRECISION = 24
 ONE = 1 << PRECISION
 _MODEL = constriction.stream.model.Bernoulli(perfect=False)
 _BATCH = 1 << 15  # decisions that there is room for at least: packed while a level is coded; more would take longer
-TRACED, UNTRACED = 8, -32768  # inputs of a mixer that are kept, and what stands for none
+TRACED, UNTRACED = 3, -32768  # inputs of a mixer that are kept, and what stands for none
 _COUNT, _OWNER, _RANGE, _POINT, _WORD, _FAILED = range(6)  # of `state`
 _ALL, _HALF = np.uint64(2**64 - 1), np.uint64(32)
 _LEAST = np.uint64(2**32)  # of the range

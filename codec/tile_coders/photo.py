@@ -19,13 +19,13 @@ from codec.entropy import binarisation
 from codec.entropy.binarisation import BELOW, decision_for, first_node, moves_up, next_node
 from codec.entropy.range_coder import Coder, code, spend_on
 from codec.errors import DamagedFile, UnknownOrder
-from codec.format.method import InOrder, Method
+from codec.format.method import InOrder, Learning, Method
 from codec.modelling import mixture as mixtures
 from codec.modelling.blend import refit_blend
 from codec.modelling.exact_colours import question
 from codec.modelling.exact_colours.memory import colour_of
 from codec.modelling.exact_colours.question import ask, exact_colours, take_over
-from codec.modelling.experts import Experts, expect, experts, mixed_value, take_in
+from codec.modelling.experts import RECIPES, Experts, expect, experts, mixed_value, take_in
 from codec.modelling.logistic import LOG_SCALE
 from codec.modelling.mixture import PARAMETERS, Tables, cdf, explain, place, tables_of, weigh
 from codec.modelling.ratio_tables import fetch
@@ -37,6 +37,7 @@ from runtime.least_squares import Canvas, draw, error_nearby, learn, predict, re
 from runtime.photo import PhotoModel, PhotoTile, fit, prepare, record
 
 _MOST_DECISIONS = 3 * binarisation.MOST_DECISIONS + question.MOST_DECISIONS  # about one position
+_LEARNING = {"fast": Learning.NONE, "normal": Learning.QUICK, "best": Learning.FULL}
 _SMALL = 128 * 128  # pixels up to which learning may not pay, so that both ways are tried
 _FLAT = 0.6  # share of pixels like a neighbour from which on exact colours surely pay
 _LOG_SCALE = 4  # column of the first log-scale of one component: after a logit and three shifts
@@ -47,10 +48,13 @@ class PhotoCoder:
 
     codes_alpha = True
 
-    def __init__(self, model: PhotoModel, start: Callable[[Canvas], Experts] | None = None) -> None:
+    def __init__(self, model: PhotoModel, start: Callable[[Canvas, Method], Experts] | None = None) -> None:
         """start: gives what a tile's learning starts with, in place of what the model says."""
         self._model = model
-        self._start_learning = start or (lambda canvas: experts(canvas, model.tables))
+        self._start_learning = start or self._first_experts
+
+    def _first_experts(self, canvas: Canvas, method: Method) -> Experts:
+        return experts(canvas, self._model.tables, RECIPES[method.learning - 1], method.tables)
 
     def check(self, planes: np.ndarray) -> None:
         """Any picture will do."""
@@ -63,9 +67,9 @@ class PhotoCoder:
 
     def candidates(self, tile: np.ndarray, effort: str, order: str) -> list[Method]:
         """One for a photograph, several where colours repeat."""
-        learning, found, repeated = effort != "fast", [], repetition(tile)
+        learning, found, repeated = _LEARNING[effort], [], repetition(tile)
         if repeated < _FLAT:
-            found.append(Method(learning=learning))
+            found.append(Method(learning=learning, tables=learning == Learning.FULL))
         if repeated >= REPEATING:
             found.append(Method(network=False, colours=True))
             if learning:
@@ -79,7 +83,7 @@ class PhotoCoder:
             raise DamagedFile(f"a tile is coded by {method}, which a photo model has not: get the file again")
         _, height, width = pixels.shape
         schedule, tile = self._model.schedule(height, width), self._start(pixels, method.network)
-        learned = self._start_learning(tile.photo.canvas) if method.learning else None
+        learned = self._start_learning(tile.photo.canvas, method) if method.learning else None
         exact = exact_colours(*pixels.shape) if method.colours else None
         network = self._model.network.start(schedule) if method.network else None
         with ThreadPoolExecutor(1) if threads > 1 and network else nullcontext() as helper:
@@ -192,15 +196,15 @@ def _code_value(position, k, prediction, tile, learned, coding):
     c, width, logistic = level - 2 * row, tile.photo.canvas.size.width, tile.tables.logistic
     red = np.int64(tile.pixels[0, row, c]) if k > 0 else np.int64(0)
     green = np.int64(tile.pixels[1, row, c]) if k == 2 else np.int64(0)
-    if learned is not None and k == 2 and known < 0:
+    if learned is not None and learned.tables and k == 2 and known < 0:
         fetch(learned.ratios, red, green, base // rules.MEAN_UNIT)
     mean, spread = place(k, parameters, base, tile.residuals, tile.tables, tile.mixture)
     node, value, wanted = first_node(mean, spread), known, np.int64(tile.pixels[k, row, c])
     if learned is not None:
-        seen = expect(level, k, row, (base, mean), tile.photo.canvas, learned)
+        expect(level, k, row, (base, mean, spread, node.deviation), tile.photo.canvas, learned)
         if known < 0:
             walk = (coding, tile.mixture, logistic, learned)
-            value = mixed_value(node, (k, red, green), seen, wanted, walk)
+            value = mixed_value(node, (k, red, green), wanted, walk)
         take_in(level, k, row, value, width, learned)
     elif known < 0:
         value = code_plain(node, tile.mixture, logistic, wanted, coding)
