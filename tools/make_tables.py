@@ -39,8 +39,8 @@ def tables() -> dict[str, np.ndarray]:
 
 # Of a residual histogram's classes: by errors nearby and by costs nearby, the mean absolute error expected, in grey
 # levels, and log2 of a bin's width in quarters.
-_SHIFTS = [0] * 8 + [1] * 3 + [2] * 5, [0] * 10 + [1] * 2 + [2] * 4
-_ERRORS = "0.2 0.325 0.5 0.7 0.95 1.3 1.75 2.35 3.15 4.3 6 8.5 12 17 25 40".split()
+_SHIFTS = [0] * 8 + [1] * 2 + [2] * 6, [0] * 10 + [1] * 2 + [2] * 4
+_ERRORS = "0.18 0.31 0.44 0.62 0.87 1.25 1.75 2.5 3.5 5 7 10 14 20 28 40".split()
 _COSTS = "0.23 0.30 0.40 0.53 0.70 0.92 1.22 1.61 2.12 2.80 3.69 5.60 7.92 11.2 22.4 22.4".split()
 _KINDS = (_ERRORS, _SHIFTS[0]), (_COSTS, _SHIFTS[1])
 _BINS, _PRIOR = 128, 6 * 64  # and what a histogram has counted at first, six values

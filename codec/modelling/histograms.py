@@ -14,6 +14,7 @@ import numpy as np
 from codec.modelling.logistic import HISTOGRAMS
 from codec.modelling.mixer import INPUT_BITS
 from codec.modelling.simple import UNIT
+from codec.modelling.vectors import LANES, add, bits_of, halve
 from runtime.kernels import inlined
 
 CLASSES = 16  # of a predictor's errors, or of costs
@@ -24,14 +25,16 @@ _CAME = 64  # what a value counts
 _MOST = 400 * _CAME  # counts at which all halve
 _FLOOR_BITS = 5  # a grey level counts 2^-5 more
 _DOUBT = 820  # and both parts of a decision 0.4 values, in steps of 2^-5 / _CAME
-_LIMITS = np.array([16, 26, 38, 51, 70, 96, 128, 173, 230, 320, 448, 640, 896, 1280, 1920])  # of errors, 1/64 level
-_CLASS = np.searchsorted(_LIMITS, np.arange(8 * 255 + 1), side="right").astype(np.uint8)
+_NONE = 2 * (127 + 4) - 1  # of near errors: class 0 is below 16 / 64 grey level, then two classes an octave
+_FINE, _MEDIUM = 7, 9  # the last classes whose bins are a quarter and a half
 _COSTS = np.array([19, 32, 45, 58, 70, 83, 96, 109, 122, 134, 150, 166, 186, 208])  # 1/32 bit
 COST_CLASS = np.searchsorted(_COSTS, np.arange(1024), side="right").astype(np.uint8)
-SHIFTS = np.array([[0] * 8 + [1] * 3 + [2] * 5, [0] * 10 + [1] * 2 + [2] * 4], np.int32)  # log2 of a bin, in quarters
-_RAMPS = np.array(  # what is added to the counts from bin b on when a value falls into it: _RAMPS[shift, BINS - b :]
-    [np.clip((np.arange(2 * _ENTRIES) - BINS) * (_CAME >> 2 - shift), 0, _CAME) for shift in range(3)], np.uint16
-)
+_SHIFTS = np.array([0] * 10 + [1] * 2 + [2] * 4, np.int32)  # log2 of a bin in quarters, of a class of costs
+_BLOCKS = _ENTRIES // LANES
+_RAMP = 2 * _ENTRIES  # of each shift: what a value that falls into bin b adds to the counts, from BINS - b on
+_RAMPS = np.concatenate(
+    [np.clip((np.arange(_RAMP) - BINS) * ((_CAME >> 2) << shift), 0, _CAME) for shift in range(3)]
+).astype(np.uint16)
 _LOGIT = 1703  # 0.15 ln 2, times 2^14
 _LOGITS = np.int32(4915)  # limit of the logits: 8 times 0.15
 
@@ -65,15 +68,17 @@ def histograms(predictors: int, twice: int) -> Histograms:
 def open_histograms(k, simple, cost, histograms):
     """Finds those of a value that is predicted. cost: the class of what the values nearby have cost."""
     total, count = len(histograms.rows), len(simple.predictions)
+    predictions, near = histograms.predictions, simple.near
+    rows, shifts, first = histograms.rows, histograms.shifts, np.int32(k * total * CLASSES * _ENTRIES)
     for q in range(count):
-        histograms.predictions[q] = simple.predictions[q]
-        kind = np.int32(_CLASS[simple.near[q]])
-        histograms.rows[q] = ((k * total + q) * CLASSES + kind) * _ENTRIES
-        histograms.shifts[q] = SHIFTS[0, kind]
+        kind = min(max((bits_of(np.float32(near[q])) >> np.int32(22)) - np.int32(_NONE), np.int32(0)), np.int32(CLASSES - 1))
+        predictions[q] = simple.predictions[q]
+        rows[q] = first + (np.int32(CLASSES) * np.int32(q) + kind) * np.int32(_ENTRIES)
+        shifts[q] = np.int32(kind > _FINE) + np.int32(kind > _MEDIUM)
     for q in range(count, total):
-        histograms.predictions[q] = simple.predictions[q - count]
-        histograms.rows[q] = ((k * total + q) * CLASSES + cost) * _ENTRIES
-        histograms.shifts[q] = SHIFTS[1, cost]
+        predictions[q] = simple.predictions[q - count]
+        rows[q] = first + (np.int32(CLASSES * q) + cost) * np.int32(_ENTRIES)
+        shifts[q] = _SHIFTS[cost]
     locate(0, histograms, histograms.below[0])
     locate(256, histograms, histograms.below[2])
 
@@ -92,7 +97,7 @@ def locate(value, histograms, out):
 @inlined
 def tell(node, away, histograms, out):
     """The inputs for a decision, int16: logits [R], then shares [R]. away: whether its part above is that of 1."""
-    total, (low, split, high) = len(histograms.rows), histograms.below
+    total, low, split, high = len(histograms.rows), histograms.below[0], histograms.below[1], histograms.below[2]
     under, over = np.int32(node.split - node.low + _DOUBT), np.int32(node.high - node.split + _DOUBT)
     sign, one, logits, shares = np.int32(1 if away else -1), np.float32(1 << INPUT_BITS), out[:total], out[total:]
     for q in range(total):
@@ -106,7 +111,7 @@ def tell(node, away, histograms, out):
 @inlined
 def _log2(x):
     """About 4096 log2 of a whole number from 1 to 2^24 - 1: the bits of its float32, and a cubic for its fraction."""
-    bits = np.float32(x).view(np.int32) >> np.int32(11)
+    bits = bits_of(np.float32(x)) >> np.int32(11)
     part = bits & np.int32(4095)
     slope = np.int32(1780) - ((part * np.int32(630)) >> np.int32(12))
     return bits + ((((part * (np.int32(4096) - part)) >> np.int32(12)) * slope) >> np.int32(12))
@@ -128,9 +133,6 @@ def count_value(value, histograms):
         shift, row = histograms.shifts[q], np.int64(histograms.rows[q])
         bin = ((at - histograms.predictions[q]) >> shift) + np.int32(_HALF)
         bin = min(max(bin, np.int32(0)), np.int32(BINS) - (np.int32(UNIT) >> shift))
-        counts, ramp = histograms.counts[row : row + _ENTRIES], _RAMPS[shift, BINS - bin : BINS - bin + _ENTRIES]
-        for i in range(_ENTRIES):
-            counts[i] += ramp[i]
-        if counts[BINS] > _MOST:
-            for i in range(_ENTRIES):
-                counts[i] >>= np.uint16(1)
+        add(histograms.counts, row, _RAMPS, shift * _RAMP + BINS - bin, _BLOCKS)
+        if histograms.counts[row + BINS] > _MOST:
+            halve(histograms.counts, row, _BLOCKS)

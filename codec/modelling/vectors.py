@@ -90,3 +90,49 @@ def nudge(typing, weights, row, inputs, step):
         return context.get_dummy_value()
 
     return types.void(weights, types.int64, inputs, types.int64), emit
+
+
+@intrinsic
+def add(typing, target, at, source, start, count):
+    """target[at + i] += source[start + i] for i < 16 count, of flat uint16 arrays."""
+
+    def emit(context, builder, signature, args):
+        into = _flat(context, builder, signature.args[0], args[0], args[1])
+        out_of = _flat(context, builder, signature.args[2], args[2], args[3])
+        with cgutils.for_range(builder, args[4]) as loop:
+            here = builder.gep(into, [loop.index])
+            more = builder.load(builder.gep(out_of, [loop.index]), align=_ALIGN)
+            builder.store(builder.add(builder.load(here, align=_ALIGN), more), here, align=_ALIGN)
+        return context.get_dummy_value()
+
+    return types.void(target, types.int64, source, types.int64, types.int64), emit
+
+
+@intrinsic
+def halve(typing, target, at, count):
+    """target[at + i] >>= 1 for i < 16 count, of a flat uint16 array."""
+
+    def emit(context, builder, signature, args):
+        into = _flat(context, builder, signature.args[0], args[0], args[1])
+        with cgutils.for_range(builder, args[2]) as loop:
+            here = builder.gep(into, [loop.index])
+            builder.store(builder.lshr(builder.load(here, align=_ALIGN), _splat(_VECTOR, 1)), here, align=_ALIGN)
+        return context.get_dummy_value()
+
+    return types.void(target, types.int64, types.int64), emit
+
+
+def _flat(context, builder, array_type, array, index):
+    """Pointer to the vectors of a flat array from an index on."""
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [index]), _VECTOR.as_pointer())
+
+
+@intrinsic
+def bits_of(typing, x):
+    """The bits of a float32, int32."""
+
+    def emit(context, builder, signature, args):
+        return builder.bitcast(args[0], _WIDE_LANE)
+
+    return types.int32(types.float32), emit
