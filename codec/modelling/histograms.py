@@ -128,11 +128,13 @@ def narrow(up, histograms):
 @inlined
 def count_value(value, histograms):
     """Counts a value in all histograms that were open."""
-    at = np.int32(UNIT * value - UNIT // 2)
-    for q in range(len(histograms.rows)):
-        shift, row = histograms.shifts[q], np.int64(histograms.rows[q])
-        bin = ((at - histograms.predictions[q]) >> shift) + np.int32(_HALF)
-        bin = min(max(bin, np.int32(0)), np.int32(BINS) - (np.int32(UNIT) >> shift))
-        add(histograms.counts, row, _RAMPS, shift * _RAMP + BINS - bin, _BLOCKS)
+    at, bins, shifts = np.int32(UNIT * value - UNIT // 2), histograms.places, histograms.shifts
+    for q in range(len(bins)):
+        bin = ((at - histograms.predictions[q]) >> shifts[q]) + np.int32(_HALF)
+        bins[q] = min(max(bin, np.int32(0)), np.int32(BINS) - (np.int32(UNIT) >> shifts[q]))
+    for q in range(len(bins)):
+        row, bin = np.int64(histograms.rows[q]), np.int64(bins[q])
+        block, ramp = bin // LANES, np.int64(shifts[q]) * _RAMP + BINS - bin
+        add(histograms.counts, row + block * LANES, _RAMPS, ramp + block * LANES, _BLOCKS - block)
         if histograms.counts[row + BINS] > _MOST:
             halve(histograms.counts, row, _BLOCKS)
