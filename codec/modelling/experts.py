@@ -16,7 +16,7 @@ from codec.errors import WrongModel
 from codec.modelling import ratio_tables as ratios
 from codec.modelling.blend import Blend, combine, keep_error, nearby, settle
 from codec.modelling.blend import blend as new_blend
-from codec.modelling.hashed import Hashed, hashed, open_contexts, recall, remember_decision
+from codec.modelling.hashed import Hashed, find_slots, hashed, open_contexts, recall, remember_decision
 from codec.modelling.histograms import (
     COST_CLASS,
     Histograms,
@@ -28,7 +28,7 @@ from codec.modelling.histograms import (
     tell,
 )
 from codec.modelling.logistic import COST
-from codec.modelling.mixer import Mixer, adjust, equal, mix, mixer, squash, stretch
+from codec.modelling.mixer import Mixer, adjust, equal, fetch, mix, mixer, squash, stretch
 from codec.modelling.mixture import cdf
 from codec.modelling.ratio_tables import STAGES, UNIT_SHIFT, RatioTables
 from codec.modelling.selectors import ALL, PLACES, Selectors, look_around, select, selectors, vectors
@@ -161,6 +161,9 @@ def mixed_value(node, given, value, walk):
     _set_masses(256, mixture, logistic, experts, masses[2])
     mixer.inputs[_CONSTANT] = _THREE_TENTHS
     while node.high - node.low > 1:
+        find_slots(node, experts.hashed)
+        place = select(node, experts.selectors, mixer.selected)
+        fetch(mixer)
         _set_masses(node.split, mixture, logistic, experts, masses[1])
         away = 0 if node.side == BELOW else 2  # which part is that of decision 1
         for e in range(asked):
@@ -169,8 +172,7 @@ def mixed_value(node, given, value, walk):
             mixer.inputs[e] = stretch(min(max(share, 16), 65520))
         locate(node.split, experts.histograms, experts.histograms.below[1])
         tell(node, away == 2, experts.histograms, mixer.inputs[_FIRST_INPUTS:behind])
-        recall(node, experts.hashed, mixer.inputs[behind:])
-        place = select(node, experts.selectors, mixer.selected)
+        recall(experts.hashed, mixer.inputs[behind:])
         probability = np.int64(squash(mix(mixer, place)))
         trace(coding, mixer.inputs)
         decision = code(coding, probability * (ONE >> 16), decision_for(node, value))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from codec.modelling.mixer import stretch
-from runtime.kernels import inlined
+from runtime.kernels import inlined, prefetch
 from runtime.least_squares import LEFT, TOP
 
 CONTEXTS = 4
@@ -33,15 +33,15 @@ class Hashed(NamedTuple):
 
 
 def hashed(contexts: int) -> Hashed:
-    """Slots that have seen nothing; contexts: CONTEXTS or 0."""
+    """Slots that have seen nothing; contexts: how many of the CONTEXTS."""
     slots = np.full((contexts, 1 << _SLOT_BITS), 1 << 31, np.uint32)
-    return Hashed(slots, np.zeros(contexts, np.uint32), np.zeros(contexts, np.int64))
+    return Hashed(slots, np.zeros(CONTEXTS, np.uint32), np.zeros(contexts, np.int64))
 
 
 @inlined
 def open_contexts(k, row, c, members, pixels, hashed):
     """Hashes what stands around a value. members: the blend's predictions, in 1/64 grey level."""
-    if len(hashed.keys) == 0:
+    if len(hashed.places) == 0:
         return
     y, x, own = row + TOP, c + LEFT, pixels[k]
     w, n, nw = np.int64(own[y, x - 1]), np.int64(own[y - 1, x]), np.int64(own[y - 1, x - 1])
@@ -61,14 +61,22 @@ def _joined(key, value):
 
 
 @inlined
-def recall(node, hashed, out):
-    """The inputs for a decision, int16: of each context a logit and what the probability is above one half, doubled."""
+def find_slots(node, hashed):
+    """Finds the slots of a decision and asks for their memory."""
     at = np.uint32(np.uint32((node.low << 18) + (node.high << 9) + node.split) * _SPREAD)
-    for h in range(len(hashed.keys)):
+    for h in range(len(hashed.places)):
         mixed = np.uint32(hashed.keys[h] + at)
         mixed = np.uint32(np.uint32(mixed ^ (mixed >> np.uint32(15))) * _ONE)
         place = np.int64(mixed >> np.uint32(32 - _SLOT_BITS))
         hashed.places[h] = place
+        prefetch(hashed.slots, (h << _SLOT_BITS) + place)
+
+
+@inlined
+def recall(hashed, out):
+    """The inputs for a decision, int16: of each context a logit and what the probability is above one half, doubled."""
+    for h in range(len(hashed.places)):
+        place = hashed.places[h]
         slot = np.int64(hashed.slots[h, place])
         probability, confidence = slot >> 16, _CONFIDENCE[slot & ((1 << _COUNT_BITS) - 1)]
         out[2 * h] = (stretch(probability) * confidence) >> 14
@@ -78,7 +86,7 @@ def recall(node, hashed, out):
 @inlined
 def remember_decision(decision, hashed):
     """Learns how the decision went that was recalled last."""
-    for h in range(len(hashed.keys)):
+    for h in range(len(hashed.places)):
         slot = np.int64(hashed.slots[h, hashed.places[h]])
         probability, number = slot >> _COUNT_BITS, slot & ((1 << _COUNT_BITS) - 1)
         probability += (((decision << 22) - decision - probability) * _RECIPROCAL[number]) >> 16

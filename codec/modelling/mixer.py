@@ -12,7 +12,7 @@ import numpy as np
 
 from codec.modelling.logistic import LIMIT, SQUASH, STRETCH
 from codec.modelling.vectors import LANES, dot, nudge
-from runtime.kernels import inlined
+from runtime.kernels import inlined, prefetch
 
 UNIT_BITS = 14  # a weight of 2^14 counts an input once
 WEIGHT_LIMIT = (1 << 15) - 1  # weights stay within +-2
@@ -20,6 +20,7 @@ INPUT_BITS = 12  # fractional bits of an input
 _TO_LOGIT = INPUT_BITS + UNIT_BITS - 8 - 8  # of a dot product, which has lost 8 bits, to 8 fractional bits
 _FINAL_BITS, _FINAL_LIMIT = 16, 1 << 20  # a weight of the second layer of 2^16 counts a set once; within +-16
 _ROUND, _SHIFT = 1 << 23, 24
+_LINE = 32  # weights in a line of the processor's cache
 _TO_STEP = 16 + 16 - 17 - UNIT_BITS + INPUT_BITS  # of error times rate, each out of 2^16, to what a vector learns by
 
 
@@ -68,6 +69,16 @@ def stretch(probability):
 def squash(logit):
     """The probability out of 2^16 of a logit within +-LIMIT."""
     return SQUASH[logit + LIMIT]
+
+
+@inlined
+def fetch(mixer):
+    """Asks for the memory of the selected vectors."""
+    inputs = len(mixer.inputs)
+    for s in range(len(mixer.selected)):
+        first = mixer.selected[s] * inputs
+        for i in range(0, inputs, _LINE):
+            prefetch(mixer.weights, first + i)
 
 
 @inlined
