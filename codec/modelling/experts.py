@@ -44,7 +44,7 @@ _FINAL_RATE = 20  # 0.0003
 _ONE = np.float32(1 << 16)
 _PLAIN = 12000  # weight of the network where a model brings none
 _FIRST_COST = 160  # of a value assumed where none is known yet, 1/32 bit
-START_SHIFT = 5  # final weights of a model are in steps of 2^-11
+WEIGHT_SHIFT, FINAL_SHIFT = 7, 5  # a model's weights are in steps of 2^-7, those of the second layer of 2^-11
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Recipe:
 
     @property
     def weights(self) -> str:
-        """The tensor of the mixer's first weights, int16 [vectors, inputs]."""
+        """The tensor of the mixer's first weights, int8 [vectors, inputs]."""
         return f"mixing.{self.name}.weights"
 
     @property
@@ -73,7 +73,7 @@ class Recipe:
         return f"mixing.{self.name}.final"
 
 
-QUICK = Recipe("quick", 32, 0, 0, ALL[:8])
+QUICK = Recipe("quick", 16, 0, 1, ("deviation", "high bits", "steps of A at W and N", "network's deviation"))
 FULL = Recipe("full", 96, 24, 4, ALL)
 RECIPES = (QUICK, FULL)
 
@@ -124,7 +124,7 @@ def start(model: dict[str, np.ndarray], recipe: Recipe) -> tuple[np.ndarray, np.
     learned, final = model[recipe.weights], model[recipe.final]
     if learned.shape != shape or final.shape != (PLACES, sets):
         raise WrongModel(f"the model's {recipe.weights} have shape {learned.shape}: it belongs to another version")
-    return learned, final.astype(np.int32) << START_SHIFT
+    return learned.astype(np.int16) << WEIGHT_SHIFT, final.astype(np.int32) << FINAL_SHIFT
 
 
 @inlined

@@ -60,7 +60,12 @@ PLACES = 3 * DEVIATIONS * STEPS  # of the second layer
 
 def vectors(names: tuple[str, ...]) -> list[int]:
     """How many weight vectors each of these sets has."""
-    return [3 * contexts * int(PARTS[part]) for _, contexts, part in map(_named, names)]
+    return [3 * contexts * parts for (_, contexts, _), parts in zip(map(_named, names), parts_of(names))]
+
+
+def parts_of(names: tuple[str, ...]) -> list[int]:
+    """How many parts of a decision each of these sets tells apart."""
+    return [int(PARTS[part]) for _, _, part in map(_named, names)]
 
 
 def _named(name: str) -> tuple[str, int, int]:
