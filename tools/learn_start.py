@@ -25,7 +25,7 @@ import runtime  # noqa: E402
 from codec.entropy.range_coder import Encoder  # noqa: E402
 from codec.format.method import Learning, Method  # noqa: E402
 from codec.modelling import experts as learning  # noqa: E402
-from codec.modelling.experts import FINAL_SHIFT, RECIPES, WEIGHT_SHIFT, Experts, Recipe  # noqa: E402
+from codec.modelling.experts import FINAL_SHIFT, FULL, RECIPES, WEIGHT_SHIFT, Experts, Recipe  # noqa: E402
 from codec.modelling.selectors import parts_of, vectors  # noqa: E402
 from codec.tile_coders.photo import PhotoCoder  # noqa: E402
 from lmconv.data.crops import crops  # noqa: E402
@@ -37,14 +37,15 @@ _DOUBT = 300  # visits at which a vector is believed as much as the mean of its 
 
 def learn(model: runtime.Model, pictures: np.ndarray, recipe: Recipe) -> dict[str, np.ndarray]:
     """The tensors that `experts.start` reads, learned from pictures, uint8 [N, 3, H, W]."""
+    tables = recipe is FULL  # which the encoder seldom adds to less
     weights, final = learning.start({}, recipe)
-    carried, made = learning.experts(canvas(1, 1), {}, recipe, True).mixer, []
+    carried, made = learning.experts(canvas(1, 1), {}, recipe, tables).mixer, []
 
     def started(empty: Canvas, method: Method) -> Experts:
-        made.append(learning.experts(empty, {}, recipe, True)._replace(mixer=carried))
+        made.append(learning.experts(empty, {}, recipe, tables)._replace(mixer=carried))
         return made[-1]
 
-    coder, method = PhotoCoder(model, started), Method(learning=Learning[recipe.name.upper()], tables=True)
+    coder, method = PhotoCoder(model, started), Method(learning=Learning[recipe.name.upper()], tables=tables)
     for last in (False, True):
         total, used, finals = np.zeros(carried.weights.shape), np.zeros(len(weights)), np.zeros(final.shape)
         title = f"{recipe.name} learning, {'second' if last else 'first'} time"
