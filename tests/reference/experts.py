@@ -11,7 +11,7 @@ from tests.reference.histograms import Histograms, cost_class
 from tests.reference.least_squares import Canvas
 from tests.reference.mixer import Mixer, falling
 from tests.reference.mixture import Mixture, Split, centre_and_class, decoded
-from tests.reference.numbers import Table, clip, cost, f32, squash, stretch
+from tests.reference.numbers import clip, cost, f32, squash, stretch
 from tests.reference.predictors import Simple
 from tests.reference.ratio_tables import Counts, Window
 from tests.reference.selectors import SETS, contexts, parts, vector_number

@@ -52,7 +52,8 @@ class Hashed:
         ][: self.count]
 
     def inputs(self, low: int, split: int, high: int) -> list[int]:
-        self.used = [self.slots[h, place(key, low, split, high)] for h, key in enumerate(self.keys)]
+        self.places = [(h, place(key, low, split, high)) for h, key in enumerate(self.keys)]
+        self.used = [self.slots[at] for at in self.places]
         return [number for slot in self.used for number in slot.inputs()]
 
     def learn(self, d: int) -> None:
