@@ -42,7 +42,8 @@ def walk(pixels, means, spreads, cost, own, state, canvas, seen):
                 mean, spread = means[k, row, c], spreads[k, row, c]
                 deviation = first_node(mean, spread).deviation
                 expect(level, k, row, (np.int64(base), mean, spread, deviation), canvas, state)
-                seen[k, row, c] = state.selectors.contexts
+                for s in range(len(state.selectors.contexts)):
+                    seen[k, row, c, s] = state.selectors.contexts[s]
                 state.spent[0] = cost
                 value = np.int64(pixels[k, row, c])
                 take_in(level, k, row, value, width, state)
