@@ -527,9 +527,9 @@ def golden_tile(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 GOLDEN = {
-    "smooth": "ac3225e867131fdaf9ed00df3b2d0ab686d2acf9a2c2f8ef1ec58d4f0e2fa514",
-    "colours": "72785dddef4a578027cfb9cd6b1ec034cefdf0e6e54d8905556cd80315d119ab",
-    "noise": "925b3a48f9158da740915be20003a953b220ed33c97720fce560e15917762989",
+    "smooth": "65beb7459ea17622cac8ce0553c4cf5185b5cc49d2377ea1231680dc3faa3ff1",
+    "colours": "1c941cef30a8ef2bfc62e99f88e3d928f9f9120915ec0659fa7a5497c44104d6",
+    "noise": "35518971cff64e3ebc93d0a6f81f1f31656261da31aabad209d6ddb6ea2c79b1",
 }
 
 
