@@ -31,6 +31,7 @@ from codec.modelling.mixture import PARAMETERS, Tables, cdf, explain, place, tab
 from codec.modelling.ratio_tables import fetch
 from codec.tile_coders import AUTO, Report
 from codec.tile_coders.orientation import REPEATING, best_variant, repetition, usual_variant
+from codec.tile_coders.sparseness import sparse
 from runtime import rules
 from runtime.kernels import inlined, kernel
 from runtime.least_squares import Canvas, draw, error_nearby, learn, predict, refer, rows_of
@@ -69,11 +70,12 @@ class PhotoCoder:
         """One for a photograph, several where colours repeat."""
         learning, found, repeated = _LEARNING[effort], [], repetition(tile)
         if repeated < _FLAT:
-            found.append(Method(learning=learning, tables=learning == Learning.FULL))
+            tables = learning == Learning.FULL or (learning == Learning.QUICK and sparse(tile))
+            found.append(Method(learning=learning, tables=tables))
         if repeated >= REPEATING:
-            found.append(Method(network=False, colours=True))
+            found.append(Method(network=False, learning=max(learning, Learning.QUICK), colours=True))
             if learning:
-                found.append(Method(colours=True))
+                found.append(Method(learning=learning, colours=True, tables=learning == Learning.FULL))
         if learning and tile[0].size <= _SMALL:
             found += [way for way in self.candidates(tile, "fast", order) if way not in found]
         return found
