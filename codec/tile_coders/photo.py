@@ -73,9 +73,9 @@ class PhotoCoder:
             tables = learning == Learning.FULL or (learning == Learning.QUICK and sparse(tile))
             found.append(Method(learning=learning, tables=tables))
         if repeated >= REPEATING:
-            found.append(Method(network=False, learning=max(learning, Learning.QUICK), colours=True))
+            found.append(Method(network=False, learning=max(learning, Learning.QUICK), colours=True, tables=True))
             if learning:
-                found.append(Method(learning=learning, colours=True, tables=learning == Learning.FULL))
+                found.append(Method(learning=learning, colours=True, tables=True))
         if learning and tile[0].size <= _SMALL:
             found += [way for way in self.candidates(tile, "fast", order) if way not in found]
         return found
