@@ -69,7 +69,7 @@ def check_distribution(tables: Mapping[str, np.ndarray]) -> None:
 
 
 def check_mixing(tables: Mapping[str, np.ndarray]) -> None:
-    """What learning starts with is int8 and int16, which keeps it in range; codec.modelling.experts knows the shapes."""
+    """What learning starts with: int8 and int16, which keeps it in range. codec.modelling.experts knows the shapes."""
     for name in (name for name in tables if name.startswith("mixing.")):
         table, other = tables[name], name.removesuffix(".weights") + ".final"
         if name.endswith(".weights") and other not in tables:

@@ -31,9 +31,7 @@ class Method:
 
     @property
     def code(self) -> int:
-        return (
-            _NETWORK * self.network + _LEARNING * self.learning + _TABLES * self.tables + _COLOURS * self.colours
-        )
+        return _NETWORK * self.network + _LEARNING * self.learning + _TABLES * self.tables + _COLOURS * self.colours
 
     def __str__(self) -> str:
         parts = {

@@ -71,7 +71,8 @@ def open_histograms(k, simple, cost, histograms):
     predictions, near = histograms.predictions, simple.near
     rows, shifts, first = histograms.rows, histograms.shifts, np.int32(k * total * CLASSES * _ENTRIES)
     for q in range(count):
-        kind = min(max((bits_of(np.float32(near[q])) >> np.int32(22)) - np.int32(_NONE), np.int32(0)), np.int32(CLASSES - 1))
+        octave = (bits_of(np.float32(near[q])) >> np.int32(22)) - np.int32(_NONE)
+        kind = min(max(octave, np.int32(0)), np.int32(CLASSES - 1))
         predictions[q] = simple.predictions[q]
         rows[q] = first + (np.int32(CLASSES) * np.int32(q) + kind) * np.int32(_ENTRIES)
         shifts[q] = np.int32(kind > _FINE) + np.int32(kind > _MEDIUM)

@@ -10,8 +10,6 @@ W, N, NW and NE.
 import re
 from fractions import Fraction
 
-import numpy as np
-
 LIST = """
 W | A; N | A; 2W-WW+2N-NN-2NW+NNWW; W; W+WW-WWW | A; N+NN-NNN | A; W+N-NW | A; W+1/2NNE-1/2NE; NE | A; W+N-NW; A;
 W | 1/2 A, 1/2 B; WW | B; [W+N-NW]; 2W-WW | A; N | 1/2 A, 1/2 B; 2NW-NNWW | A; W+NE-NNE; 2W-WW; N+NE-NNE | A;

@@ -8,15 +8,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from codec.entropy.binarisation import HALVING, UNDECIDED
 from codec.entropy.binarisation import CLASSES as DEVIATIONS
+from codec.entropy.binarisation import HALVING, UNDECIDED
 from codec.modelling.blend import nearby
 from codec.modelling.logistic import ERROR_CLASS
 from codec.modelling.simple import nearest
 from runtime.kernels import inlined
 from runtime.least_squares import LAST, LEFT, TOP
 
-KINDS, STEPS, SIDES = 65, 12, 3  # of decisions: all that are told apart; coarsely; before the sign is known, below, above
+# Of decisions: all that are told apart; coarsely; before the side is known, below, above.
+KINDS, STEPS, SIDES = 65, 12, 3
 ALWAYS, STAGE, STEP, STEP_AND_SIDE, KIND = range(5)
 _STAGES = np.array([0, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3, 3])  # of a step: sign, first rungs, later ones, halving
 PARTS = np.array([1, 4, STEPS, STEPS * SIDES, KINDS])  # how many of each
@@ -175,7 +176,7 @@ def _edge(plane, y, x):
 
 @inlined
 def select(node, selectors, selected):
-    """Selects the vectors of a decision; returns its place in the second layer, which the class and the plane add to."""
+    """Selects the vectors of a decision; returns its place in the second layer, by plane, class and step."""
     kind, step, side = 0, 0, 1 + node.side
     if node.side != UNDECIDED:
         width = node.high - node.low

@@ -16,7 +16,7 @@ from runtime.least_squares import LAST, RING
 KNOWN = MEMBERS
 UNIT = 4  # of predictions, in a grey level
 _TOP, _LEFT, _RIGHT = 4, 6, 8  # padding of the planes
-_MIDDLE = 128 * UNIT  # planes are relative to it
+_MIDDLE = 128 * UNIT  # planes are relative to it, and within +- it: then no sum leaves int16
 _LEAST, _MOST = -200 * UNIT, 456 * UNIT  # of a prediction
 _FIRST_ERROR = 32  # assumed where none is known yet
 _LARGEST = 255
@@ -74,7 +74,8 @@ def foretell(k, row, c, width, members, simple):
     """Predicts plane k at a position. members: the blend's, in 1/64 grey level."""
     planes, predictions, sums = simple.planes, simple.predictions, simple.sums
     if k == 0:
-        _draw(row, c, width, _quarters(members[4]) - _MIDDLE, planes[_RED_NETWORK])
+        network = min(max(_quarters(members[4]) - _MIDDLE, -_MIDDLE), _MIDDLE)  # a mean may lie far off
+        _draw(row, c, width, np.int32(network), planes[_RED_NETWORK])
     if k < 2:
         _draw(row, c, width, _quarters(members[0]) - _MIDDLE, planes[_GREEN_BLEND if k else _RED_BLEND])
     flat, here = planes.reshape(-1), (row + _TOP) * planes.shape[2] + c + _LEFT

@@ -35,7 +35,7 @@ def _splat(vector: ir.VectorType, value: int) -> ir.Constant:
 def dot(typing, weights, row, inputs):
     """The sum over pairs of lanes of (weights[row, i] * inputs[i] + weights[row, i + 1] * inputs[i + 1]) >> 8, int64.
 
-    Neither may hold -32768. Wraps at 32 bits, which 2^9 lanes cannot reach.
+    For inputs within +-32752: no sum then leaves 32 bits, whatever the weights, up to 2^9 lanes.
     """
 
     def emit(context, builder, signature, args):
@@ -83,9 +83,7 @@ def nudge(typing, weights, row, inputs, step):
             x = builder.sext(builder.load(builder.gep(right, [loop.index]), align=_ALIGN), _WIDE)
             high = builder.trunc(builder.ashr(builder.mul(x, steps), _splat(_WIDE, 16)), _VECTOR)
             change = builder.ashr(builder.add(high, _splat(_VECTOR, 1)), _splat(_VECTOR, 1))
-            added = builder.call(
-                saturated, [builder.load(here, align=_ALIGN), change]
-            )
+            added = builder.call(saturated, [builder.load(here, align=_ALIGN), change])
             builder.store(added, here, align=_ALIGN)
         return context.get_dummy_value()
 
