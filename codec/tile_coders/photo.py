@@ -1,9 +1,9 @@
 """Tiles through a photo network: level by level along the wavefront.
 
-`refit` fits every predictor to the levels before, `prepare` gathers what the network's step reads, and the network takes
-its step. `code_level` then codes one position of the level after the other to its end and learns from it. With a second
-thread the former run ahead of the latter, by parts of a level (parts.py). Grey tiles (C = 1) are colour tiles whose other planes are copies that
-need no decisions.
+`refit` fits every predictor to the levels before, `prepare` gathers what the network's step reads, and the network
+takes its step. `code_level` then codes one position of the level after the other to its end and learns from it. With a
+second thread the former run ahead of the latter, by parts of a level (parts.py). Grey tiles (C = 1) are colour tiles
+whose other planes are copies that need no decisions.
 """
 
 from __future__ import annotations
@@ -151,8 +151,8 @@ def refit(level, tile, learned, rows):
 def code_level(level, parameters, tile, learned, exact, coding, rows):
     """Codes every position of a level in some rows.
 
-    parameters: int32 [n, 10 K], the network's of these. learned: Experts, or None for a method that does not learn; exact:
-    ExactColours, or None for one that does not ask for them.
+    parameters: int32 [n, 10 K], the network's of these. learned: Experts, or None for a method that does not learn;
+    exact: ExactColours, or None for one that does not ask for them.
     """
     canvas, own, channels = tile.photo.canvas, tile.photo.predictor, len(tile.pixels)
     height, width = canvas.size
