@@ -1,16 +1,14 @@
 """Tiles through a photo network: level by level along the wavefront.
 
-`refit` fits every predictor but red's to the levels before, on another thread where there is one; meanwhile `prepare`
-does what the network's step reads, and the network takes its step. `code_level` then codes one position of the level
-after the other to its end and learns from it. Grey tiles (C = 1) are colour tiles whose other planes are copies that
-need no decisions.
+`refit` fits every predictor to the levels before, `prepare` gathers what the network's step reads, and the network
+takes its step. `code_level` then codes one position of the level after the other to its end and learns from it. With a
+second thread the former run ahead of the latter, by parts of a level (parts.py). Grey tiles (C = 1) are colour tiles
+whose other planes are copies that need no decisions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +29,8 @@ from codec.modelling.mixture import PARAMETERS, Tables, cdf, explain, place, tab
 from codec.modelling.ratio_tables import fetch
 from codec.tile_coders import AUTO, Report
 from codec.tile_coders.orientation import REPEATING, best_variant, repetition, usual_variant
+from codec.tile_coders.parts import Parts
+from codec.tile_coders.sparseness import sparse
 from runtime import rules
 from runtime.kernels import inlined, kernel
 from runtime.least_squares import Canvas, draw, error_nearby, learn, predict, refer, rows_of
@@ -69,11 +69,12 @@ class PhotoCoder:
         """One for a photograph, several where colours repeat."""
         learning, found, repeated = _LEARNING[effort], [], repetition(tile)
         if repeated < _FLAT:
-            found.append(Method(learning=learning, tables=learning == Learning.FULL))
+            tables = learning == Learning.FULL or (learning == Learning.QUICK and sparse(tile))
+            found.append(Method(learning=learning, tables=tables))
         if repeated >= REPEATING:
-            found.append(Method(network=False, colours=True))
+            found.append(Method(network=False, learning=max(learning, Learning.QUICK), colours=True, tables=True))
             if learning:
-                found.append(Method(colours=True))
+                found.append(Method(learning=learning, colours=True, tables=True))
         if learning and tile[0].size <= _SMALL:
             found += [way for way in self.candidates(tile, "fast", order) if way not in found]
         return found
@@ -82,25 +83,26 @@ class PhotoCoder:
         if not isinstance(method, Method):
             raise DamagedFile(f"a tile is coded by {method}, which a photo model has not: get the file again")
         _, height, width = pixels.shape
-        schedule, tile = self._model.schedule(height, width), self._start(pixels, method.network)
+        tile = self._start(pixels, method.network)
         learned = self._start_learning(tile.photo.canvas, method) if method.learning else None
         exact = exact_colours(*pixels.shape) if method.colours else None
-        network = self._model.network.start(schedule) if method.network else None
-        with ThreadPoolExecutor(1) if threads > 1 and network else nullcontext() as helper:
-            for level in range(schedule.steps):
-                count = int(schedule.starts[level + 1] - schedule.starts[level])
-                fitting = helper.submit(refit, level, tile, learned) if helper else refit(level, tile, learned)
-                prepare(level, tile.photo)
-                if network:
-                    parameters = network.step(level, tile.photo.inputs[:count])
-                else:
-                    parameters = np.zeros((count, PARAMETERS), np.int32)
-                if helper:
-                    fitting.result()
-                coder.reserve(count * _MOST_DECISIONS, helper)
-                code_level(level, parameters, tile, learned, exact, coder.coding)
-                coder.check()
-                report(count)
+        parts = Parts(tile.photo.canvas.size, threads)
+        network = self._model.network.start(self._model.schedule(height, width, parts.rows)) if method.network else None
+
+        def foresee(level: int, part: int) -> np.ndarray:
+            rows = parts.of(part)
+            refit(level, tile, learned, rows)
+            prepare(level, tile.photo, rows)
+            count = parts.positions(level, part)
+            if network:
+                return network.step(level * parts.count + part, tile.photo.inputs[:count])
+            return np.zeros((count, PARAMETERS), np.int32)
+
+        for level, part, parameters in parts.ahead(foresee):
+            coder.reserve(len(parameters) * _MOST_DECISIONS)
+            code_level(level, parameters, tile, learned, exact, coder.coding, parts.of(part))
+            coder.check()
+            report(len(parameters))
 
     def _start(self, pixels: np.ndarray, network: bool) -> Tile:
         _, height, width = pixels.shape
@@ -136,24 +138,25 @@ class Tile(NamedTuple):
 
 
 @kernel
-def refit(level, tile, learned):
+def refit(level, tile, learned, rows):
     """Fits every predictor but red's own to the levels before, and foresees what it can of their predictions."""
-    fit(level, tile.photo)
+    refer(level, tile.photo.canvas, rows)
+    fit(level, tile.photo, rows)
     if learned is not None:
         for k in range(len(tile.pixels)):
-            refit_blend(level, k, tile.photo.canvas, learned.blend)
+            refit_blend(level, k, tile.photo.canvas, learned.blend, rows)
 
 
 @kernel
-def code_level(level, parameters, tile, learned, exact, coding):
-    """Codes every position of a level.
+def code_level(level, parameters, tile, learned, exact, coding, rows):
+    """Codes every position of a level in some rows.
 
-    parameters: int32 [n, 10 K], the network's. learned: Experts, or None for a method that does not learn; exact:
-    ExactColours, or None for one that does not ask for them.
+    parameters: int32 [n, 10 K], the network's of these. learned: Experts, or None for a method that does not learn;
+    exact: ExactColours, or None for one that does not ask for them.
     """
     canvas, own, channels = tile.photo.canvas, tile.photo.predictor, len(tile.pixels)
     height, width = canvas.size
-    first, end = rows_of(level, canvas.size)
+    first, end = rows_of(level, canvas.size, rows)
     for row in range(first, end):
         c, colour, value, here = level - 2 * row, np.int64(-1), np.int64(0), parameters[row - first]
         position = row * width + c
@@ -176,7 +179,6 @@ def code_level(level, parameters, tile, learned, exact, coding):
         record(row, c, tile.photo)
         if exact is not None:
             take_over(row, c, colour_of(tile.pixels, row, c), exact)
-    refer(level + 1, canvas)
 
 
 @inlined
