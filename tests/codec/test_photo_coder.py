@@ -11,12 +11,22 @@ from codec.format.method import METHODS, InOrder, Learning, Method
 from codec.models import EFFORTS
 from codec.tile_coders import AUTO, tile_coder
 from codec.tile_coders.orientation import repetition
+from codec.tile_coders.sparseness import sparse
 from tests.pictures import constant, lines, noise, photograph, screen
 
 WAYS = [method for method in METHODS.values() if isinstance(method, Method)]
 FAST, QUICKLY, FULLY = Method(learning=Learning.NONE), Method(), Method(learning=Learning.FULL, tables=True)
-LEARNED = {"fast": FAST, "normal": QUICKLY, "best": FULLY}
-WITHOUT = Method(network=False, colours=True)
+SPARSE = Method(tables=True)
+EXACTLY = {  # exact colours without and with the network, by effort
+    "fast": [Method(False, Learning.QUICK, True, True)],
+    "normal": [Method(network, Learning.QUICK, True, True) for network in (False, True)],
+    "best": [Method(network, Learning.FULL, True, True) for network in (False, True)],
+}
+
+
+def learned(tile: np.ndarray, effort: str) -> Method:
+    """How a photograph is coded."""
+    return {"fast": FAST, "normal": SPARSE if sparse(tile) else QUICKLY, "best": FULLY}[effort]
 
 
 def encoded(model, planes: np.ndarray, method: Method) -> Encoder:
@@ -86,21 +96,22 @@ def candidates(model, tile: np.ndarray, effort: str) -> list[Method]:
 @pytest.mark.parametrize("effort", EFFORTS)
 def test_a_photograph_has_one_method(tiny_model, effort, channels):
     tile = (photograph if channels == 3 else noise)(129, 128)[:channels]
-    assert candidates(tiny_model, tile, effort) == [LEARNED[effort]]
+    assert candidates(tiny_model, tile, effort) == [learned(tile, effort)]
 
 
 @pytest.mark.parametrize("effort", EFFORTS)
 def test_what_is_tiny_may_not_be_worth_learning(tiny_model, effort):
     for tile in (noise(1, 1), photograph(20, 30), photograph(128, 128)):
-        assert candidates(tiny_model, tile, effort) == ([FAST] if effort == "fast" else [LEARNED[effort], FAST])
+        assert candidates(tiny_model, tile, effort) == ([FAST] if effort == "fast" else [learned(tile, effort), FAST])
 
 
 @pytest.mark.parametrize("effort", EFFORTS)
 def test_a_flat_screen_has_exact_colours_with_and_without_a_network(tiny_model, effort):
     for tile in (constant(40, 50), lines(200, 200)[:1]):
         assert repetition(tile) >= 0.6
-        expected = [WITHOUT] if effort == "fast" else [WITHOUT, Method(colours=True)]
-        assert candidates(tiny_model, tile, effort) == expected
+        found = candidates(tiny_model, tile, effort)
+        small = tile[0].size <= 128 * 128 and effort == "best"  # then what is tried fast, too
+        assert found == EXACTLY[effort] + (EXACTLY["fast"] if small else [])
 
 
 @pytest.mark.parametrize("effort", EFFORTS)
@@ -108,5 +119,4 @@ def test_what_repeats_a_little_is_tried_both_ways(tiny_model, effort):
     tile = noise(200, 300)
     tile[:, :, :150] = 7
     assert 0.4 < repetition(tile) < 0.6
-    expected = [FAST, WITHOUT] if effort == "fast" else [LEARNED[effort], WITHOUT, Method(colours=True)]
-    assert candidates(tiny_model, tile, effort) == expected
+    assert candidates(tiny_model, tile, effort) == [learned(tile, effort), *EXACTLY[effort]]

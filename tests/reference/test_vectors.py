@@ -31,6 +31,7 @@ from codec.modelling.selectors import ALL, PARTS, SETS, select, selectors
 from codec.tile_coders.squares import squares
 from runtime import schedule
 from runtime.kernels import kernel
+from runtime.least_squares import ALL as ALL_ROWS
 from runtime.least_squares import (
     Settings,
     Size,
@@ -298,7 +299,7 @@ def fitted(level, canvas, own, state):
     for k in range(3):
         refit(level, canvas.size, k, own.fits)
         foresee(level, k, canvas, own)
-        refit_blend(level, k, canvas, state.blend)
+        refit_blend(level, k, canvas, state.blend, ALL_ROWS)
 
 
 @kernel
