@@ -6,7 +6,7 @@ The encoder may try several and keep the smallest; the decoder does what the byt
 from dataclasses import dataclass
 from itertools import product
 
-_NETWORK, _LEARNING, _COLOURS = 1, 2, 4  # bits of the byte
+_NETWORK, _LEARNING, _COLOURS, _PALETTE = 1, 2, 4, 8  # bits of the byte
 _ORDERS, _MOST_ORDERS = 64, 64  # codes of InOrder
 
 
@@ -18,10 +18,11 @@ class Method:
     network: bool = True
     learning: bool = True
     colours: bool = False
+    palette: bool = False
 
     @property
     def code(self) -> int:
-        return _NETWORK * self.network + _LEARNING * self.learning + _COLOURS * self.colours
+        return _NETWORK * self.network + _LEARNING * self.learning + _COLOURS * self.colours + _PALETTE * self.palette
 
     def __str__(self) -> str:
         parts = {"colours": self.colours, "network": self.network, "learning": self.learning}
@@ -43,7 +44,7 @@ class InOrder:
 
 
 _ALL: list[Method | InOrder] = [
-    *(Method(*flags) for flags in product((False, True), repeat=3)),
+    *(Method(*flags) for flags in product((False, True), repeat=4)),
     *map(InOrder, range(_MOST_ORDERS)),
 ]
 METHODS = {method.code: method for method in _ALL}

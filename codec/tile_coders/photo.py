@@ -27,6 +27,7 @@ from codec.modelling.exact_colours.memory import colour_of
 from codec.modelling.exact_colours.question import ask, exact_colours, take_over
 from codec.modelling.experts import Experts, expect, experts, mixed_value, take_in
 from codec.modelling.logistic import LOG_SCALE
+from codec.modelling.palette.index import code_index, palette
 from codec.modelling.mixture import PARAMETERS, Tables, cdf, explain, place, tables_of, weigh
 from codec.modelling.ratio_tables import fetch
 from codec.tile_coders import AUTO, Report
@@ -81,6 +82,7 @@ class PhotoCoder:
         schedule, tile = self._model.schedule(height, width), self._start(pixels, method.network)
         learned = self._start_learning(tile.photo.canvas) if method.learning else None
         exact = exact_colours(*pixels.shape) if method.colours else None
+        listed = palette(np.unique(_packed(pixels)), height, width) if method.palette else None
         network = self._model.network.start(schedule) if method.network else None
         with ThreadPoolExecutor(1) if threads > 1 and network else nullcontext() as helper:
             for level in range(schedule.steps):
@@ -94,7 +96,7 @@ class PhotoCoder:
                 if helper:
                     fitting.result()
                 coder.reserve(count * _MOST_DECISIONS, helper)
-                code_level(level, parameters, tile, learned, exact, coder.coding)
+                code_level(level, parameters, tile, learned, exact, listed, coder.coding)
                 coder.check()
                 report(count)
 
@@ -108,6 +110,11 @@ class PhotoCoder:
             np.zeros((self._model.components if network else 1, 3), np.int64),
             np.zeros(3, np.int64),
         )
+
+
+def _packed(pixels):
+    p = pixels.astype(np.int64)
+    return p[0] << 16 | p[1] << 8 | p[2] if len(p) == 3 else p[0]
 
 
 def variant_of(model: PhotoModel, order: str) -> int:
@@ -141,7 +148,7 @@ def refit(level, tile, learned):
 
 
 @kernel
-def code_level(level, parameters, tile, learned, exact, coding):
+def code_level(level, parameters, tile, learned, exact, listed, coding):
     """Codes every position of a level.
 
     parameters: int32 [n, 10 K], the network's. learned: Experts, or None for a method that does not learn; exact:
@@ -156,6 +163,9 @@ def code_level(level, parameters, tile, learned, exact, coding):
         if exact is not None:
             spend_on(coding, channels * height * width + position)
             colour = ask(row, c, colour_of(tile.pixels, row, c), exact, coding)
+        if listed is not None and colour < 0:
+            spend_on(coding, channels * height * width + position)
+            colour = code_index(level, row, colour_of(tile.pixels, row, c), tile, learned, listed, coding)
         if not tile.network:
             _set_scales(row, c, own.fits.errors, here)
         weigh(here, tile.tables.exponential, tile.mixture)
