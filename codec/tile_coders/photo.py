@@ -28,6 +28,8 @@ from codec.modelling.exact_colours.question import ask, exact_colours, take_over
 from codec.modelling.experts import Experts, expect, experts, mixed_value, take_in
 from codec.modelling.logistic import LOG_SCALE
 from codec.modelling.palette.index import code_index, palette
+from codec.modelling.palette.expected import learn_scales
+from codec.modelling.palette.listing import colours_of
 from codec.modelling.mixture import PARAMETERS, Tables, cdf, explain, place, tables_of, weigh
 from codec.modelling.ratio_tables import fetch
 from codec.tile_coders import AUTO, Report
@@ -82,7 +84,7 @@ class PhotoCoder:
         schedule, tile = self._model.schedule(height, width), self._start(pixels, method.network)
         learned = self._start_learning(tile.photo.canvas) if method.learning else None
         exact = exact_colours(*pixels.shape) if method.colours else None
-        listed = palette(np.unique(_packed(pixels)), height, width) if method.palette else None
+        listed = palette(colours_of(pixels), height, width) if method.palette else None
         network = self._model.network.start(schedule) if method.network else None
         with ThreadPoolExecutor(1) if threads > 1 and network else nullcontext() as helper:
             for level in range(schedule.steps):
@@ -110,11 +112,6 @@ class PhotoCoder:
             np.zeros((self._model.components if network else 1, 3), np.int64),
             np.zeros(3, np.int64),
         )
-
-
-def _packed(pixels):
-    p = pixels.astype(np.int64)
-    return p[0] << 16 | p[1] << 8 | p[2] if len(p) == 3 else p[0]
 
 
 def variant_of(model: PhotoModel, order: str) -> int:
@@ -163,22 +160,27 @@ def code_level(level, parameters, tile, learned, exact, listed, coding):
         if exact is not None:
             spend_on(coding, channels * height * width + position)
             colour = ask(row, c, colour_of(tile.pixels, row, c), exact, coding)
-        if listed is not None and colour < 0:
+        if listed is not None:
             spend_on(coding, channels * height * width + position)
-            colour = code_index(level, row, colour_of(tile.pixels, row, c), tile, learned, listed, coding)
+            colour = code_index(level, row, colour_of(tile.pixels, row, c), tile, listed, coding)
         if not tile.network:
             _set_scales(row, c, own.fits.errors, here)
         weigh(here, tile.tables.exponential, tile.mixture)
         for k in range(3):
             base, origin = predict(level, k, row, canvas, own)
             tile.photo.bases[k, row] = base
-            if k < channels:
+            if k < channels and listed is not None:
+                value = colour >> (8 * (channels - 1 - k)) & 255
+                tile.pixels[k, row, c] = value
+            elif k < channels:
                 known = np.int64(-1) if colour < 0 else colour >> (8 * (channels - 1 - k)) & 255
                 spend_on(coding, position * channels + k)
                 value = _code_value((level, row), k, (here, np.int64(base), known), tile, learned, coding)
                 tile.pixels[k, row, c] = value
             draw(k, row, c, value, canvas)
             learn(level, k, row, value, (base, origin), own.fits)
+        if listed is not None:
+            learn_scales(level, row, own, listed.expected)
         record(row, c, tile.photo)
         if exact is not None:
             take_over(row, c, colour_of(tile.pixels, row, c), exact)
