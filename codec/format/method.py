@@ -13,7 +13,8 @@ _ORDERS, _MOST_ORDERS = 64, 64  # codes of InOrder
 @dataclass(frozen=True)
 class Method:
     """network: the network gives the distribution, else the errors nearby do. learning: ratio tables and rival
-    predictions, which learn the picture, are mixed in. colours: exact colours are asked for first."""
+    predictions, which learn the picture, are mixed in. colours: exact colours are asked for first. palette: colours are
+    coded as indices of a list, by nothing else of these."""
 
     network: bool = True
     learning: bool = True
@@ -25,7 +26,7 @@ class Method:
         return _NETWORK * self.network + _LEARNING * self.learning + _COLOURS * self.colours + _PALETTE * self.palette
 
     def __str__(self) -> str:
-        parts = {"colours": self.colours, "network": self.network, "learning": self.learning}
+        parts = {"palette": self.palette, "colours": self.colours, "network": self.network, "learning": self.learning}
         return " + ".join(name for name, used in parts.items() if used) or "predictor"
 
 
@@ -43,8 +44,10 @@ class InOrder:
         return f"order {self.order}"
 
 
+INDEXED = Method(network=False, learning=False, palette=True)
 _ALL: list[Method | InOrder] = [
-    *(Method(*flags) for flags in product((False, True), repeat=4)),
+    *(Method(*flags) for flags in product((False, True), repeat=3)),
+    INDEXED,
     *map(InOrder, range(_MOST_ORDERS)),
 ]
 METHODS = {method.code: method for method in _ALL}

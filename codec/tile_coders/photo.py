@@ -19,7 +19,7 @@ from codec.entropy import binarisation
 from codec.entropy.binarisation import BELOW, decision_for, first_node, moves_up, next_node
 from codec.entropy.range_coder import Coder, code, spend_on
 from codec.errors import DamagedFile, UnknownOrder
-from codec.format.method import InOrder, Method
+from codec.format.method import INDEXED, InOrder, Method
 from codec.modelling import mixture as mixtures
 from codec.modelling.blend import refit_blend
 from codec.modelling.exact_colours import question
@@ -27,10 +27,9 @@ from codec.modelling.exact_colours.memory import colour_of
 from codec.modelling.exact_colours.question import ask, exact_colours, take_over
 from codec.modelling.experts import Experts, expect, experts, mixed_value, take_in
 from codec.modelling.logistic import LOG_SCALE
-from codec.modelling.palette.index import code_index, palette
-from codec.modelling.palette.expected import learn_scales
-from codec.modelling.palette.listing import colours_of
 from codec.modelling.mixture import PARAMETERS, Tables, cdf, explain, place, tables_of, weigh
+from codec.modelling.palette.index import code_index, palette
+from codec.modelling.palette.listing import code_palette, has_palette
 from codec.modelling.ratio_tables import fetch
 from codec.tile_coders import AUTO, Report
 from codec.tile_coders.orientation import REPEATING, best_variant, repetition, usual_variant
@@ -73,6 +72,8 @@ class PhotoCoder:
             found.append(Method(network=False, colours=True))
             if learning:
                 found.append(Method(colours=True))
+        if has_palette(tile):
+            found.append(INDEXED)
         if learning and tile[0].size <= _SMALL:
             found += [way for way in self.candidates(tile, "fast", order) if way not in found]
         return found
@@ -84,7 +85,7 @@ class PhotoCoder:
         schedule, tile = self._model.schedule(height, width), self._start(pixels, method.network)
         learned = self._start_learning(tile.photo.canvas) if method.learning else None
         exact = exact_colours(*pixels.shape) if method.colours else None
-        listed = palette(colours_of(pixels), height, width) if method.palette else None
+        indexed = palette(code_palette(pixels, coder), height, width) if method.palette else None
         network = self._model.network.start(schedule) if method.network else None
         with ThreadPoolExecutor(1) if threads > 1 and network else nullcontext() as helper:
             for level in range(schedule.steps):
@@ -98,7 +99,7 @@ class PhotoCoder:
                 if helper:
                     fitting.result()
                 coder.reserve(count * _MOST_DECISIONS, helper)
-                code_level(level, parameters, tile, learned, exact, listed, coder.coding)
+                code_level(level, parameters, tile, learned, exact, indexed, coder.coding)
                 coder.check()
                 report(count)
 
@@ -145,11 +146,11 @@ def refit(level, tile, learned):
 
 
 @kernel
-def code_level(level, parameters, tile, learned, exact, listed, coding):
+def code_level(level, parameters, tile, learned, exact, indexed, coding):
     """Codes every position of a level.
 
     parameters: int32 [n, 10 K], the network's. learned: Experts, or None for a method that does not learn; exact:
-    ExactColours, or None for one that does not ask for them.
+    ExactColours, or None for one that does not ask for them. indexed: Palette, or None for one that codes values.
     """
     canvas, own, channels = tile.photo.canvas, tile.photo.predictor, len(tile.pixels)
     height, width = canvas.size
@@ -160,16 +161,16 @@ def code_level(level, parameters, tile, learned, exact, listed, coding):
         if exact is not None:
             spend_on(coding, channels * height * width + position)
             colour = ask(row, c, colour_of(tile.pixels, row, c), exact, coding)
-        if listed is not None:
+        if indexed is not None:
             spend_on(coding, channels * height * width + position)
-            colour = code_index(level, row, colour_of(tile.pixels, row, c), tile, listed, coding)
+            colour = code_index(level, row, colour_of(tile.pixels, row, c), tile, indexed, coding)
         if not tile.network:
             _set_scales(row, c, own.fits.errors, here)
         weigh(here, tile.tables.exponential, tile.mixture)
         for k in range(3):
             base, origin = predict(level, k, row, canvas, own)
             tile.photo.bases[k, row] = base
-            if k < channels and listed is not None:
+            if k < channels and indexed is not None:
                 value = colour >> (8 * (channels - 1 - k)) & 255
                 tile.pixels[k, row, c] = value
             elif k < channels:
@@ -179,8 +180,6 @@ def code_level(level, parameters, tile, learned, exact, listed, coding):
                 tile.pixels[k, row, c] = value
             draw(k, row, c, value, canvas)
             learn(level, k, row, value, (base, origin), own.fits)
-        if listed is not None:
-            learn_scales(level, row, own, listed.expected)
         record(row, c, tile.photo)
         if exact is not None:
             take_over(row, c, colour_of(tile.pixels, row, c), exact)

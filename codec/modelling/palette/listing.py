@@ -1,34 +1,88 @@
-"""The palette itself: which colours a tile has, and how both sides come to know them.
+"""The palette itself: the colours of a tile in an order of their own, and how a decoder comes to know them.
 
-Colours are listed by their *place*, a number that has the bits of R, G and B in turn, the highest first, so that
-colours near each other in the list are alike. It is sent as these places, each above the one before, bit by bit.
+A colour's *place* has the bits of its planes in turn, the highest of R, G and B first (Morton's order): colours that
+are near each other in the list are alike, so its halves, quarters and so on are parts of the colour space. The list is
+sent as the places, each above the one before, bit by bit.
 """
 
 import numpy as np
 
-from codec.entropy.range_coder import ONE, code
-from codec.modelling.adaptive import adapt, adaptive, probability
+from codec.entropy.range_coder import ONE, Coder, code
+from codec.errors import DamagedFile
+from codec.modelling.adaptive import Adaptive, adapt, adaptive, probability
 from runtime.kernels import kernel
 
 MOST = 256  # colours of a palette
+_GLANCE = 4096  # pixels of which a photograph has more colours
 _COUNT_BITS = 8
-MOST_DECISIONS = _COUNT_BITS + 24 * MOST
-_SMALLEST = 16  # of 2^16
+_LONGEST = 24  # bits of a place
+_MOST_DECISIONS = _COUNT_BITS + _LONGEST * MOST
+_LEAST = 16  # of 2^16
 
 
-def colours_of(pixels: np.ndarray) -> np.ndarray:
-    """The different colours of pixels, uint8 [C, H, W], in the order of the list, uint8 [n, C]."""
-    flat = np.unique(pixels.reshape(len(pixels), -1), axis=1).T
-    return np.ascontiguousarray(flat[np.argsort(places_of(flat))])
+def has_palette(pixels: np.ndarray) -> bool:
+    """Whether pixels, uint8 [C, H, W], have few enough colours."""
+    numbers = np.zeros(pixels[0].size, np.int32)
+    for plane in pixels:
+        numbers = numbers << 8 | plane.reshape(-1)
+    return len(np.unique(numbers[:_GLANCE])) <= MOST and len(np.unique(numbers)) <= MOST
 
 
-def places_of(colours: np.ndarray) -> np.ndarray:
+def code_palette(pixels: np.ndarray, coder: Coder) -> np.ndarray:
+    """Codes the palette of a tile, uint8 [C, H, W]; returns its colours in the order of the list, uint8 [n, C].
+
+    Raises DamagedFile for a list that is not in its order.
+    """
+    channels, places, count = len(pixels), np.zeros(MOST, np.int64), 1
+    if coder.coding.encodes:
+        known = np.unique(_places(pixels.reshape(channels, -1).T))
+        count = len(known)
+        places[:count] = known
+    coder.reserve(_MOST_DECISIONS)
+    count = _code_places(places, count, 8 * channels, adaptive(8 * _LONGEST), coder.coding)
+    coder.check()
+    places = places[:count]
+    if (np.diff(places) <= 0).any():
+        raise DamagedFile("a tile's palette is not in its order: get the file again")
+    return _colours(places, channels)
+
+
+def _places(colours: np.ndarray) -> np.ndarray:
     """Of colours, uint8 [n, C]: int64 [n]."""
-    bits = np.unpackbits(colours[..., None], axis=2).transpose(0, 2, 1).reshape(len(colours), -1)
-    return bits @ (1 << np.arange(bits.shape[1], dtype=np.int64)[::-1])
+    places = np.zeros(len(colours), np.int64)
+    for bit in range(7, -1, -1):
+        for k in range(colours.shape[1]):
+            places = places << 1 | (colours[:, k] >> bit & 1)
+    return places
 
 
-def colours_at(places: np.ndarray, channels: int) -> np.ndarray:
-    """The colours of places, uint8 [n, C]."""
-    bits = places[:, None] >> np.arange(8 * channels, dtype=np.int64)[::-1] & 1
-    return np.packbits(bits.reshape(len(places), 8, channels).transpose(0, 2, 1), axis=2)[..., 0]
+def _colours(places: np.ndarray, channels: int) -> np.ndarray:
+    """Of places, int64 [n]: uint8 [n, C]."""
+    colours = np.zeros((len(places), channels), np.uint8)
+    for at in range(8 * channels):
+        colours[:, at % channels] |= ((places >> (8 * channels - 1 - at) & 1) << (7 - at // channels)).astype(np.uint8)
+    return colours
+
+
+@kernel
+def _code_places(places, count, bits, chances, coding):
+    """Codes how many places there are and each of them; returns how many. chances: Adaptive, of places' bits."""
+    found = np.int64(0)
+    for at in range(_COUNT_BITS - 1, -1, -1):
+        found = found << 1 | code(coding, np.int64(ONE >> 1), np.int64((count - 1) >> at & 1))
+    least = np.int64(0)  # that the place can be
+    for i in range(found + 1):
+        place, bound = np.int64(0), np.int64(1)  # whether the place is as small as it can be so far
+        for at in range(bits - 1, -1, -1):
+            if bound & least >> at & 1:
+                place = place << 1 | 1  # needs no decision
+                continue
+            chance = (at * 2 + bound) * 4 + (place & 3)
+            frequency = np.int64(min(max(probability(chances, chance), _LEAST), (1 << 16) - _LEAST)) << 8
+            bit = code(coding, frequency, places[i] >> at & 1)
+            adapt(chances, chance, bit)
+            place = place << 1 | bit
+            bound &= 1 - bit
+        places[i] = place
+        least = place + 1
+    return found + 1
