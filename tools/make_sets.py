@@ -48,8 +48,9 @@ def drawing(number: int, size: tuple[int, int]) -> Image.Image:
             (x, y), lower = corners[0], (corners[0][0] + 2 * radius, corners[0][1] + radius)
             pen.ellipse((x, y, *lower), fill=255)
         elif shape % 3 == 1:
-            near = [(corners[0][0] + (x - corners[0][0]) // 3, corners[0][1] + (y - corners[0][1]) // 3)
-                    for x, y in corners]
+            near = [
+                (corners[0][0] + (x - corners[0][0]) // 3, corners[0][1] + (y - corners[0][1]) // 3) for x, y in corners
+            ]
             pen.polygon(near, fill=255)
         else:
             pen.line(corners[:2], fill=255, width=int(rng.integers(2, 5 * OVERSAMPLING)))

@@ -2,13 +2,13 @@
 
 import pytest
 
-from codec.format.method import METHODS, InOrder, Method
+from codec.format.method import INDEXED, METHODS, InOrder, Method
 
 
 def test_codes_are_these():
-    assert sorted(METHODS) == [*range(8), *range(64, 128)]
+    assert sorted(METHODS) == [*range(9), *range(64, 128)]
     assert all(method.code == code for code, method in METHODS.items())
-    assert len(set(METHODS.values())) == len(set(map(str, METHODS.values()))) == 8 + 64
+    assert len(set(METHODS.values())) == len(set(map(str, METHODS.values()))) == 9 + 64
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,7 @@ def test_codes_are_these():
         (4, Method(network=False, learning=False, colours=True), "colours"),
         (6, Method(network=False, colours=True), "colours + learning"),
         (7, Method(colours=True), "colours + network + learning"),
+        (8, INDEXED, "palette"),
         (64, InOrder(0), "order 0"),
         (127, InOrder(63), "order 63"),
     ],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 MOST_PIXELS = 1 << 28
 CHANNELS = (1, 3, 4)  # by mode: grey, RGB, RGBA
-METHODS = {*range(8), *range(64, 128)}
+METHODS = {*range(9), *range(64, 128)}
 
 
 class Refused(ValueError):

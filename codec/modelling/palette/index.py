@@ -1,4 +1,4 @@
-"""The index of a position's colour in the palette: a walk down a binary tree, whose nodes halve what is left of the list.
+"""The index of a position's colour in the palette: a walk down a binary tree, whose nodes halve what is left.
 
 A decision's probability is mixed from adaptive ones, each in a context of its own, and from the share that the upper
 half has of the masses expected; it is refined by what came of such sums (secondary.py). All learns right after it.
@@ -26,7 +26,7 @@ _BESIDE, _AROUND = 4, 6  # of these, whose sides of a node are a context
 _BESIDES, _AROUNDS = 3**_BESIDE, 3**_AROUND
 
 # Where a decision's adaptive probabilities lie: by hashed contexts, by the sides on which neighbours lie, by the share.
-_HASHED, _SLOT_BITS = 14, 18
+_HASHED, _SLOT_BITS = 12, 18
 _CONTEXTS = _HASHED + 2
 _SHARES = 64
 _AROUND_AT = _HASHED << _SLOT_BITS
@@ -34,7 +34,7 @@ _SHARES_AT = _AROUND_AT + _AROUNDS * _DEPTH
 _PROBABILITIES = _SHARES_AT + MOST * _SHARES
 
 _INPUTS = _CONTEXTS + 2
-_WEIGHT, _CONSTANT = 7000, 77  # 0.107 and 0.3
+_WEIGHT, _CONSTANT = 7864, 77  # 0.12 and 0.3
 _BESIDES_AT = MOST  # weight vectors, and refinements, by node come first
 _ERRORS_AT = _BESIDES_AT + _BESIDES * _DEPTH
 _VECTORS = _ERRORS_AT + ERROR_CLASSES * _DEPTH
@@ -133,9 +133,8 @@ def _find_contexts(likeliest, second, palette):
     hashes[7] = hashes[6]
     for j in range(_AROUND, len(near)):
         hashes[7] = hashed(hashes[7], near[j])
-    hashes[8], hashes[9] = hashed(w, ww), hashed(n, nn)
-    hashes[10], hashes[11] = likeliest, hashed(likeliest, second)
-    hashes[12], hashes[13] = hashed(likeliest, w), hashed(likeliest, n)
+    hashes[8], hashes[9] = likeliest, hashed(likeliest, second)
+    hashes[10], hashes[11] = hashed(likeliest, w), hashed(likeliest, n)
 
 
 @inlined

@@ -9,11 +9,13 @@ import numpy as np
 
 from codec.entropy.range_coder import ONE, Coder, code
 from codec.errors import DamagedFile
-from codec.modelling.adaptive import Adaptive, adapt, adaptive, probability
+from codec.modelling.adaptive import adapt, adaptive, probability
 from runtime.kernels import kernel
 
 MOST = 256  # colours of a palette
-_GLANCE = 4096  # pixels of which a photograph has more colours
+_MOST_GREYS = 128  # of a grey tile for which one is tried: a photograph has more
+_PIXELS = 8  # at least for each colour
+_GLANCE = 4096  # pixels of which a photograph in colour has more than MOST
 _COUNT_BITS = 8
 _LONGEST = 24  # bits of a place
 _MOST_DECISIONS = _COUNT_BITS + _LONGEST * MOST
@@ -21,11 +23,12 @@ _LEAST = 16  # of 2^16
 
 
 def has_palette(pixels: np.ndarray) -> bool:
-    """Whether pixels, uint8 [C, H, W], have few enough colours."""
+    """Whether a palette may pay for pixels, uint8 [C, H, W]: few colours, and each for some pixels."""
     numbers = np.zeros(pixels[0].size, np.int32)
     for plane in pixels:
         numbers = numbers << 8 | plane.reshape(-1)
-    return len(np.unique(numbers[:_GLANCE])) <= MOST and len(np.unique(numbers)) <= MOST
+    most = min(MOST if len(pixels) == 3 else _MOST_GREYS, len(numbers) // _PIXELS)
+    return len(np.unique(numbers[:_GLANCE])) <= most and len(np.unique(numbers)) <= most
 
 
 def code_palette(pixels: np.ndarray, coder: Coder) -> np.ndarray:
