@@ -7,7 +7,7 @@ import pytest
 
 from codec.entropy.range_coder import Decoder, Encoder
 from codec.errors import DamagedFile, UnknownOrder
-from codec.format.method import METHODS, InOrder, Method
+from codec.format.method import INDEXED, METHODS, InOrder, Method
 from codec.models import EFFORTS
 from codec.tile_coders import AUTO, tile_coder
 from codec.tile_coders.orientation import repetition
@@ -94,11 +94,11 @@ def test_what_is_tiny_may_not_be_worth_learning(tiny_model, effort):
 
 
 @pytest.mark.parametrize("effort", EFFORTS)
-def test_a_flat_screen_has_exact_colours_with_and_without_a_network(tiny_model, effort):
+def test_a_flat_screen_has_exact_colours_with_and_without_a_network_and_a_palette(tiny_model, effort):
     for tile in (constant(40, 50), lines(200, 200)[:1]):
         assert repetition(tile) >= 0.6
         expected = [WITHOUT] if effort == "fast" else [WITHOUT, Method(colours=True)]
-        assert candidates(tiny_model, tile, effort) == expected
+        assert candidates(tiny_model, tile, effort) == [*expected, INDEXED]
 
 
 @pytest.mark.parametrize("effort", EFFORTS)

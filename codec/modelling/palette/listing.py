@@ -7,7 +7,7 @@ sent as the places, each above the one before, bit by bit.
 
 import numpy as np
 
-from codec.entropy.range_coder import ONE, Coder, code
+from codec.entropy.range_coder import ONE, Coder, code, spend_on
 from codec.errors import DamagedFile
 from codec.modelling.adaptive import adapt, adaptive, probability
 from runtime.kernels import kernel
@@ -42,7 +42,7 @@ def code_palette(pixels: np.ndarray, coder: Coder) -> np.ndarray:
         count = len(known)
         places[:count] = known
     coder.reserve(_MOST_DECISIONS)
-    count = _code_places(places, count, 8 * channels, adaptive(8 * _LONGEST), coder.coding)
+    count = _code_places(places, count, (8 * channels, pixels.size), adaptive(8 * _LONGEST), coder.coding)
     coder.check()
     places = places[:count]
     if (np.diff(places) <= 0).any():
@@ -68,8 +68,13 @@ def _colours(places: np.ndarray, channels: int) -> np.ndarray:
 
 
 @kernel
-def _code_places(places, count, bits, chances, coding):
-    """Codes how many places there are and each of them; returns how many. chances: Adaptive, of places' bits."""
+def _code_places(places, count, about, chances, coding):
+    """Codes how many places there are and each of them; returns how many.
+
+    about: bits of a place, and what the decisions are spent on. chances: Adaptive, of places' bits.
+    """
+    bits, owner = about
+    spend_on(coding, owner)
     found = np.int64(0)
     for at in range(_COUNT_BITS - 1, -1, -1):
         found = found << 1 | code(coding, np.int64(ONE >> 1), np.int64((count - 1) >> at & 1))
