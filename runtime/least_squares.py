@@ -26,6 +26,7 @@ FIRST_ERROR = 4 * UNIT  # absolute error assumed where none is known yet
 _ERROR_SCALE = np.float32(0.125 / UNIT)
 _WEIGHT_FLOOR = np.float32(0.3)  # sample weight = 1 / (mean absolute error nearby + floor)
 _ZERO, _HALF, _QUARTER, _ONE = np.float32(0), np.float32(0.5), np.float32(0.25), np.float32(1)
+ALL = 0, 1 << 30  # rows of a tile: from one, a multiple of LANES, to before the other
 _WHITE, _PER_LEVEL = np.float32(255), np.float32(UNIT)
 
 _OWN = (
@@ -190,9 +191,10 @@ def _predict_picture(pixels, canvas, predictor, bases):
 
 
 @inlined
-def rows_of(level, size):
-    """First and last + 1 row of a wavefront level."""
-    return max(0, (level - size.width + 2) // 2), min(size.height - 1, level // 2) + 1
+def rows_of(level, size, rows=ALL):
+    """First and last + 1 row of a wavefront level, of those in `rows`."""
+    first, end = max(0, (level - size.width + 2) // 2), min(size.height - 1, level // 2) + 1
+    return max(first, rows[0]), min(end, rows[1])
 
 
 @inlined
@@ -210,24 +212,28 @@ def slot_of(level, k, fits):
 
 
 @kernel
-def refit(level, size, k, fits):
-    """Takes the samples of the level before into the fits of plane k; at every interval-th level solves them anew."""
-    first, last = max(0, (level - size.width + 2) // 2), min(size.height - 1, level // 2)
+def refit(level, size, k, fits, rows=ALL):
+    """Takes the samples of the level before into the fits of plane k; at every interval-th level solves them anew.
+
+    rows: those to do; all parts of a level must be done, one after the other downwards.
+    """
+    first, end = rows_of(level, size)
     start = max(first - 1, 0)  # the last ended row still counts
+    blocks = max(start, rows[0]) // LANES, (min(end, rows[1]) + LANES - 1) // LANES
     slot = slot_of(level - 1, k, fits)
     keep, weight = fits.samples[k, 0], fits.samples[k, 1]
-    for block in range(start // LANES, last // LANES + 1):
+    for block in range(blocks[0], blocks[1]):
         for lane in range(LANES):
             row = block * LANES + lane
             c = level - 2 * row
             keep[block, slot, lane], weight[block, slot, lane] = _ONE, _ZERO
-            if first <= row <= last and c > 0:
+            if first <= row < end and c > 0:
                 error = np.float32(error_nearby(fits.errors[k], row, c))
                 keep[block, slot, lane] = fits.rates[k, 1]
                 weight[block, slot, lane] = _ONE / (error * _ERROR_SCALE + _WEIGHT_FLOOR)
     if slot == fits.interval - 1:
-        _solve(start, first, last, k, fits)
-    elif level % 2 == 0 and 0 < level // 2 < size.height:
+        _solve(start, first, k, fits, blocks)
+    elif level % 2 == 0 and rows[0] <= level // 2 < min(rows[1], size.height) and level > 0:
         row = level // 2  # a row that begins between two refits takes over its neighbour's weights
         for i in range(fits.counts[k]):
             above = fits.weights[k, (row - 1) // LANES, i, (row - 1) % LANES]
@@ -235,8 +241,9 @@ def refit(level, size, k, fits):
 
 
 @kernel
-def _solve(start, first, last, k, fits):
-    """Rows start .. last: their samples since the last refit, then the weights of rows first .. last."""
+def _solve(start, first, k, fits, blocks):
+    """Some blocks of the rows from `start` on: their samples since the last refit, then the weights of those from
+    `first` on. What the rows above add up to is carried from one part of a level to the next."""
     one, zero, samples = np.uint64(1), np.uint64(0), np.uint64(fits.interval)
     n = np.uint64(fits.counts[k])
     m = n + one
@@ -244,8 +251,9 @@ def _solve(start, first, last, k, fits):
     a, carry, scaled = fits.work.matrix[k], fits.work.carry[k], fits.work.scaled[k]
     inverses, visible = fits.work.lanes[k, 0], fits.work.lanes[k, 1]
     powers, ridge = fits.rates[k, 2:], fits.rates[k, 0]
-    carry[:] = _ZERO
-    for block in range(start // LANES, last // LANES + 1):
+    if blocks[0] == start // LANES:
+        carry[:] = _ZERO
+    for block in range(blocks[0], blocks[1]):
         features, sums = fits.features[k, block], fits.sums[k, block]
         weight = fits.samples[k, 1, block]
         for s in range(samples):
@@ -293,9 +301,9 @@ def _triangulate(a, n, inverses):
 
 
 @kernel
-def refer(level, canvas):
-    """Sets the references of every row of a level, which `foresee` and `predict` need, once those before are drawn."""
-    first, end = rows_of(level, canvas.size)
+def refer(level, canvas, rows=ALL):
+    """Sets the references of rows of a level, which `foresee` and `predict` need, once those before are drawn."""
+    first, end = rows_of(level, canvas.size, rows)
     for p in range(3):
         for row in range(first, end):
             above, c = canvas.pixels[p, row + TOP - 1], level - 2 * row + LEFT
@@ -305,9 +313,9 @@ def refer(level, canvas):
 
 
 @kernel
-def foresee(level, k, canvas, predictor):
-    """Features of plane k for every row of a level but those of the position itself, and what they add up to."""
-    first, end = rows_of(level, canvas.size)
+def foresee(level, k, canvas, predictor, rows=ALL):
+    """Features of plane k for rows of a level but those of the position itself, and what they add up to."""
+    first, end = rows_of(level, canvas.size, rows)
     flat, stride = canvas.pixels.reshape(-1), canvas.pixels.shape[2]
     fits, known = predictor.fits, predictor.fits.counts[k] - k
     value, slot = fits.work.lanes[k, 1, 1:], slot_of(level, k, fits)

@@ -15,10 +15,10 @@ import numpy as np
 
 from runtime import least_squares, rules
 from runtime.kernels import inlined, kernel
-from runtime.least_squares import LEFT, TOP, Canvas, Predictor, Settings, Size, rows_of
+from runtime.least_squares import ALL, LEFT, TOP, Canvas, Predictor, Settings, Size, rows_of
 from runtime.model import Model
 from runtime.network import BundleError, Probe
-from runtime.schedule import Kernel, Schedule, all_at_once, by_rank, open_taps, wavefront
+from runtime.schedule import Kernel, Schedule, all_at_once, in_steps, open_taps, wavefront
 from runtime.tables import CODES, check_number, check_predictor
 
 _RED = np.int64(0)
@@ -47,9 +47,12 @@ class PhotoModel(Model):
         """Of the mixture."""
         return self.layout.components
 
-    def schedule(self, height: int, width: int) -> Schedule:
-        """Levels and slots for tiles of one size (kept for the sizes used last)."""
-        return _schedule(height, width, self.layout.kernel)
+    def schedule(self, height: int, width: int, rows: int | None = None) -> Schedule:
+        """Levels and slots for tiles of one size (kept for the sizes used last).
+
+        rows: has a step for each so many rows of a level, the upper ones first, in place of one a level.
+        """
+        return _schedule(height, width, self.layout.kernel, min(rows or height, height))
 
     def tile(self, height: int, width: int) -> PhotoTile:
         """Fresh state of one tile."""
@@ -129,8 +132,10 @@ class PhotoLayout:
 
 
 @lru_cache(maxsize=4)
-def _schedule(height: int, width: int, kernel: int) -> Schedule:
-    return by_rank(wavefront(height, width), (Kernel(kernel),), _taps(kernel))
+def _schedule(height: int, width: int, kernel: int, rows: int) -> Schedule:
+    rank, parts = wavefront(height, width), -(-height // rows)
+    steps = rank * parts + np.arange(height, dtype=np.int32)[:, None] // rows
+    return in_steps(steps, rank, (Kernel(kernel),), _taps(kernel))
 
 
 def _taps(kernel: int) -> tuple[tuple[int, int], ...]:
@@ -178,12 +183,12 @@ def most_rows(size: Size) -> int:
 
 
 @kernel
-def prepare(level, tile):
-    """Predicts red for every position of a level, from the levels before, and gathers the network's inputs."""
+def prepare(level, tile, rows=ALL):
+    """Predicts red for positions of a level, from the levels before, and gathers the network's inputs."""
     canvas = tile.canvas
-    first, end = rows_of(level, canvas.size)
-    least_squares.refit(level, canvas.size, _RED, tile.predictor.fits)
-    least_squares.foresee(level, _RED, canvas, tile.predictor)
+    first, end = rows_of(level, canvas.size, rows)
+    least_squares.refit(level, canvas.size, _RED, tile.predictor.fits, rows)
+    least_squares.foresee(level, _RED, canvas, tile.predictor, rows)
     for row in range(first, end):
         tile.bases[0, row], _ = least_squares.predict(level, _RED, row, canvas, tile.predictor)
         _gather(row, level - 2 * row, tile, tile.inputs[row - first])
@@ -221,11 +226,11 @@ def record(row, c, tile):
 
 
 @inlined
-def fit(level, tile):
+def fit(level, tile, rows=ALL):
     """Fits the predictor of green and blue to the levels before; what `prepare` does touches none of it."""
     for k in range(1, 3):
-        least_squares.refit(level, tile.canvas.size, k, tile.predictor.fits)
-        least_squares.foresee(level, k, tile.canvas, tile.predictor)
+        least_squares.refit(level, tile.canvas.size, k, tile.predictor.fits, rows)
+        least_squares.foresee(level, k, tile.canvas, tile.predictor, rows)
 
 
 @kernel

@@ -127,11 +127,15 @@ def schedule(
     return _assign(levels(rank, (*features, *kernels)), rank, features, offsets)
 
 
-def by_rank(
-    rank: np.ndarray, features: tuple[Kernel, ...], offsets: tuple[tuple[int, int], ...] | None = None
+def in_steps(
+    steps: np.ndarray,
+    rank: np.ndarray,
+    features: tuple[Kernel, ...],
+    offsets: tuple[tuple[int, int], ...] | None = None,
 ) -> Schedule:
-    """One step per rank, also for ranks that no position has: for orders whose ranks are levels, as a wavefront's."""
-    return _assign(rank.astype(np.int32), rank, features, offsets)
+    """The steps that are given, int [H, W], of a rank map; also those that no position has. Whatever a layer may read
+    must have an earlier step."""
+    return _assign(steps.astype(np.int32), rank, features, offsets)
 
 
 def all_at_once(

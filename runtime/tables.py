@@ -69,13 +69,14 @@ def check_distribution(tables: Mapping[str, np.ndarray]) -> None:
 
 
 def check_mixing(tables: Mapping[str, np.ndarray]) -> None:
-    """What learning starts with is int16, which keeps it in range; codec.modelling.experts knows the shapes."""
-    for name in ("mixing.weights", "mixing.final", "mixing.scales"):
-        table = tables.get(name)
-        if table is None and "mixing.weights" in tables:
-            raise BundleError(f"table {name} is missing")
-        if table is not None:
-            Table(np.int16, table.shape, 0 if name.endswith("scales") else -(1 << 15), (1 << 15) - 1).check(name, table)
+    """What learning starts with: int8 and int16, which keeps it in range. codec.modelling.experts knows the shapes."""
+    for name in (name for name in tables if name.startswith("mixing.")):
+        table, other = tables[name], name.removesuffix(".weights") + ".final"
+        if name.endswith(".weights") and other not in tables:
+            raise BundleError(f"table {other} is missing")
+        kind = np.int8 if name.endswith(".weights") else np.int16
+        limit = np.iinfo(kind).max
+        Table(kind, table.shape, -limit, limit).check(name, table)
 
 
 def check_number(name: str, value: object, low: float, high: float, kind: type = int) -> None:

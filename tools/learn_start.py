@@ -23,48 +23,66 @@ from tqdm import tqdm  # noqa: E402
 
 import runtime  # noqa: E402
 from codec.entropy.range_coder import Encoder  # noqa: E402
-from codec.format.method import Method  # noqa: E402
+from codec.format.method import Learning, Method  # noqa: E402
 from codec.modelling import experts as learning  # noqa: E402
-from codec.modelling.experts import EXPERTS, FINAL, SCALES, START_SHIFT, WEIGHTS, Experts  # noqa: E402
+from codec.modelling.experts import FINAL_SHIFT, FULL, RECIPES, WEIGHT_SHIFT, Experts, Recipe  # noqa: E402
+from codec.modelling.selectors import parts_of, vectors  # noqa: E402
 from codec.tile_coders.photo import PhotoCoder  # noqa: E402
 from lmconv.data.crops import crops  # noqa: E402
 from runtime import bundle  # noqa: E402
+from runtime.least_squares import Canvas, canvas  # noqa: E402
 
 _DOUBT = 300  # visits at which a vector is believed as much as the mean of its kind
 
 
-def learn(model: runtime.Model, pictures: np.ndarray) -> dict[str, np.ndarray]:
-    """The tensors that `experts.start` and `first_scales` read, learned from pictures, uint8 [N, 3, H, W]."""
-    weights, final = learning.start({})
-    first, visits = learning.first_scales({}), np.zeros(len(weights), np.int32)
-    errors, made = first * 0, []
+def learn(model: runtime.Model, pictures: np.ndarray, recipe: Recipe) -> dict[str, np.ndarray]:
+    """The tensors that `experts.start` reads, learned from pictures, uint8 [N, 3, H, W]."""
+    tables = recipe is FULL  # which the encoder seldom adds to less
+    weights, final = learning.start({}, recipe)
+    carried, made = learning.experts(canvas(1, 1), {}, recipe, tables).mixer, []
 
-    def carried(canvas) -> Experts:
-        new = learning.experts(canvas, {})
-        made.append(new._replace(mixer=new.mixer._replace(weights=weights, final=final, visits=visits)))
+    def started(empty: Canvas, method: Method) -> Experts:
+        made.append(learning.experts(empty, {}, recipe, tables)._replace(mixer=carried))
         return made[-1]
 
-    coder = PhotoCoder(model, carried)
+    coder, method = PhotoCoder(model, started), Method(learning=Learning[recipe.name.upper()], tables=tables)
     for last in (False, True):
-        total, used, finals = np.zeros(weights.shape), np.zeros(len(weights)), np.zeros(final.shape)
-        for picture in tqdm(pictures, f"{'second' if last else 'first'} time", disable=None):  # None: on a terminal
-            before = visits.copy()
-            coder.code(Encoder(), picture.copy(), Method(), 1, lambda pixels: None)
-            errors += made.pop().scales - first
-            total += weights * (visits - before)[:, None]
-            used += visits - before
-            finals += final
-    mean = learning.kinds_mean(total, used)
-    weights, unit = (total + _DOUBT * mean) / (used + _DOUBT)[:, None], 1 << START_SHIFT
-    learned = {WEIGHTS: weights[:, : EXPERTS + 1] / unit, FINAL: finals / len(pictures) / unit}
-    rounded = {name: np.clip(np.rint(array), -32767, 32767).astype(np.int16) for name, array in learned.items()}
-    return rounded | {SCALES: _means(errors)}
+        total, used, finals = np.zeros(carried.weights.shape), np.zeros(len(weights)), np.zeros(final.shape)
+        title = f"{recipe.name} learning, {'second' if last else 'first'} time"
+        for picture in tqdm(pictures, title, disable=None):  # None: on a terminal
+            before = carried.visits.copy()
+            coder.code(Encoder(), picture.copy(), method, 1, lambda pixels: None)
+            visits = carried.visits - before
+            total += carried.weights * visits[:, None].astype(np.float64)
+            used += visits
+            finals += carried.final
+    mean = kinds_mean(total, used, recipe.sets)
+    learned = ((total + _DOUBT * mean) / (used + _DOUBT)[:, None])[:, : recipe.inputs]
+    return {
+        recipe.weights: _rounded(learned / (1 << WEIGHT_SHIFT), np.int8),
+        recipe.final: _rounded(finals / len(pictures) / (1 << FINAL_SHIFT), np.int16),
+    }
 
 
-def _means(errors: np.ndarray) -> np.ndarray:
-    """Mean errors int16 from sums and counts [..., 2]; 0 where fewer than 30 were seen."""
-    total, seen = errors[..., 0], errors[..., 1]
-    return np.where(seen < 30, 0, np.rint(total / np.maximum(seen, 1))).clip(0, 32767).astype(np.int16)
+def _rounded(array: np.ndarray, kind: type) -> np.ndarray:
+    limit = np.iinfo(kind).max
+    return np.clip(np.rint(array), -limit, limit).astype(kind)
+
+
+def kinds_mean(total: np.ndarray, visits: np.ndarray, sets: tuple[str, ...]) -> np.ndarray:
+    """For every weight vector the mean over those of its set, plane and part of a decision.
+
+    total: float64 [vectors, N], vectors times visits [vectors]. What was never visited gets the mean of all.
+    """
+    mean, first = np.empty_like(total), 0
+    for count, parts in zip(vectors(sets), parts_of(sets), strict=True):
+        rows = slice(first, first + count)
+        first += count
+        sums, counts = total[rows].reshape(3, -1, parts, total.shape[1]), visits[rows].reshape(3, -1, parts, 1)
+        overall = total[rows].sum(0) / max(counts.sum(), 1)
+        of_kind = (sums.sum(1, keepdims=True) + overall) / (counts.sum(1, keepdims=True) + 1)
+        mean[rows] = np.broadcast_to(of_kind, sums.shape).reshape(count, -1)
+    return mean
 
 
 def main() -> None:
@@ -78,7 +96,7 @@ def main() -> None:
     model = runtime.load(arguments.bundle, threads=1)
     model = replace(model, tables={k: v for k, v in model.tables.items() if not k.startswith("mixing.")})
     pictures = crops(arguments.pictures, arguments.crop)[-arguments.count :]
-    learned = learn(model, pictures)
+    learned = {name: array for recipe in RECIPES for name, array in learn(model, pictures, recipe).items()}
     with zipfile.ZipFile(arguments.bundle) as archive:
         members = {name: archive.read(name) for name in bundle.LIMITS if name != "manifest.json"}
     tables = {k: v for k, v in load_tensors(members["tables.safetensors"]).items() if not k.startswith("mixing.")}

@@ -25,12 +25,16 @@ from tests.reference import alpha, colours, container, experts, mixture, numbers
 from tests.reference.blend import FAST, SLOW, mean  # noqa: E402
 from tests.reference.bundle import Bundle  # noqa: E402
 from tests.reference.estimates import Chance, Knots  # noqa: E402
+from tests.reference.hashed import Slot, place  # noqa: E402
+from tests.reference.histograms import Histogram, Histograms, log2  # noqa: E402
 from tests.reference.least_squares import Canvas, Predictor, Settings, rows_of  # noqa: E402
 from tests.reference.mixer import Mixer, falling  # noqa: E402
 from tests.reference.pixelcnn import Order  # noqa: E402
 from tests.reference.range_coder import Decoder, Encoder  # noqa: E402
 from tests.reference.ratio_tables import Counts, Window, contexts  # noqa: E402
-from tests.reference.tile import COLOURS, LEARNING, PhotoTile, restored  # noqa: E402
+from tests.reference.selectors import SETS, parts, vector_number  # noqa: E402
+from tests.reference.tile import COLOURS, PhotoTile, restored  # noqa: E402
+from tests.reference.tile import TABLES as RATIO_TABLES  # noqa: E402
 
 OUTPUT = ROOT / "docs" / "format_vectors.json"
 LINE = 120
@@ -43,6 +47,7 @@ OWN = {
     "row_decay": 0.80,
     "ridge": (16.0, 3.0, 3.0),
 }
+QUICK, FULL = 2, 4  # learning of a method
 PALETTE = (0x102030, 0xFF8000, 0x00FF40, 0x102031, 0xFFFFFF)
 ONE = 1 << 24
 
@@ -78,6 +83,16 @@ def values() -> list[list[list[int]]]:
 def expected(k: int, r: int, c: int) -> int:
     """What stands for the mixture's mean where the blend is told alone."""
     return 64 * values()[k][r][c] + 97 * ((3 * r + 5 * c + k) % 5 - 2)
+
+
+def expected_spread(k: int, r: int, c: int) -> int:
+    """And for its spread."""
+    return 40 + 170 * ((r + 2 * c + k) % 5)
+
+
+def assumed_cost(k: int, r: int, c: int) -> int:
+    """What the value there has cost, as none is coded."""
+    return 13 * ((5 * r + 3 * c + k) % 19)
 
 
 def few_colours(height: int = 6, width: int = 12) -> list[list[int]]:
@@ -147,18 +162,26 @@ def shared_tables() -> dict:
         "stretch": some(numbers.stretch, (0, 1, 2, 15, 1024, 2047, 2048, 3000, 4094, 4095)),
         "error_class": some(classes, (0, 1, 2, 5, 16, 100, 500, 1000, 2047)),
         "log_scale": some(scales, (0, 1, 2, 5, 16, 100, 500, 1000, 2047)),
+        "cost": some(numbers.cost, (0, 1, 2, 100, 2047, 2048, 4000, 4095)),
+        "histogram": [
+            [by_cost, kind, j, numbers.first_counts(bool(by_cost), kind)[j]]
+            for by_cost, kind in ((0, 0), (0, 7), (0, 8), (0, 15), (1, 5), (1, 10), (1, 12))
+            for j in (0, 40, 60, 63, 64, 65, 70, 128)
+        ],
         "crc": {
             "squash": digest([numbers.squash(x) for x in range(-2047, 2048)]),
             "stretch": digest([numbers.stretch(p) for p in range(4096)]),
             "error_class": digest([classes(i) for i in range(2048)]),
             "log_scale": digest([scales(i) for i in range(2048)]),
+            "cost": digest([numbers.cost(p) for p in range(4096)]),
+            "histogram": digest([n for g in (False, True) for i in range(16) for n in numbers.first_counts(g, i)]),
         },
     }
 
 
 def container_file() -> dict:
     data = bytes.fromhex(
-        "894c4d005a000102030405 09ac02 034433221105 06ffffffff00 6669727374616263 5a8f4f91".replace(" ", "")
+        "894c4d005a000102030405 09ac02 034433221105 12ffffffff00 6669727374616263 2d3c51ee".replace(" ", "")
     )
     file = container.read(data)
     sides = [(9, 8), (1024, 1024), (1025, 1024), (2500, 1024), (17, 8), (1, 8)]
@@ -327,6 +350,10 @@ def path(expected_mean: int, spread: int, x: int) -> list[mixture.Split]:
     return found
 
 
+def parted(at: mixture.Split) -> list[int]:
+    return [at.kind, at.step, at.side, parts(at.kind, at.step, at.side)["stage"]]
+
+
 def binarisation() -> list:
     found, cases = [], ((6400, 50, 103), (6400, 50, 90), (3000, 400, 47), (300, 193, 255), (99999, 9999, 0))
     for expected_mean, spread, x in cases:
@@ -338,9 +365,8 @@ def binarisation() -> list:
                 "centre": u,
                 "class": z,
                 "value": x,
-                "a_m_b_decision_kind_step_side": [
-                    [at.low, at.split, at.high, said(at, x), at.kind, at.step, at.side]
-                    for at in path(expected_mean, spread, x)
+                "a_m_b_decision_kind_step_side_stage": [
+                    [at.low, at.split, at.high, said(at, x), *parted(at)] for at in path(expected_mean, spread, x)
                 ],
             }
         )
@@ -373,30 +399,45 @@ def ratio_tables() -> list:
     return found
 
 
-def learned_walk() -> tuple[dict, dict]:
-    """The blend and the rivals of the picture, the mixture's mean being `expected`."""
+def learned_walk() -> dict:
+    """What is known of values before their first decision: of the picture, the mixture's mean being `expected`."""
     canvas = Canvas(HEIGHT, WIDTH)
-    own, state = Predictor(canvas, Settings(**OWN)), experts.Experts(canvas, 3, TABLES)
-    corrected, blends, rivals = np.zeros((3, HEIGHT, WIDTH), int), [], []
+    own = Predictor(canvas, Settings(**OWN))
+    state = experts.Experts(canvas, 3, TABLES, experts.RECIPES[2], True)
+    corrected, blends, simple, keys, contexts = np.zeros((3, HEIGHT, WIDTH), int), [], [], [], []
     for level in range(WIDTH + 2 * (HEIGHT - 1)):
         own.refit(level)
         state.blend.refit(level)
         for r in rows_of(level, HEIGHT, WIDTH):
             c = level - 2 * r
             for k in range(3):
-                base = own.predict(k, r, c)
-                state.expect(SimpleNamespace(base=base, mean=expected(k, r, c), tables=TABLES), k, r, c)
+                mean, spread = expected(k, r, c), expected_spread(k, r, c)
+                known = SimpleNamespace(base=own.predict(k, r, c), mean=mean, spread=spread, tables=TABLES)
+                state.expect(known, k, r, c)
                 corrected[k, r, c] = state.prediction.members[0]
                 if (r, c) == AT:
                     blends.append(_blend_at(state, k))
-                    rivals.append(_rivals_at(state, k))
-                canvas.x[k, r, c] = values()[k][r][c]
+                    simple.append({"k": k, "p": state.simple.predictions, "near": state.simple.near})
+                    simple[-1]["cost_class"] = state.cost
+                    keys.append(state.hashed.keys)
+                    contexts.append([state.contexts[name] for name in SETS])
+                canvas.x[k, r, c], state.spent = values()[k][r][c], assumed_cost(k, r, c)
                 state.learn()
                 own.learn(k, r, c)
                 if (r, c) == AT:
-                    rivals[-1]["total_and_count_after"] = [list(state.scales[context]) for context in state.used]
-    means = [[[expected(k, r, c) for c in range(WIDTH)] for r in range(HEIGHT)] for k in range(3)]
-    return {"M": means, "m_0": corrected.tolist(), "at": list(AT), "planes": blends}, {"at": list(AT), "planes": rivals}
+                    simple[-1] |= {"e": state.simple.errors[k, r, c].tolist(), "best": state.simple.best[k, r, c]}
+    everywhere = list(np.ndindex(HEIGHT, WIDTH))
+
+    def picture(function) -> list:
+        return [np.array([function(k, *at) for at in everywhere]).reshape(HEIGHT, WIDTH).tolist() for k in range(3)]
+
+    given = {"M": picture(expected), "spread": picture(expected_spread), "cost": picture(assumed_cost)}
+    return {
+        "blend": given | {"m_0": corrected.tolist(), "at": list(AT), "planes": blends},
+        "simple": {"at": list(AT), "planes": simple},
+        "hashed": hashed_contexts(keys),
+        "contexts": {"at": list(AT), "planes": contexts},
+    }
 
 
 def _blend_at(state: experts.Experts, k: int) -> dict:
@@ -413,25 +454,50 @@ def _blend_at(state: experts.Experts, k: int) -> dict:
     }
 
 
-def _rivals_at(state: experts.Experts, k: int) -> dict:
+INTERVALS = ((0, 120, 256), (90, 95, 120), (119, 120, 121), (100, 101, 103))  # a, m, b
+
+
+def hashed_contexts(keys: list[list[int]]) -> dict:
+    """keys: of each plane."""
+    slot, steps = Slot(), []
+    for d in (1, 1, 0, 1, *[0] * 70):
+        inputs = slot.inputs()
+        slot.learn(d)
+        steps.append([*inputs, d, slot.p, slot.visits])
+    slots = [[*interval, [place(key, *interval) for key in keys[0]]] for interval in INTERVALS]
+    return {"at": list(AT), "keys": keys, "a_m_b_slots": slots, "inputs_d_p_n": steps[:6] + steps[-2:], "steps": 74}
+
+
+def histogram() -> dict:
+    """Three histograms that see the same values, and what they then say."""
+    about = [(False, 3, 402), (False, 9, 437), (True, 13, 500)]  # by costs, class, prediction
+    seen = [[100, 3], [101, 2], [99, 1], [104, 1], [0, 1], [255, 1], [102, 400]]  # values, how often
+    state = Histograms(0)
+    state.used = [(Histogram(by_cost, kind), prediction) for by_cost, kind, prediction in about]
+    found = []
+    for value, times in seen:
+        for _ in range(times):
+            state.learn(value)
+    for low, split, high in INTERVALS:
+        for upper in (True, False):
+            found.append([low, split, high, upper, *state.inputs(low, split, high, upper)])
     return {
-        "k": k,
-        "error_class_of_M": state.seen[0],
-        "cross": state.seen[1],
-        "error_class": [context[2] for context in state.used],
-        "total_and_count": [list(state.scales[context]) for context in state.used],
-        "i": [i for _, i in state.rivals],
-        "P": [[v, *(state.rival(m, i, v) for m, i in state.rivals)] for v in (0, 1, 120, 150, 160, 165, 200, 255, 256)],
+        "g_class_p": [[int(by_cost), kind, prediction] for by_cost, kind, prediction in about],
+        "value_times": seen,
+        "j_0_100_101_102_256": [[h.bin(v, p) for v in (0, 100, 101, 102, 256)] for h, p in state.used],
+        "S": [h.counts.tolist() for h, _ in state.used],
+        "a_m_b_upper_logits_shares": found,
+        "log": [[n, log2(n)] for n in (1, 2, 3, 821, 1000, 12345, 824000, (1 << 20) - 1)],
     }
 
 
 def mixer_step() -> dict:
     """Two decisions by the same vectors of made-up weights."""
-    inputs = [300, -120, 2047, -2047, 5, 0, -600, 77]
-    first = [[39321, 6553, 19660, 0, 0, 0, 0, 0], [1048576, -70000, 0, 100, 5000, 1, -1, 65536]]
-    first.append([-20000, 30000, 300, -5, 123, 45678, 9, 1000])
+    inputs = [4800, -1920, 32752, -32752, 80, 0, -9600, 1229]
+    first = [[12000, 0, 0, 0, 0, 0, 0, 0], [32767, -2188, 0, 100, 5000, 1, -1, 4096]]
+    first.append([-20000, 30000, 32760, -32768, 123, 4567, 9, 1000])
     visits, final = [0, 15, 2000], [21845, 30000, -1048576]
-    mixer = Mixer(lambda s: first[s], lambda place: final, falling(65536, 262), 20)
+    mixer = Mixer(lambda s: first[s], lambda place: final, falling(65536, 197), 20)
     for s, n in enumerate(visits):
         mixer.visits[s] = n
     steps = []
@@ -439,7 +505,7 @@ def mixer_step() -> dict:
         y = mixer.mix(inputs, [0, 1, 2], 0)
         about = {"y_i": mixer.outputs, "y": y, "p": numbers.squash(y), "decision": decision}
         mixer.learn(decision)
-        about |= {"w": [mixer.weights[s] for s in range(3)], "f": mixer.final[0]}
+        about |= {"w": [mixer.weights[s].tolist() for s in range(3)], "f": mixer.final[0]}
         steps.append(about | {"visits": [mixer.visits[s] for s in range(3)]})
     return {"inputs": inputs, "w": first, "f": final, "visits": visits, "steps": steps}
 
@@ -502,41 +568,42 @@ class Known(PhotoTile):
 
 def learned_decision() -> dict:
     """All that the last decision of a tile is made of, and what is learned from it."""
-    tile = Known(values(), LEARNING)
+    tile = Known(values(), QUICK + RATIO_TABLES)
     k, at, learned = tile.place[2], tile.at, tile.experts
     mixer, masses = learned.mixer, [learned.masses(v) for v in (at.low, at.split, at.high)]
-    vectors = [experts.vector_number(vector) for vector in mixer.vectors]
+    slots = learned.hashed
     return {
         "k": k,
         "class": learned.z,
         "a_m_b": [at.low, at.split, at.high],
         "upper": at.upper,
-        "kind": at.kind,
-        "step": at.step,
-        "side": at.side,
-        "error_class_of_M": learned.seen[0],
-        "cross": learned.seen[1],
+        "kind_step_side_stage": parted(at),
+        "contexts": [learned.contexts[name] for name in SETS],
         "P_a": masses[0],
         "P_m": masses[1],
         "P_b": masses[2],
+        "slot": slots.places[0][1],
         "inputs": mixer.inputs,
-        "vectors": [number - start for number, start in zip(vectors, (0, 975, 975 + 4320))],
+        "vectors": [vector_number(learned.recipe.sets, vector) for vector in mixer.vectors],
         "second_layer": experts.place_number(mixer.place),
         "y_i": mixer.outputs,
         "y": mixer.logit,
         "frequency": tile.decisions[-1][0],
         "decision": tile.decisions[-1][1],
-        "w_after": [mixer.weights[vector] for vector in mixer.vectors],
+        "w_after": [mixer.weights[vector].tolist() for vector in mixer.vectors],
         "f_after": mixer.final[mixer.place],
         "visits_after": [mixer.visits[vector] for vector in mixer.vectors],
+        "p_n_after": [slots.used[0].p, slots.used[0].visits],
+        "cost": learned.spent,
     }
 
 
 def tiles() -> list:
-    """Whole tiles without the network, by each other method."""
+    """Whole tiles without the network, by most other methods."""
     few, found = planes_of(few_colours()), []
-    ways = [(0, values()), (LEARNING, values()), (LEARNING, values()[:1]), (COLOURS, few)]
-    for method, planes in [*ways, (LEARNING + COLOURS, values())]:
+    ways = [(0, values()), (QUICK, values()), (QUICK, values()[:1]), (QUICK + RATIO_TABLES, values())]
+    ways += [(FULL, values()), (FULL + RATIO_TABLES, values()), (FULL + RATIO_TABLES, values()[:1]), (COLOURS, few)]
+    for method, planes in [*ways, (QUICK + COLOURS, values())]:
         tile = Known(planes, method)
         about = {"method": method, "picture": "few colours" if planes is few else "values", "planes": len(planes)}
         about |= {"payload": tile.payload.hex(), "count": len(tile.decisions)}
@@ -653,7 +720,7 @@ def alpha_planes() -> dict:
     packed = bytes.fromhex(COMPRESSED)
     assert alpha.decoded(stored, 3, 4).tolist() == plane
     zeros = alpha.decoded(packed, 8, 16).tolist()
-    two = bytes.fromhex("0478563412020612345678") + b"ab" + b"rest"
+    two = bytes.fromhex("0478563412021212345678") + b"ab" + b"rest"
     found = container.tiles(container.Bytes(two), 2, 1)
     return {
         "plane": plane,
@@ -672,7 +739,7 @@ COMPRESSED = "e0007f00075d007f80336c00000000"  # an LZMA2 stream of an encoder's
 
 def vectors() -> dict:
     """What the file holds."""
-    blend, rivals = learned_walk()
+    walk = learned_walk()
     return {
         "varint": varints(),
         "crc32": crc(),
@@ -685,8 +752,11 @@ def vectors() -> dict:
         "mixture": mixture_of_two(),
         "binarisation": binarisation(),
         "ratio_tables": ratio_tables(),
-        "blend": blend,
-        "rivals": rivals,
+        "blend": walk["blend"],
+        "simple": walk["simple"],
+        "histogram": histogram(),
+        "hashed": walk["hashed"],
+        "contexts": walk["contexts"],
         "mixer": mixer_step(),
         "learned_decision": learned_decision(),
         "tiles": tiles(),

@@ -7,7 +7,6 @@ base 256, most significant byte first: the shortest one within the coder's last 
 decoder reads zeros.
 """
 
-from concurrent.futures import Executor, Future
 from typing import NamedTuple
 
 import constriction
@@ -21,7 +20,7 @@ PRECISION = 24
 ONE = 1 << PRECISION
 _MODEL = constriction.stream.model.Bernoulli(perfect=False)
 _BATCH = 1 << 15  # decisions that there is room for at least: packed while a level is coded; more would take longer
-TRACED, UNTRACED = 8, -32768  # inputs of a mixer that are kept, and what stands for none
+TRACED, UNTRACED = 3, -32768  # inputs of a mixer that are kept, and what stands for none
 _COUNT, _OWNER, _RANGE, _POINT, _WORD, _FAILED = range(6)  # of `state`
 _ALL, _HALF = np.uint64(2**64 - 1), np.uint64(32)
 _LEAST = np.uint64(2**32)  # of the range
@@ -98,7 +97,6 @@ class Encoder:
         check_range_coder()
         self._traced = traced
         self._packer = constriction.stream.queue.RangeEncoder()
-        self._packing: Future[None] | None = None
         self._bits = 0.0
         self._kept: list[_Decisions] = []
         self.coding = Coding(True, *self._room(_BATCH), np.zeros(2, np.uint32), np.zeros(6, np.uint64))
@@ -108,26 +106,19 @@ class Encoder:
         traces = np.full((traced, TRACED), UNTRACED, np.int16)
         return _Decisions(np.empty(count, np.uint32), np.empty(traced, np.int32), traces)
 
-    def reserve(self, count: int, helper: Executor | None = None) -> None:
-        """Makes room for so many decisions more; a kernel may code as many before the next call.
-
-        helper: packs what has come so far while the caller goes on.
-        """
+    def reserve(self, count: int) -> None:
+        """Makes room for so many decisions more; a kernel may code as many before the next call."""
         if self._count + count > len(self.coding.decisions):
-            self._pack(helper)
+            self._pack()
             self.coding = self.coding._replace(**self._room(max(_BATCH, count))._asdict())
 
-    def _pack(self, helper: Executor | None = None) -> None:
+    def _pack(self) -> None:
         """Packs what the room holds, which must not be written over afterwards."""
         coded = self._coded()
         self.coding.state[_COUNT] = 0
         if self._traced:
             self._kept.append(coded)
-        if self._packing:
-            self._packing.result()
-        self._packing = helper.submit(self._append, coded.decisions) if helper else None
-        if not helper:
-            self._append(coded.decisions)
+        self._append(coded.decisions)
 
     def _append(self, decisions: np.ndarray) -> None:
         self._packer.encode((decisions & 1).astype(np.int32), _MODEL, as_float((decisions >> 1) + 1))
@@ -197,7 +188,7 @@ class Decoder:
         nothing = np.zeros(0, np.uint32), np.zeros(0, np.int32), np.zeros((0, TRACED), np.int16)
         self.coding = Coding(False, *nothing, words, state)
 
-    def reserve(self, count: int, helper: Executor | None = None) -> None:
+    def reserve(self, count: int) -> None:
         """Decisions that are taken need no room."""
 
     def check(self) -> None:

@@ -4,29 +4,46 @@ The encoder may try several and keep the smallest; the decoder does what the byt
 """
 
 from dataclasses import dataclass
+from enum import IntEnum
 from itertools import product
 
-_NETWORK, _LEARNING, _COLOURS, _PALETTE = 1, 2, 4, 8  # bits of the byte
+_NETWORK, _LEARNING, _TABLES, _COLOURS, _PALETTE = 1, 2, 8, 16, 32  # of the byte; learning has two bits
 _ORDERS, _MOST_ORDERS = 64, 64  # codes of InOrder
+
+
+class Learning(IntEnum):
+    """How much of what learns the picture is mixed in."""
+
+    NONE = 0
+    QUICK = 1
+    FULL = 2
 
 
 @dataclass(frozen=True)
 class Method:
-    """network: the network gives the distribution, else the errors nearby do. learning: ratio tables and rival
-    predictions, which learn the picture, are mixed in. colours: exact colours are asked for first. palette: colours are
-    coded as indices of a list, by nothing else of these."""
+    """network: the network gives the distribution, else the errors nearby do. learning: experts that learn the picture
+    are mixed in. colours: exact colours are asked for first. tables: ratio tables are among the experts. palette:
+    colours are coded as indices of a list, by nothing else of these."""
 
     network: bool = True
-    learning: bool = True
+    learning: Learning = Learning.QUICK
     colours: bool = False
+    tables: bool = False
     palette: bool = False
 
     @property
     def code(self) -> int:
-        return _NETWORK * self.network + _LEARNING * self.learning + _COLOURS * self.colours + _PALETTE * self.palette
+        code = _NETWORK * self.network + _LEARNING * self.learning + _TABLES * self.tables
+        return code + _COLOURS * self.colours + _PALETTE * self.palette
 
     def __str__(self) -> str:
-        parts = {"palette": self.palette, "colours": self.colours, "network": self.network, "learning": self.learning}
+        parts = {
+            "palette": self.palette,
+            "colours": self.colours,
+            "network": self.network,
+            f"{Learning(self.learning).name.lower()} learning": self.learning,
+            "tables": self.tables,
+        }
         return " + ".join(name for name, used in parts.items() if used) or "predictor"
 
 
@@ -44,9 +61,14 @@ class InOrder:
         return f"order {self.order}"
 
 
-INDEXED = Method(network=False, learning=False, palette=True)
+INDEXED = Method(network=False, learning=Learning.NONE, palette=True)
+_FLAGS = False, True
 _ALL: list[Method | InOrder] = [
-    *(Method(*flags) for flags in product((False, True), repeat=3)),
+    *(
+        Method(network, learning, colours, tables)
+        for network, learning, colours, tables in product(_FLAGS, Learning, _FLAGS, _FLAGS)
+        if learning or not tables
+    ),
     INDEXED,
     *map(InOrder, range(_MOST_ORDERS)),
 ]

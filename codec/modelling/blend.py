@@ -62,12 +62,12 @@ def blend(canvas: Canvas) -> Blend:
 
 
 @inlined
-def refit_blend(level, k, canvas, blend):
+def refit_blend(level, k, canvas, blend, rows):
     """Fits all of plane k to the levels before, and foresees what it can of the predictions at this one."""
     for member in (blend.fast, blend.slow):
-        least_squares.refit(level, canvas.size, k, member.fits)
-        least_squares.foresee(level, k, canvas, member)
-    least_squares.refit(level, canvas.size, k, blend.fits)
+        least_squares.refit(level, canvas.size, k, member.fits, rows)
+        least_squares.foresee(level, k, canvas, member, rows)
+    least_squares.refit(level, canvas.size, k, blend.fits, rows)
 
 
 @inlined

@@ -1,235 +1,208 @@
-"""What learns a photograph while it is coded: the network's distribution and its rivals, mixed decision by decision.
+"""What learns a photograph while it is coded: what is said of each decision, and how it is mixed.
 
-Experts give the probability of a decision: the network's mixture, the ratio tables' two corrections of it, and
-a pair of logistics at each prediction of the blend, as wide as its errors were in such a place (the two-logistic shape
-is TMW's idea, Meyer and Tischer 1997). The mixer puts them together; its weight sets look at the kind of decision and
-at the errors nearby.
+The network's mixture gives a probability, the ratio tables correct it, histograms of many predictors' errors and
+contexts of exact values give others. The mixer puts them together, decision by decision; its weights start as the
+model's, learned from photographs beforehand.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from codec.entropy.binarisation import BELOW, CLASSES, HALVING, UNDECIDED, decision_for, moves_up, next_node
-from codec.entropy.range_coder import ONE, TRACED, code, trace
+from codec.entropy.binarisation import BELOW, decision_for, moves_up, next_node
+from codec.entropy.range_coder import ONE, code, trace
 from codec.errors import WrongModel
 from codec.modelling import ratio_tables as ratios
-from codec.modelling.blend import MEMBERS, Blend, combine, keep_error, nearby, settle
+from codec.modelling.blend import Blend, combine, keep_error, nearby, settle
 from codec.modelling.blend import blend as new_blend
-from codec.modelling.logistic import ERROR_CLASS, ERROR_CLASSES
-from codec.modelling.mixer import Mixer, adjust, equal, mix, mixer, squash, stretch
-from codec.modelling.mixture import END, TO_POSITION, ZERO, between, divided
-from codec.modelling.ratio_tables import STAGES, RatioTables
-from runtime import rules
+from codec.modelling.hashed import Hashed, find_slots, hashed, open_contexts, recall, remember_decision
+from codec.modelling.histograms import (
+    COST_CLASS,
+    Histograms,
+    count_value,
+    histograms,
+    locate,
+    narrow,
+    open_histograms,
+    tell,
+)
+from codec.modelling.logistic import COST
+from codec.modelling.mixer import Mixer, adjust, equal, fetch, mix, mixer, squash, stretch
+from codec.modelling.mixture import cdf
+from codec.modelling.ratio_tables import STAGES, UNIT_SHIFT, RatioTables
+from codec.modelling.selectors import ALL, PLACES, Selectors, look_around, select, selectors, vectors
+from codec.modelling.simple import Simple, foretell, settle_simple, simple
 from runtime.kernels import inlined
-from runtime.least_squares import FIRST_ERROR, LAST, RING, Canvas
+from runtime.least_squares import RING, Canvas
 
-EXPERTS = 1 + STAGES + MEMBERS
-NAMES = ("network", "first table", "second table", "blend", "own", "fast", "slow")
-INPUTS = TRACED  # of the mixer: the experts, a constant, zeros up to a whole vector
-_CONSTANT = 77  # 0.3
-_KINDS, _STEPS = 65, 12  # of decisions, finely and coarsely
-_CROSS = np.array([26, 64, 128, 256, 512, 896, 1600], np.int64)  # of eight classes of the other planes' errors
-_CROSSES = len(_CROSS) + 1
-_PLACES = 3 * CLASSES * _STEPS
-_SIDES = 3  # of a decision: undecided, below, above
-SETS = (3 * CLASSES * _KINDS, _PLACES * ERROR_CLASSES, 3 * _STEPS * _SIDES * _CROSSES)  # vectors of each weight set
-_KINDS_OF_SETS = ((3 * CLASSES, _KINDS), (_PLACES,), (3 * _STEPS * _SIDES,))  # what vectors of a set have in common
-_STARTS = tuple(sum(SETS[:s]) for s in range(len(SETS)))
-_RATES = np.maximum(262, 65536 // (np.arange(1024) + 50)).astype(np.int32)  # 0.02 / (1 + n / 50), 0.004 at least
+NAMES = ("network", "first table", "second table")
+_CONSTANT, _FIRST_INPUTS = 3, 4  # behind these the constant, then the histograms' inputs and the contexts'
+_THREE_TENTHS = 1229  # the constant
+_RATES = np.maximum(197, 65536 // (np.arange(1024) + 50)).astype(np.int32)  # 0.02 / (1 + n / 50), 0.003 at least
 _FINAL_RATE = 20  # 0.0003
-_NARROW, _WIDE = 30147, 2621  # 0.92 and 0.08: weights of a rival's two logistics, the second three times as wide
-_SHARPNESS = 863288426  # 1.608 * 2^29: inverse scale of the narrow one per mean absolute error
 _ONE = np.float32(1 << 16)
-_LEAST = 16  # what an absolute error counts at least, 1/64 grey level
-_MANY = 800  # errors after which a scale forgets half
-WEIGHTS, FINAL, SCALES = "mixing.weights", "mixing.final", "mixing.scales"  # tensors of a model
-START_SHIFT = 5  # its weights are int16 in steps of 2^-11
-_PLAIN = (39321, 6553, 19660)  # weights of a model that brings none, out of 2^16; the rivals' are 0
+_PLAIN = 12000  # weight of the network where a model brings none
+_FIRST_COST = 160  # of a value assumed where none is known yet, 1/32 bit
+WEIGHT_SHIFT, FINAL_SHIFT = 7, 5  # a model's weights are in steps of 2^-7, those of the second layer of 2^-11
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How much a tile's learning looks at."""
+
+    name: str  # of the model's tensors
+    predictors: int
+    twice: int  # of these with a second histogram
+    contexts: int
+    sets: tuple[str, ...]
+
+    @property
+    def inputs(self) -> int:
+        """Of the mixer, but for what fills a vector."""
+        return _FIRST_INPUTS + 2 * (self.predictors + self.twice + self.contexts)
+
+    @property
+    def weights(self) -> str:
+        """The tensor of the mixer's first weights, int8 [vectors, inputs]."""
+        return f"mixing.{self.name}.weights"
+
+    @property
+    def final(self) -> str:
+        """The tensor of the second layer's, int16 [PLACES, sets]."""
+        return f"mixing.{self.name}.final"
+
+
+QUICK = Recipe("quick", 16, 0, 1, ("deviation", "high bits", "steps of A at W and N", "network's deviation"))
+FULL = Recipe("full", 96, 24, 4, ALL)
+RECIPES = (QUICK, FULL)
 
 
 class Experts(NamedTuple):
     """State of a tile, and of the value at hand."""
 
     blend: Blend
+    tables: bool  # whether the ratio tables are asked
     ratios: RatioTables
+    simple: Simple
+    histograms: Histograms
+    hashed: Hashed
+    selectors: Selectors
     mixer: Mixer
-    scales: np.ndarray  # int64 [3, MEMBERS, 24, 8, 2]: absolute errors in 1/64 grey level by context, sum and number
-    ring: np.ndarray  # int32 [3, H + 2, RING]: errors of the network's mean
-    rivals: np.ndarray  # int64 [MEMBERS, 3]: mean and inverse scales of the two logistics of each
-    contexts: np.ndarray  # int64 [MEMBERS, 2]: which scale each has
-    masses: np.ndarray  # int32 [3, EXPERTS]: F(low), F(split), F(high) out of about 2^22
+    masses: np.ndarray  # int32 [3, 1 + STAGES]: F(low), F(split), F(high) out of about 2^22
+    costs: np.ndarray  # int32 [3, H + 2, RING]: what values have cost, 1/32 bit
+    spent: np.ndarray  # int64 [1]: on the value at hand
 
 
-def experts(canvas: Canvas, tables: dict[str, np.ndarray]) -> Experts:
-    """What starts a tile. Raises WrongModel."""
-    weights, final = start(tables)
+def experts(canvas: Canvas, model: dict[str, np.ndarray], recipe: Recipe, tables: bool) -> Experts:
+    """What starts a tile. model: its tensors. Raises WrongModel."""
+    height, width = canvas.size
+    weights, final = start(model, recipe)
     return Experts(
         new_blend(canvas),
-        ratios.ratio_tables(),
+        tables,
+        ratios.ratio_tables(tables),
+        simple(height, width, recipe.predictors),
+        histograms(recipe.predictors, recipe.twice),
+        hashed(recipe.contexts),
+        selectors(recipe.sets),
         mixer(weights, final, _RATES, _FINAL_RATE),
-        first_scales(tables),
-        np.full((3, canvas.size.height + 2, RING), FIRST_ERROR, np.int32),
-        np.zeros((MEMBERS, 3), np.int64),
-        np.zeros((MEMBERS, 2), np.int64),
-        np.zeros((3, EXPERTS), np.int32),
+        np.zeros((3, 1 + STAGES), np.int32),
+        np.full((3, height + 2, RING), _FIRST_COST, np.int32),
+        np.zeros(1, np.int64),
     )
 
 
-def start(tables: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The mixer's weights int32 [vectors, INPUTS] and final weights before anything is learned: the model's, or plain
-    ones if it brings none. Raises WrongModel."""
-    weights = np.zeros((sum(SETS), INPUTS), np.int32)
-    if WEIGHTS not in tables:
-        weights[:, : len(_PLAIN)] = _PLAIN
-        return weights, equal(_PLACES, len(SETS))
-    learned, final = tables[WEIGHTS], tables[FINAL]
-    if learned.shape != (len(weights), EXPERTS + 1) or final.shape != (_PLACES, len(SETS)):
-        raise WrongModel(f"the model's {WEIGHTS} have shape {learned.shape}: it belongs to another version")
-    weights[:, : EXPERTS + 1] = learned.astype(np.int32) << START_SHIFT
-    return weights, final.astype(np.int32) << START_SHIFT
-
-
-def first_scales(tables: dict[str, np.ndarray]) -> np.ndarray:
-    """Experts.scales as if four errors had been seen in every context.
-
-    Their means are the model's where it brings some, above 0. Raises WrongModel.
-    """
-    scales = np.full((3, MEMBERS, ERROR_CLASSES, _CROSSES, 2), 4, np.int64)
-    means = np.zeros(scales.shape[:-1], np.int64)
-    means[:] = np.array([max(_LEAST, (11 if u % 2 else 8) << (u // 2)) for u in range(ERROR_CLASSES)])[:, None]
-    learned = tables.get(SCALES)
-    if learned is not None:
-        if learned.shape != means.shape or learned.min() < 0:
-            raise WrongModel(f"the model's {SCALES} do not fit: it belongs to another version of this program")
-        means = np.where(learned > 0, np.maximum(learned, _LEAST), means)
-    scales[..., 0] *= means
-    return scales
-
-
-def kinds_mean(total: np.ndarray, visits: np.ndarray) -> np.ndarray:
-    """For every weight vector the mean over those of its set and kind of decision.
-
-    total: float64 [vectors, N], vectors times visits [vectors]. Kinds never visited get the mean of all.
-    """
-    mean = np.empty_like(total)
-    for first, size, kinds in zip(_STARTS, SETS, _KINDS_OF_SETS, strict=True):
-        part = slice(first, first + size)
-        sums, counts = total[part].reshape(*kinds, -1, total.shape[1]), visits[part].reshape(*kinds, -1)
-        overall = total[part].sum(0) / max(counts.sum(), 1)
-        of_kind = (sums.sum(-2, keepdims=True) + overall) / (counts.sum(-1)[..., None, None] + 1)
-        mean[part] = np.broadcast_to(of_kind, sums.shape).reshape(size, -1)
-    return mean
+def start(model: dict[str, np.ndarray], recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    """The mixer's weights int16 [vectors, inputs] and final weights int32 before anything is learned: the model's, or
+    plain ones if it brings none. Raises WrongModel."""
+    shape, sets = (sum(vectors(recipe.sets)), recipe.inputs), len(recipe.sets)
+    if recipe.weights not in model:
+        weights = np.zeros(shape, np.int16)
+        weights[:, 0] = _PLAIN
+        return weights, equal(PLACES, sets)
+    learned, final = model[recipe.weights], model[recipe.final]
+    if learned.shape != shape or final.shape != (PLACES, sets):
+        raise WrongModel(f"the model's {recipe.weights} have shape {learned.shape}: it belongs to another version")
+    return learned.astype(np.int16) << WEIGHT_SHIFT, final.astype(np.int32) << FINAL_SHIFT
 
 
 @inlined
-def expect(level, k, row, means, canvas, experts):
-    """Predicts plane k at a level's row by all members and sets their distributions; returns what contexts see.
+def expect(level, k, row, expected, canvas, experts):
+    """Predicts plane k at a level's row and finds all that decisions about it are mixed from and by.
 
-    means: the model's predictor's and the network's prediction, in 1/64 grey level. Returned are the classes of the
-    errors nearby: of the network's in this plane, and in the planes before.
+    expected: the model's predictor's and the network's prediction, the network's mean absolute error, all in 1/64 grey
+    level, and the class of the value's decisions.
     """
-    combine(level, k, row, means, canvas, experts.blend)
-    c, ring = level - 2 * row, experts.ring
-    own = ERROR_CLASS[min(nearby(ring[k], row, c) >> 2, len(ERROR_CLASS) - 1)]
-    if k == 0:
-        others = abs(ring[1, row + 2, (c - 1) & LAST]) + abs(ring[1, row + 1, c & LAST])
-        others += abs(ring[2, row + 2, (c - 1) & LAST]) + abs(ring[2, row + 1, c & LAST])
-        others >>= 2
-    else:
-        others = abs(ring[k - 1, row + 2, c & LAST])
-        if k == 2:
-            others += abs(ring[0, row + 2, c & LAST]) >> 1
-    cross = 0
-    for limit in _CROSS:
-        cross += others > limit
-    for q in range(MEMBERS):
-        error = ERROR_CLASS[min(experts.blend.near[q] >> 2, len(ERROR_CLASS) - 1)]
-        experts.contexts[q, 0], experts.contexts[q, 1] = error, cross
-        total, seen = experts.scales[k, q, error, cross, 0], experts.scales[k, q, error, cross, 1]
-        inverse, rival = divided(_SHARPNESS * seen, total), experts.rivals[q]
-        rival[0], rival[1], rival[2] = experts.blend.members[q], inverse, inverse // 3
-    return own, cross
+    base, mean, spread, deviation = expected
+    c, width = level - 2 * row, canvas.size.width
+    combine(level, k, row, (base, mean), canvas, experts.blend)
+    cost = np.int32(COST_CLASS[min(nearby(experts.costs[k], row, c), len(COST_CLASS) - 1)])
+    members = experts.blend.members
+    foretell(k, row, c, width, members, experts.simple)
+    open_histograms(k, experts.simple, cost, experts.histograms)
+    open_contexts(k, row, c, members, canvas.pixels, experts.hashed)
+    contexts = experts.selectors.contexts
+    look_around(k, row, c, (deviation, spread, cost), canvas, experts.blend, experts.simple, contexts)
+    experts.spent[0] = 0
 
 
 @inlined
-def mixed_value(node, given, seen, value, walk):
-    """Codes a value whose first decision is `node`. given: channel, red, green; seen: what `expect` returned; walk: the
-    coding, the network's mixture, its logistic table and the experts. Returns the value."""
+def mixed_value(node, given, value, walk):
+    """Codes a value whose first decision is `node`. given: channel, red, green; walk: the coding, the network's
+    mixture, its logistic table and the experts. Returns the value."""
     coding, mixture, logistic, experts = walk
-    masses, mixer = experts.masses, experts.mixer
-    ratios.open_window(experts.ratios, node, given, mixture, logistic)
-    for e in range(EXPERTS):
+    masses, mixer, behind = experts.masses, experts.mixer, _FIRST_INPUTS + 2 * len(experts.histograms.rows)
+    asked = 1 + (STAGES if experts.tables else 0)
+    if experts.tables:
+        ratios.open_window(experts.ratios, node, given, mixture, logistic)
+    for e in range(asked):
         masses[0, e] = 0
     _set_masses(256, mixture, logistic, experts, masses[2])
-    mixer.inputs[EXPERTS] = _CONSTANT
+    mixer.inputs[_CONSTANT] = _THREE_TENTHS
     while node.high - node.low > 1:
+        find_slots(node, experts.hashed)
+        place = select(node, experts.selectors, mixer.selected)
+        fetch(mixer)
         _set_masses(node.split, mixture, logistic, experts, masses[1])
         away = 0 if node.side == BELOW else 2  # which part is that of decision 1
-        for e in range(EXPERTS):
+        for e in range(asked):
             part, whole = abs(masses[away, e] - masses[1, e]), max(masses[2, e] - masses[0, e], 1)
             share = np.int32(np.float32(part) * _ONE / np.float32(whole))
             mixer.inputs[e] = stretch(min(max(share, 16), 65520))
-        place = _select(node, given[0], seen, mixer)
-        probability = squash(mix(mixer, place))
+        locate(node.split, experts.histograms, experts.histograms.below[1])
+        tell(node, away == 2, experts.histograms, mixer.inputs[_FIRST_INPUTS:behind])
+        recall(experts.hashed, mixer.inputs[behind:])
+        probability = np.int64(squash(mix(mixer, place)))
         trace(coding, mixer.inputs)
-        decision = code(coding, np.int64(probability) * (ONE >> 16), decision_for(node, value))
+        decision = code(coding, probability * (ONE >> 16), decision_for(node, value))
         adjust(mixer, place, probability, decision)
-        side = 0 if moves_up(node, decision) else 2
-        for e in range(EXPERTS):
-            masses[side, e] = masses[1, e]
+        remember_decision(decision, experts.hashed)
+        experts.spent[0] += COST[(probability if decision else (1 << 16) - probability) >> 4]
+        up = moves_up(node, decision)
+        for e in range(asked):
+            masses[0 if up else 2, e] = masses[1, e]
+        narrow(up, experts.histograms)
         node = next_node(node, decision)
-    ratios.count(experts.ratios, given, node.low)
+    if experts.tables:
+        ratios.count(experts.ratios, given, node.low)
     return node.low
 
 
 @inlined
 def _set_masses(value, mixture, logistic, experts, out):
-    """F(value) of every expert."""
-    ratios.masses(experts.ratios, value, mixture, logistic, out)
-    if value == 256:
-        for q in range(MEMBERS):
-            out[1 + STAGES + q] = (1 << rules.CDF_BITS) + 4 * value
-        return
-    at = value * rules.MEAN_UNIT - rules.MEAN_UNIT // 2
-    for q in range(MEMBERS):
-        distance = at - experts.rivals[q, 0]
-        narrow = ((distance * experts.rivals[q, 1]) >> TO_POSITION) + ZERO
-        wide = ((distance * experts.rivals[q, 2]) >> TO_POSITION) + ZERO
-        mass = _NARROW * between(min(max(narrow, 0), END - 1), logistic)
-        mass += _WIDE * between(min(max(wide, 0), END - 1), logistic)
-        out[1 + STAGES + q] = (mass >> rules.WEIGHT_BITS) + 4 * value
-
-
-@inlined
-def _select(node, channel, seen, mixer):
-    """Selects the weight vectors of a decision; returns its place in the second layer."""
-    own, cross = seen
-    kind, step, side = 0, 0, 1 + node.side
-    if node.side != UNDECIDED:
-        width = node.high - node.low
-        if node.rung != HALVING:
-            kind, step = 1 + 16 * node.side + node.rung, 1 + min(node.rung, 7)
-        else:
-            kind, step = 33 + 16 * node.side + min(width, 15), 9 + (width > 2) + (width > 4)
-    where = channel * CLASSES + node.deviation
-    place = where * _STEPS + step
-    mixer.selected[0] = where * _KINDS + kind
-    mixer.selected[1] = _STARTS[1] + place * ERROR_CLASSES + own
-    mixer.selected[2] = _STARTS[2] + ((channel * _STEPS + step) * _SIDES + side) * _CROSSES + cross
-    return place
+    """F(value) of the network and, where they are asked, of the ratio tables."""
+    if experts.tables:
+        ratios.masses(experts.ratios, value, mixture, logistic, out)
+    else:
+        out[0] = cdf(mixture, value, logistic) >> UNIT_SHIFT
 
 
 @inlined
 def take_in(level, k, row, value, width, experts):
     """Learns from the true value of what `expect` predicted last."""
     c = level - 2 * row
-    for q in range(MEMBERS):
-        scale = experts.scales[k, q, experts.contexts[q, 0], experts.contexts[q, 1]]
-        scale[0] += max(abs(value * rules.MEAN_UNIT - experts.blend.members[q]), _LEAST)
-        scale[1] += 1
-        if scale[1] > _MANY:
-            scale[0] >>= 1
-            scale[1] >>= 1
-    keep_error(experts.ring[k], row, c, width, value * rules.MEAN_UNIT - experts.blend.members[4])
+    count_value(value, experts.histograms)
+    keep_error(experts.costs[k], row, c, width, np.int32(experts.spent[0]))
+    settle_simple(k, row, c, width, value, experts.simple)
     settle(level, k, row, value, width, experts.blend)

@@ -39,11 +39,11 @@ class RatioTables(NamedTuple):
     curve: np.ndarray  # int64 [WINDOW + 1]: the network's as it comes, out of 2^37
 
 
-def ratio_tables() -> RatioTables:
-    """Empty ones."""
+def ratio_tables(used: bool) -> RatioTables:
+    """Empty ones; without room for counts if they are not used."""
     return RatioTables(
-        np.zeros((2 + 256, 256), np.uint32),
-        np.zeros((256 + 65536, 256), np.uint32),
+        np.zeros((2 + 256 if used else 0, 256), np.uint32),
+        np.zeros((256 + 65536 if used else 0, 256), np.uint32),
         np.zeros(1, np.int64),
         np.zeros((1 + STAGES, WINDOW), np.int32),
         np.zeros((1 + STAGES, WINDOW + 1), np.int32),

@@ -1,16 +1,14 @@
 """Tiles through a photo network: level by level along the wavefront.
 
-`refit` fits every predictor but red's to the levels before, on another thread where there is one; meanwhile `prepare`
-does what the network's step reads, and the network takes its step. `code_level` then codes one position of the level
-after the other to its end and learns from it. Grey tiles (C = 1) are colour tiles whose other planes are copies that
-need no decisions.
+`refit` fits every predictor to the levels before, `prepare` gathers what the network's step reads, and the network
+takes its step. `code_level` then codes one position of the level after the other to its end and learns from it. With a
+second thread the former run ahead of the latter, by parts of a level (parts.py). Grey tiles (C = 1) are colour tiles
+whose other planes are copies that need no decisions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -19,13 +17,13 @@ from codec.entropy import binarisation
 from codec.entropy.binarisation import BELOW, decision_for, first_node, moves_up, next_node
 from codec.entropy.range_coder import Coder, code, spend_on
 from codec.errors import DamagedFile, UnknownOrder
-from codec.format.method import INDEXED, InOrder, Method
+from codec.format.method import INDEXED, InOrder, Learning, Method
 from codec.modelling import mixture as mixtures
 from codec.modelling.blend import refit_blend
 from codec.modelling.exact_colours import question
 from codec.modelling.exact_colours.memory import colour_of
 from codec.modelling.exact_colours.question import ask, exact_colours, take_over
-from codec.modelling.experts import Experts, expect, experts, mixed_value, take_in
+from codec.modelling.experts import RECIPES, Experts, expect, experts, mixed_value, take_in
 from codec.modelling.logistic import LOG_SCALE
 from codec.modelling.mixture import PARAMETERS, Tables, cdf, explain, place, tables_of, weigh
 from codec.modelling.palette.index import code_index, palette
@@ -33,12 +31,15 @@ from codec.modelling.palette.listing import code_palette, has_palette
 from codec.modelling.ratio_tables import fetch
 from codec.tile_coders import AUTO, Report
 from codec.tile_coders.orientation import REPEATING, best_variant, repetition, usual_variant
+from codec.tile_coders.parts import Parts
+from codec.tile_coders.sparseness import sparse
 from runtime import rules
 from runtime.kernels import inlined, kernel
 from runtime.least_squares import Canvas, draw, error_nearby, learn, predict, refer, rows_of
 from runtime.photo import PhotoModel, PhotoTile, fit, prepare, record
 
 _MOST_DECISIONS = 3 * binarisation.MOST_DECISIONS + question.MOST_DECISIONS  # about one position
+_LEARNING = {"fast": Learning.NONE, "normal": Learning.QUICK, "best": Learning.FULL}
 _SMALL = 128 * 128  # pixels up to which learning may not pay, so that both ways are tried
 _FLAT = 0.6  # share of pixels like a neighbour from which on exact colours surely pay
 _LOG_SCALE = 4  # column of the first log-scale of one component: after a logit and three shifts
@@ -49,10 +50,13 @@ class PhotoCoder:
 
     codes_alpha = True
 
-    def __init__(self, model: PhotoModel, start: Callable[[Canvas], Experts] | None = None) -> None:
+    def __init__(self, model: PhotoModel, start: Callable[[Canvas, Method], Experts] | None = None) -> None:
         """start: gives what a tile's learning starts with, in place of what the model says."""
         self._model = model
-        self._start_learning = start or (lambda canvas: experts(canvas, model.tables))
+        self._start_learning = start or self._first_experts
+
+    def _first_experts(self, canvas: Canvas, method: Method) -> Experts:
+        return experts(canvas, self._model.tables, RECIPES[method.learning - 1], method.tables)
 
     def check(self, planes: np.ndarray) -> None:
         """Any picture will do."""
@@ -65,13 +69,14 @@ class PhotoCoder:
 
     def candidates(self, tile: np.ndarray, effort: str, order: str) -> list[Method]:
         """One for a photograph, several where colours repeat."""
-        learning, found, repeated = effort != "fast", [], repetition(tile)
+        learning, found, repeated = _LEARNING[effort], [], repetition(tile)
         if repeated < _FLAT:
-            found.append(Method(learning=learning))
+            tables = learning == Learning.FULL or (learning == Learning.QUICK and sparse(tile))
+            found.append(Method(learning=learning, tables=tables))
         if repeated >= REPEATING:
-            found.append(Method(network=False, colours=True))
+            found.append(Method(network=False, learning=max(learning, Learning.QUICK), colours=True, tables=True))
             if learning:
-                found.append(Method(colours=True))
+                found.append(Method(learning=learning, colours=True, tables=True))
         if has_palette(tile):
             found.append(INDEXED)
         if learning and tile[0].size <= _SMALL:
@@ -82,26 +87,27 @@ class PhotoCoder:
         if not isinstance(method, Method):
             raise DamagedFile(f"a tile is coded by {method}, which a photo model has not: get the file again")
         _, height, width = pixels.shape
-        schedule, tile = self._model.schedule(height, width), self._start(pixels, method.network)
-        learned = self._start_learning(tile.photo.canvas) if method.learning else None
+        tile = self._start(pixels, method.network)
+        learned = self._start_learning(tile.photo.canvas, method) if method.learning else None
         exact = exact_colours(*pixels.shape) if method.colours else None
         indexed = palette(code_palette(pixels, coder), height, width) if method.palette else None
-        network = self._model.network.start(schedule) if method.network else None
-        with ThreadPoolExecutor(1) if threads > 1 and network else nullcontext() as helper:
-            for level in range(schedule.steps):
-                count = int(schedule.starts[level + 1] - schedule.starts[level])
-                fitting = helper.submit(refit, level, tile, learned) if helper else refit(level, tile, learned)
-                prepare(level, tile.photo)
-                if network:
-                    parameters = network.step(level, tile.photo.inputs[:count])
-                else:
-                    parameters = np.zeros((count, PARAMETERS), np.int32)
-                if helper:
-                    fitting.result()
-                coder.reserve(count * _MOST_DECISIONS, helper)
-                code_level(level, parameters, tile, learned, exact, indexed, coder.coding)
-                coder.check()
-                report(count)
+        parts = Parts(tile.photo.canvas.size, threads)
+        network = self._model.network.start(self._model.schedule(height, width, parts.rows)) if method.network else None
+
+        def foresee(level: int, part: int) -> np.ndarray:
+            rows = parts.of(part)
+            refit(level, tile, learned, rows)
+            prepare(level, tile.photo, rows)
+            count = parts.positions(level, part)
+            if network:
+                return network.step(level * parts.count + part, tile.photo.inputs[:count])
+            return np.zeros((count, PARAMETERS), np.int32)
+
+        for level, part, parameters in parts.ahead(foresee):
+            coder.reserve(len(parameters) * _MOST_DECISIONS)
+            code_level(level, parameters, tile, learned, exact, indexed, coder.coding, parts.of(part))
+            coder.check()
+            report(len(parameters))
 
     def _start(self, pixels: np.ndarray, network: bool) -> Tile:
         _, height, width = pixels.shape
@@ -137,24 +143,25 @@ class Tile(NamedTuple):
 
 
 @kernel
-def refit(level, tile, learned):
+def refit(level, tile, learned, rows):
     """Fits every predictor but red's own to the levels before, and foresees what it can of their predictions."""
-    fit(level, tile.photo)
+    refer(level, tile.photo.canvas, rows)
+    fit(level, tile.photo, rows)
     if learned is not None:
         for k in range(len(tile.pixels)):
-            refit_blend(level, k, tile.photo.canvas, learned.blend)
+            refit_blend(level, k, tile.photo.canvas, learned.blend, rows)
 
 
 @kernel
-def code_level(level, parameters, tile, learned, exact, indexed, coding):
-    """Codes every position of a level.
+def code_level(level, parameters, tile, learned, exact, indexed, coding, rows):
+    """Codes every position of a level in some rows.
 
-    parameters: int32 [n, 10 K], the network's. learned: Experts, or None for a method that does not learn; exact:
-    ExactColours, or None for one that does not ask for them. indexed: Palette, or None for one that codes values.
+    parameters: int32 [n, 10 K], the network's of these. learned: Experts, or None for a method that does not learn;
+    exact: ExactColours, or None for one that does not ask for them; indexed: Palette, or None for one that codes values.
     """
     canvas, own, channels = tile.photo.canvas, tile.photo.predictor, len(tile.pixels)
     height, width = canvas.size
-    first, end = rows_of(level, canvas.size)
+    first, end = rows_of(level, canvas.size, rows)
     for row in range(first, end):
         c, colour, value, here = level - 2 * row, np.int64(-1), np.int64(0), parameters[row - first]
         position = row * width + c
@@ -183,7 +190,6 @@ def code_level(level, parameters, tile, learned, exact, indexed, coding):
         record(row, c, tile.photo)
         if exact is not None:
             take_over(row, c, colour_of(tile.pixels, row, c), exact)
-    refer(level + 1, canvas)
 
 
 @inlined
@@ -203,15 +209,15 @@ def _code_value(position, k, prediction, tile, learned, coding):
     c, width, logistic = level - 2 * row, tile.photo.canvas.size.width, tile.tables.logistic
     red = np.int64(tile.pixels[0, row, c]) if k > 0 else np.int64(0)
     green = np.int64(tile.pixels[1, row, c]) if k == 2 else np.int64(0)
-    if learned is not None and k == 2 and known < 0:
+    if learned is not None and learned.tables and k == 2 and known < 0:
         fetch(learned.ratios, red, green, base // rules.MEAN_UNIT)
     mean, spread = place(k, parameters, base, tile.residuals, tile.tables, tile.mixture)
     node, value, wanted = first_node(mean, spread), known, np.int64(tile.pixels[k, row, c])
     if learned is not None:
-        seen = expect(level, k, row, (base, mean), tile.photo.canvas, learned)
+        expect(level, k, row, (base, mean, spread, node.deviation), tile.photo.canvas, learned)
         if known < 0:
             walk = (coding, tile.mixture, logistic, learned)
-            value = mixed_value(node, (k, red, green), seen, wanted, walk)
+            value = mixed_value(node, (k, red, green), wanted, walk)
         take_in(level, k, row, value, width, learned)
     elif known < 0:
         value = code_plain(node, tile.mixture, logistic, wanted, coding)

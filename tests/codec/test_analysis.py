@@ -93,11 +93,12 @@ def test_stages_of_a_photograph(tiny_model):
     """The network's share is what the network takes alone, as nearly as its logits are rounded."""
     picture = image(30, 41)
     found, coded = analyse(picture, tiny_model), compress(picture, tiny_model)
-    assert set(found.stages) == {"mixed", "network", "second table", "blend"}
+    assert set(found.stages) == {"mixed", "network"}
     assert found.stages["mixed"] == pytest.approx(coded.nll_bits)
     alone = compress(picture, tiny_model, effort="fast").nll_bits
     assert found.stages["network"] == pytest.approx(alone, rel=0.02)
     assert analyse(picture, tiny_model, effort="fast").stages == {}
+    assert set(analyse(picture, tiny_model, effort="best").stages) == {"mixed", "network", "second table"}
 
 
 def test_stages_of_a_screen(tiny_model):

@@ -18,13 +18,13 @@ from codec.format.method import METHODS
 
 MODEL_ID = bytes(range(6))
 SMALL = Header(width=9, height=300, mode="RGBA", model_id=MODEL_ID, variant=6, tile=256)
-SMALL_TILES = (Tile(b"first", 0x11223344, method=3), Tile(b"", 0xFFFFFFFF, method=6))
+SMALL_TILES = (Tile(b"first", 0x11223344, method=3), Tile(b"", 0xFFFFFFFF, method=18))
 GOLDEN = bytes.fromhex(
     "894c4d 00 5a 000102030405 09 ac02"  # header: magic, version, mode + 4 variant + 32 shift, model, sides
     "03 44332211 05"  # first tile: method, CRC-32 of its pixels, length
-    "06 ffffffff 00"  # second tile
+    "12 ffffffff 00"  # second tile
     "6669727374 616263"  # payloads; the alpha plane's is the rest
-    "5a8f4f91"  # checksum of all above
+    "2d3c51ee"  # checksum of all above
 )
 
 
@@ -209,17 +209,17 @@ def test_headers_that_lie_are_refused(fields, error, words):
         container.unpack(file_bytes(**fields))
 
 
-@pytest.mark.parametrize("method", [9, 63, 128, 255])
+@pytest.mark.parametrize("method", [6, 7, 8, 17 + 8, 30, 31, 33, 48, 63, 128, 255])
 def test_a_method_that_does_not_exist_is_refused(method):
     data = file_bytes(method=method)
     for read in (container.unpack, lambda data: container.read(io.BytesIO(data))):
         with pytest.raises(DamagedFile, match=f"a tile is coded by method {method}, which does not exist"):
             read(data)
-    with pytest.raises(ValueError, match=f"method is {method}, not one of 0, 1, 2, 3, 4"):
+    with pytest.raises(ValueError, match=f"method is {method}, not one of 0, 1, 2, 3, 4, 5, 10"):
         Tile(b"", 0, method)
 
 
-@pytest.mark.parametrize("method", [0, 7, 64, 127])
+@pytest.mark.parametrize("method", [0, 5, 13, 29, 64, 127])
 def test_every_method_is_one_byte_of_the_index(method):
     parsed = container.unpack(file_bytes(method=method))
     assert parsed.tiles[0].method == method

@@ -2,26 +2,32 @@
 
 import pytest
 
-from codec.format.method import INDEXED, METHODS, InOrder, Method
+from codec.format.method import INDEXED, METHODS, InOrder, Learning, Method
+
+NONE, FULL = Learning.NONE, Learning.FULL
 
 
 def test_codes_are_these():
-    assert sorted(METHODS) == [*range(9), *range(64, 128)]
+    photo = [0, 1, 2, 3, 4, 5, 10, 11, 12, 13]
+    assert sorted(METHODS) == [*photo, *(16 + code for code in photo), 32, *range(64, 128)]
     assert all(method.code == code for code, method in METHODS.items())
-    assert len(set(METHODS.values())) == len(set(map(str, METHODS.values()))) == 9 + 64
+    assert len(set(METHODS.values())) == len(set(map(str, METHODS.values()))) == 20 + 1 + 64
 
 
 @pytest.mark.parametrize(
     ("code", "method", "words"),
     [
-        (0, Method(network=False, learning=False), "predictor"),
-        (1, Method(learning=False), "network"),
-        (2, Method(network=False), "learning"),
-        (3, Method(), "network + learning"),
-        (4, Method(network=False, learning=False, colours=True), "colours"),
-        (6, Method(network=False, colours=True), "colours + learning"),
-        (7, Method(colours=True), "colours + network + learning"),
-        (8, INDEXED, "palette"),
+        (0, Method(network=False, learning=NONE), "predictor"),
+        (1, Method(learning=NONE), "network"),
+        (2, Method(network=False), "quick learning"),
+        (3, Method(), "network + quick learning"),
+        (4, Method(network=False, learning=FULL), "full learning"),
+        (13, Method(learning=FULL, tables=True), "network + full learning + tables"),
+        (10, Method(network=False, tables=True), "quick learning + tables"),
+        (16, Method(network=False, learning=NONE, colours=True), "colours"),
+        (18, Method(network=False, colours=True), "colours + quick learning"),
+        (29, Method(learning=FULL, colours=True, tables=True), "colours + network + full learning + tables"),
+        (32, INDEXED, "palette"),
         (64, InOrder(0), "order 0"),
         (127, InOrder(63), "order 63"),
     ],

@@ -7,14 +7,16 @@ import pytest
 
 from codec.entropy.range_coder import Decoder, Encoder
 from codec.errors import DamagedFile, UnknownOrder
-from codec.format.method import INDEXED, METHODS, InOrder, Method
+from codec.format.method import INDEXED, METHODS, InOrder, Learning, Method
 from codec.models import EFFORTS
 from codec.tile_coders import AUTO, tile_coder
 from codec.tile_coders.orientation import repetition
 from tests.pictures import constant, lines, noise, photograph, screen
 
 WAYS = [method for method in METHODS.values() if isinstance(method, Method)]
-FAST, LEARNING, WITHOUT = Method(learning=False), Method(), Method(network=False, colours=True)
+FAST, QUICKLY, FULLY = Method(learning=Learning.NONE), Method(), Method(learning=Learning.FULL, tables=True)
+LEARNED = {"fast": FAST, "normal": QUICKLY, "best": FULLY}
+WITHOUT = Method(network=False, colours=True)
 
 
 def encoded(model, planes: np.ndarray, method: Method) -> Encoder:
@@ -51,7 +53,7 @@ def test_the_encoder_leaves_the_pixels_as_they_are(tiny_model, method):
     np.testing.assert_array_equal(planes, before)
 
 
-@pytest.mark.parametrize("method", [FAST, LEARNING], ids=str)
+@pytest.mark.parametrize("method", [FAST, QUICKLY, FULLY], ids=str)
 def test_grey_is_colour_whose_other_planes_are_copies(tiny_model, method):
     """The same predictions and parameters, and not a decision for the copies."""
     plane = photograph(9, 12)[:1]
@@ -62,7 +64,7 @@ def test_grey_is_colour_whose_other_planes_are_copies(tiny_model, method):
 def test_every_pixel_is_reported(tiny_model):
     for threads in (1, 2):
         counts = []
-        tile_coder(tiny_model).code(Encoder(), photograph(11, 13), LEARNING, threads, counts.append)
+        tile_coder(tiny_model).code(Encoder(), photograph(11, 13), QUICKLY, threads, counts.append)
         assert sum(counts) == 143 and len(counts) == 13 + 2 * 10
 
 
@@ -84,13 +86,13 @@ def candidates(model, tile: np.ndarray, effort: str) -> list[Method]:
 @pytest.mark.parametrize("effort", EFFORTS)
 def test_a_photograph_has_one_method(tiny_model, effort, channels):
     tile = (photograph if channels == 3 else noise)(129, 128)[:channels]
-    assert candidates(tiny_model, tile, effort) == [FAST if effort == "fast" else LEARNING]
+    assert candidates(tiny_model, tile, effort) == [LEARNED[effort]]
 
 
 @pytest.mark.parametrize("effort", EFFORTS)
 def test_what_is_tiny_may_not_be_worth_learning(tiny_model, effort):
     for tile in (noise(1, 1), photograph(20, 30), photograph(128, 128)):
-        assert candidates(tiny_model, tile, effort) == ([FAST] if effort == "fast" else [LEARNING, FAST])
+        assert candidates(tiny_model, tile, effort) == ([FAST] if effort == "fast" else [LEARNED[effort], FAST])
 
 
 @pytest.mark.parametrize("effort", EFFORTS)
@@ -106,5 +108,5 @@ def test_what_repeats_a_little_is_tried_both_ways(tiny_model, effort):
     tile = noise(200, 300)
     tile[:, :, :150] = 7
     assert 0.4 < repetition(tile) < 0.6
-    expected = [FAST, WITHOUT] if effort == "fast" else [LEARNING, WITHOUT, Method(colours=True)]
+    expected = [FAST, WITHOUT] if effort == "fast" else [LEARNED[effort], WITHOUT, Method(colours=True)]
     assert candidates(tiny_model, tile, effort) == expected

@@ -17,15 +17,26 @@ UNKNOWN = 256  # an error, 1/64 grey level
 
 
 class Errors(dict):
-    """64 x - m of a kind of prediction m, by (k, r, c)."""
+    """64 x - m of a kind of prediction m, or what else is looked at like that, by (k, r, c)."""
+
+    def __init__(self, unknown=UNKNOWN):
+        super().__init__()
+        self.unknown = unknown
+
+    def at(self, k: int, r: int, c: int):
+        return self.get((k, r, c), self.unknown)
+
+    def sum(self, k: int, r: int, c: int, width: int):
+        """Of eight absolute values around a position; right of a row stands its last."""
+
+        def e(dr: int, dc: int):
+            return abs(self.at(k, r + dr, min(c + dc, width - 1)))
+
+        return 2 * e(0, -1) + 2 * e(-1, 0) + e(-1, 1) + e(-1, -1) + e(0, -2) + e(-2, 0)
 
     def near(self, k: int, r: int, c: int, width: int) -> int:
-        """Of their absolute values around a position; right of a row stands its last."""
-
-        def e(dr: int, dc: int) -> int:
-            return abs(self.get((k, r + dr, min(c + dc, width - 1)), UNKNOWN))
-
-        return (2 * e(0, -1) + 2 * e(-1, 0) + e(-1, 1) + e(-1, -1) + e(0, -2) + e(-2, 0)) >> 3
+        """Their mean."""
+        return self.sum(k, r, c, width) >> 3
 
 
 def mean(members: list[int], near: list[int]) -> np.float32:

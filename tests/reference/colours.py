@@ -21,7 +21,7 @@ ORDERS, PATTERNS = (2, 4, 6, 10, 16, 28), (8, 14, 22)
 SEED, SLOTS, SHAPES, PLACES = 0x1E3779B1, 1 << 15, 1 << 16, 1 << 16
 MINE, OTHERS = (1, 2, 3, 4, 6, 9, 16, 32, 64, 128, 255), (1, 2, 3, 4, 7, 13, 31)
 BREAKS = (1, 2, 3, 5, 9, 17, 33)
-CONSTANT, WEIGHT, SECOND_LAYER = 77, 13107, 21845
+CONSTANT, WEIGHT, SECOND_LAYER = 1229, 3277, 21845
 RATE, SECOND_RATE = falling(163840, 262), 131  # of learning
 UNLIKELY = 1 << 17  # frequency below which a candidate is passed over
 OPENING = "opening"
@@ -60,7 +60,8 @@ class Question:
     def __init__(self, state: State, inputs: list, vectors: list, phase: int, refinements: list):
         self.mixer, self.chances = state.mixer, [state.chances[about] for about in inputs]
         self.knots = [state.knots[context] for context in refinements]
-        y = self.mixer.mix([*(stretch(chance.p >> 10) for chance in self.chances), CONSTANT], vectors, phase)
+        inputs = [*(16 * stretch(chance.p >> 10) for chance in self.chances), CONSTANT]
+        y = self.mixer.mix(inputs, vectors, phase)
         fine = sum(knots.estimate(y) for knots in self.knots)
         frequency = fine >> 1 if abs(y) == 2047 else ((squash(y) << 9) + 3 * fine) >> 3
         self.frequency = clip(frequency, 16, 2**24 - 16)

@@ -5,8 +5,9 @@ imported. `decoded` is the way in. What a payload says comes through a callable,
 tests can answer in the place of the range coder and look at every frequency.
 
     section    1  numbers.py, bundle.py     7  mixture.py
-            2, 12  container.py              8  experts.py; ratio_tables.py, blend.py, mixer.py
-                3  range_coder.py            9  colours.py; estimates.py
+            2, 12  container.py              8  experts.py; ratio_tables.py, blend.py, predictors.py, histograms.py,
+                3  range_coder.py               hashed.py, selectors.py, mixer.py
+                                             9  colours.py; estimates.py
                 4  tile.py                  10  squares.py; pixelcnn.py
                 5  least_squares.py         11  alpha.py
                 6  network.py

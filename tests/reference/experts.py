@@ -1,39 +1,47 @@
-"""Section 8: decisions that are mixed from seven experts, which learn the tile."""
+"""Section 8: decisions that are mixed from all that learns the tile."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from tests.reference.blend import Blend
+from tests.reference.blend import Blend, Errors
+from tests.reference.hashed import Hashed
+from tests.reference.histograms import Histograms, cost_class
 from tests.reference.least_squares import Canvas
 from tests.reference.mixer import Mixer, falling
-from tests.reference.mixture import Mixture, Split, between, centre_and_class, decoded, position_of
-from tests.reference.numbers import Table, clip, error_class, f32, passed, squash, stretch
+from tests.reference.mixture import Mixture, Split, centre_and_class, decoded
+from tests.reference.numbers import clip, cost, f32, squash, stretch
+from tests.reference.predictors import Simple
 from tests.reference.ratio_tables import Counts, Window
+from tests.reference.selectors import SETS, contexts, parts, vector_number
 
-NARROW, WIDE = 30147, 2621  # weights of a rival's components
-SHARPNESS = 863288426
-CROSS = (26, 64, 128, 256, 512, 896, 1600)
-PLAIN = [39321, 6553, 19660, 0, 0, 0, 0, 0]
-CONSTANT = 77
-SECOND_LAYER = [21845] * 3
-RATE, SECOND_RATE = falling(65536, 262), 20  # of learning
+CONSTANT = 1229
+PLAIN = 12000  # weight of the mixture's input where a model brings none
+RATE, SECOND_RATE = falling(65536, 197), 20  # of learning
+FIRST_COST = 160  # of a value assumed where none is known, 1/32 bit
 
 
-def vector_number(vector: tuple) -> int:
-    """Where a model keeps the weights that a vector starts with."""
-    which, k, *rest = vector
-    if which == 0:
-        z, kind = rest
-        return (5 * k + z) * 65 + kind
-    if which == 1:
-        z, step, error = rest
-        return 975 + ((5 * k + z) * 12 + step) * 24 + error
-    step, side, cross = rest
-    return 975 + 4320 + ((12 * k + step) * 3 + side) * 8 + cross
+@dataclass(frozen=True)
+class Recipe:
+    """How much is mixed: how many predictors, how many of them have two histograms, how many hashed contexts there
+    are, and the weight sets. Name: of the model's tensors."""
+
+    name: str
+    predictors: int
+    twice: int
+    contexts: int
+    sets: tuple[str, ...]
+
+
+RECIPES = {  # by the learning that a method names
+    1: Recipe("quick", 16, 0, 1, ("deviation", "high bits", "steps of A at W and N", "network's deviation")),
+    2: Recipe("full", 96, 24, 4, tuple(SETS)),
+}
 
 
 def place_number(place: tuple) -> int:
+    """Where a model keeps a vector of the second layer."""
     k, z, step = place
     return (5 * k + z) * 12 + step
 
@@ -41,90 +49,99 @@ def place_number(place: tuple) -> int:
 class Experts:
     """What a tile has taught so far."""
 
-    def __init__(self, canvas: Canvas, planes: int, tables: dict):
-        self.canvas, self.tables = canvas, tables
-        self.blend, self.counts = Blend(canvas, planes), Counts()
+    def __init__(self, canvas: Canvas, planes: int, tables: dict, recipe: Recipe, ratio_tables: bool):
+        self.canvas, self.tables, self.recipe = canvas, tables, recipe
+        self.blend, self.counts = Blend(canvas, planes), Counts() if ratio_tables else None
+        self.simple, self.histograms = Simple(canvas, recipe.predictors), Histograms(recipe.twice)
+        self.hashed, self.costs = Hashed(recipe.contexts), Errors(FIRST_COST)
         self.mixer = Mixer(self.first_weights, self.first_final, RATE, SECOND_RATE)
-        self.scales = Table(self.first_scale)  # (total, count) of (k, q, class, cross)
 
     def first_weights(self, vector: tuple) -> list[int]:
-        if "mixing.weights" not in self.tables:
-            return PLAIN
-        return [32 * int(w) for w in self.tables["mixing.weights"][vector_number(vector)]]
+        name = f"mixing.{self.recipe.name}.weights"
+        if name not in self.tables:
+            inputs = 4 + 2 * (self.recipe.predictors + self.recipe.twice + self.recipe.contexts)
+            return [PLAIN] + [0] * (inputs - 1)
+        return [128 * int(w) for w in self.tables[name][vector_number(self.recipe.sets, vector)]]
 
     def first_final(self, place: tuple) -> list[int]:
-        if "mixing.final" not in self.tables:
-            return SECOND_LAYER
-        return [32 * int(f) for f in self.tables["mixing.final"][place_number(place)]]
-
-    def first_scale(self, context: tuple) -> tuple[int, int]:
-        e, y = int(self.tables["mixing.scales"][context]) if "mixing.scales" in self.tables else 0, context[2]
-        return 4 * max(16, e if e > 0 else (11 if y % 2 else 8) << (y // 2)), 4
-
-    def cross(self, k: int, r: int, c: int) -> int:
-        """The class of the mixture's errors in the other planes: here in those known already, else left and above."""
-
-        def d(plane: int, dr: int, dc: int) -> int:
-            return abs(self.blend.errors[4].get((plane, r + dr, c + dc), 256))
-
-        if k == 0:
-            return passed(CROSS, (d(1, 0, -1) + d(1, -1, 0) + d(2, 0, -1) + d(2, -1, 0)) >> 2)
-        return passed(CROSS, d(0, 0, 0) if k == 1 else d(1, 0, 0) + (d(0, 0, 0) >> 1))
+        name = f"mixing.{self.recipe.name}.final"
+        if name not in self.tables:
+            return [65536 // len(self.recipe.sets)] * len(self.recipe.sets)
+        return [32 * int(f) for f in self.tables[name][place_number(place)]]
 
     def expect(self, mixture: Mixture, k: int, r: int, c: int) -> None:
-        """Predictions and rivals of a plane that is opened."""
-        self.at, self.mixture = (k, r, c), mixture
+        """What is known of a plane that is opened, before its first decision."""
+        self.at, self.mixture, self.spent = (k, r, c), mixture, 0
+        self.z = centre_and_class(mixture.mean, mixture.spread)[1]
         self.prediction = self.blend.predict(k, r, c, mixture.base, mixture.mean)
-        self.seen = error_class(self.blend.near(4, k, r, c)), self.cross(k, r, c)
-        self.used = [(k, q, error_class(self.blend.near(q, k, r, c)), self.seen[1]) for q in range(4)]
-        self.rivals = []
-        for m, context in zip(self.prediction.members, self.used):
-            total, count = self.scales[context]
-            self.rivals.append((m, SHARPNESS * count // total))
+        members, x = self.prediction.members, self.canvas.pixel
+        self.simple.predict(k, r, c, members)
+        self.cost = cost_class(self.costs.near(k, r, c, self.canvas.width))
+        self.histograms.open(k, self.simple.predictions, self.simple.near, self.cost)
+        blend, network = ((m + 32) >> 6 for m in (members[0], members[4]))
+        about = {"W": x(k, r, c - 1), "N": x(k, r - 1, c), "NW": x(k, r - 1, c - 1), "blend": blend}
+        about["A"] = x(k - 1, r, c) if k > 0 else blend
+        about["B"] = (network, blend, x(0, r, c) if k == 2 else None)[k]
+        self.hashed.open(k, about)
+        self.contexts = self.selected()
+
+    def selected(self) -> dict[str, int]:
+        k, r, c = self.at
+        about = {
+            "members": self.prediction.members,
+            "class": self.z,
+            "spread": self.mixture.spread,
+            "cost": self.cost,
+            "near": self.simple.near,
+            "network": self.blend.near(4, k, r, c),
+        }
+        return contexts(
+            k,
+            lambda plane, dr, dc: self.canvas.pixel(plane, r + dr, c + dc),
+            lambda i, plane, dr, dc: self.blend.errors[i].at(plane, r + dr, c + dc),
+            lambda plane, dr, dc: self.simple.best.get((plane, r + dr, c + dc), 0),
+            about,
+        )
 
     def decoded(self, before: list[int], decide: Callable[[int], int]) -> int:
         """The value of the plane that was expected; before: of the planes before."""
-        k = self.at[0]
-        self.z = centre_and_class(self.mixture.mean, self.mixture.spread)[1]
-        self.window = Window(self.counts, self.mixture, k, before)
+        self.window = Window(self.counts, self.mixture, self.at[0], before) if self.counts else None
         x = decoded(self.mixture.mean, self.mixture.spread, lambda at: self.decision(at, decide))
-        self.window.learn(x)
+        if self.window:
+            self.window.learn(x)
         return x
 
     def decision(self, at: Split, decide: Callable[[int], int]) -> int:
-        k, z, (error, cross) = self.at[0], self.z, self.seen
-        vectors = [(0, k, z, at.kind), (1, k, z, at.step, error), (2, k, at.step, at.side, cross)]
-        y = self.mixer.mix([*self.inputs(at), CONSTANT], vectors, (k, z, at.step))
-        answer = decide(256 * squash(y))
+        k, part = self.at[0], parts(at.kind, at.step, at.side)
+        vectors = [(name, k, self.contexts[name], part[SETS[name][1]]) for name in self.recipe.sets]
+        p = squash(self.mixer.mix(self.inputs(at), vectors, (k, self.z, at.step)))
+        answer = decide(256 * p)
         self.mixer.learn(answer)
+        self.hashed.learn(answer)
+        self.spent += cost((p if answer else 65536 - p) >> 4)
         return answer
 
-    def inputs(self, at: Split) -> Iterator[int]:
-        """What each expert thinks of decision 1."""
-        for low, split, high in zip(*map(self.masses, (at.low, at.split, at.high))):
-            part = abs(high - split) if at.upper else abs(split - low)
-            share = int(f32(part) * f32(65536) / f32(max(high - low, 1)))
-            yield stretch(clip(share, 16, 65520) >> 4)
+    def inputs(self, at: Split) -> list[int]:
+        """What everything thinks of decision 1."""
+        found = [self.stretched(at, *ends) for ends in zip(*map(self.masses, (at.low, at.split, at.high)))]
+        found += [0] * (3 - len(found)) + [CONSTANT]
+        found += self.histograms.inputs(at.low, at.split, at.high, at.upper)
+        return found + self.hashed.inputs(at.low, at.split, at.high)
 
     def masses(self, v: int) -> list[int]:
-        """P(v) of each expert."""
-        return self.window.masses(v) + [self.rival(mean, inverse, v) for mean, inverse in self.rivals]
+        """P(v) of the mixture, and of the ratio tables where they are asked."""
+        return self.window.masses(v) if self.window else [self.mixture.mass(v) >> 15]
 
-    def rival(self, mean: int, inverse: int, v: int) -> int:
-        """Two logistics at the same prediction, one three times as wide."""
-        if v in (0, 256):
-            return v * (2**14 + 4)
-        narrow, wide = (
-            between(self.mixture.tables["logistic"], clip(position_of(v, mean, i), 0, 2**20 - 1))
-            for i in (inverse, inverse // 3)
-        )
-        return ((NARROW * narrow + WIDE * wide) >> 15) + 4 * v
+    @staticmethod
+    def stretched(at: Split, low: int, split: int, high: int) -> int:
+        part = abs(high - split) if at.upper else abs(split - low)
+        share = int(f32(part) * f32(65536) / f32(max(high - low, 1)))
+        return 16 * stretch(clip(share, 16, 65520) >> 4)
 
     def learn(self) -> None:
         """The value of the plane that was expected is known."""
-        x, members = self.canvas.x[self.at], self.prediction.members
-        for m, context in zip(members, self.used):
-            total, count = self.scales[context]
-            total, count = total + max(abs(64 * x - m), 16), count + 1
-            self.scales[context] = (total >> 1, count >> 1) if count > 800 else (total, count)
+        x = self.canvas.x[self.at]
+        self.histograms.learn(x)
+        self.costs[self.at] = self.spent
+        self.simple.learn(*self.at, x)
         self.blend.learn(*self.at, self.prediction)

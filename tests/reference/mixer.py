@@ -1,8 +1,13 @@
-"""Section 8.4: the mixer of probabilities, with state by context."""
+"""Section 8.7: the mixer of probabilities, with state by context.
+
+Vectors are NumPy's, of 64 bits, so nothing can overflow; `>>` rounds down.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+
+import numpy as np
 
 from tests.reference.numbers import Table, clip, squash
 
@@ -17,28 +22,31 @@ class Mixer:
     rate(visits), second_rate: how fast they learn."""
 
     def __init__(self, first: Callable, second: Callable, rate: Callable[[int], int], second_rate: int):
-        self.weights, self.final, self.rate, self.second_rate = Table(first), Table(second), rate, second_rate
-        self.visits = Table(lambda vector: 0)
+        self.weights, self.final = Table(lambda vector: np.array(first(vector), np.int64)), Table(second)
+        self.rate, self.second_rate, self.visits = rate, second_rate, Table(lambda vector: 0)
 
     def mix(self, inputs: list[int], vectors: list, place) -> int:
         """The logit y; keeps all that `learn` needs."""
         self.inputs, self.vectors, self.place = inputs, vectors, place
-        dots = [sum(w * x for w, x in zip(self.weights[vector], inputs)) for vector in vectors]
-        self.outputs = [clip((dot + 2**15) >> 16, -2047, 2047) for dot in dots]
+        self.outputs = [self.output(self.weights[vector] * np.array(inputs, np.int64)) for vector in vectors]
         total = sum(f * y for f, y in zip(self.final[place], self.outputs))
         self.logit = clip((total + 2**15) >> 16, -2047, 2047)
         return self.logit
 
+    @staticmethod
+    def output(products: np.ndarray) -> int:
+        """Of a set: two products each lose 8 bits together."""
+        total = int(((products[0::2] + products[1::2]) >> 8).sum())
+        return clip((total + 2**9) >> 10, -2047, 2047)
+
     def learn(self, decision: int) -> None:
         """From the decision that was mixed last."""
-
-        def moved(weight: int, step: int) -> int:
-            return clip(weight + ((step + 2**23) >> 24), -(2**20), 2**20)
-
         d, final = decision << 16, self.final[self.place]
         error = (d - squash(self.logit)) * self.second_rate
-        self.final[self.place] = [moved(f, error * y) for f, y in zip(final, self.outputs)]
+        moved = [f + ((error * y + 2**23) >> 24) for f, y in zip(final, self.outputs)]
+        self.final[self.place] = [clip(f, -(2**20), 2**20) for f in moved]
         for vector, y in zip(self.vectors, self.outputs):
-            step = (d - squash(y)) * self.rate(self.visits[vector])
+            step = ((d - squash(y)) * self.rate(self.visits[vector])) >> 13
             self.visits[vector] += 1
-            self.weights[vector] = [moved(w, step * x) for w, x in zip(self.weights[vector], self.inputs)]
+            changes = (((np.array(self.inputs, np.int64) * step) >> 16) + 1) >> 1
+            self.weights[vector] = np.clip(self.weights[vector] + changes, -(2**15), 2**15 - 1)

@@ -13,7 +13,7 @@ from tests.reference.least_squares import Predictor
 from tests.reference.mixer import Mixer
 from tests.reference.numbers import Table, clip, error_class, f32, squash, stretch
 
-WEIGHT, CONSTANT, SECOND_LAYER = 7864, 77, 21845
+WEIGHT, CONSTANT, SECOND_LAYER = 1966, 1229, 21845
 SLOTS = 1 << 18
 
 
@@ -110,7 +110,8 @@ class Palette:
                 self.chances[a] for a in (*about, ("sides", depth, sides), ("share", middle, (share + 2048) >> 6))
             ]
             vectors = [(0, middle), (1, depth, sides[:4]), (2, depth, error_class(nearby >> 3))]
-            y = self.mixer.mix([*(stretch(chance.p >> 10) for chance in chances), share, CONSTANT], vectors, depth)
+            inputs = [*(16 * stretch(chance.p >> 10) for chance in chances), 16 * share, CONSTANT]
+            y = self.mixer.mix(inputs, vectors, depth)
             knots = [self.knots[vector] for vector in vectors[:2]]
             fine = sum(each.estimate(y) for each in knots)
             frequency = fine >> 1 if abs(y) == 2047 else ((squash(y) << 9) + fine) >> 2

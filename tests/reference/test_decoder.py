@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,8 @@ import pytest
 import runtime
 from codec.entropy.range_coder import Encoder
 from codec.format import alpha, container
-from codec.format.method import InOrder, Method
+from codec.format.method import METHODS as CODES
+from codec.format.method import InOrder, Learning, Method
 from codec.tile_coders import tile_coder
 from export.bundle import export_bundle
 from runtime.variants import orient
@@ -21,13 +21,14 @@ from tests.export.checkpoints import checkpoint_of
 from tests.export.pixelcnn import squares
 from tests.pictures import checker, magnified, noise, photograph, screen, two_values
 from tests.reference import bundle, decoder
+from tests.reference.container import METHODS as METHODS_READ
 from tests.reference.container import Refused
 from tests.test_rooms import imported
 
 HERE = Path(__file__).parent
-METHODS = [Method(*flags) for flags in product((False, True), repeat=3)]
+METHODS = [method for method in CODES.values() if isinstance(method, Method)]
 ALL = Method(colours=True)
-PLAIN = Method(False, False)
+PLAIN = Method(False, Learning.NONE)
 
 
 @pytest.fixture(scope="session")
@@ -91,7 +92,7 @@ def test_long_and_narrow_ones(tiny_model, tiny_reference, size):
 def test_every_variant_in_several_tiles(tiny_model, tiny_reference, variant):
     """2 x 3 tiles of 8 and less, no two sides alike."""
     agree(tiny_model, tiny_reference, photograph(9, 17), PLAIN, variant, tile=8)
-    agree(tiny_model, tiny_reference, magnified(5, 11, 2)[:1], Method(False, True, True), variant)
+    agree(tiny_model, tiny_reference, magnified(5, 11, 2)[:1], Method(False, colours=True), variant)
 
 
 @pytest.mark.parametrize("of_alpha", [None, *METHODS], ids=str)
@@ -137,12 +138,21 @@ def test_what_no_encoder_writes_is_refused(tiny_model, tiny_reference, square_re
         with pytest.raises(Refused):
             decoder.decoded(data[:i] + bytes([data[i] ^ 1]) + data[i + 1 :], tiny_reference)
     parsed = container.unpack(data)
-    for wrong in ({"payload": parsed.tiles[0].payload[:-1]}, {"pixels_crc": 0}, {"method": 1}, {"method": 64}):
+    for wrong in (
+        {"payload": parsed.tiles[0].payload[:-1]},
+        {"pixels_crc": 0},
+        {"method": 1},
+        {"method": 64},
+    ):
         with pytest.raises(Refused):
             tile = replace(parsed.tiles[0], **wrong)
             decoder.decoded(container.pack(parsed.header, [tile], parsed.alpha), tiny_reference)
     with pytest.raises(Refused, match="another model"):
         decoder.decoded(data, square_references["colour"])
+
+
+def test_methods_are_the_codecs():
+    assert METHODS_READ == set(CODES)
 
 
 def test_it_stands_alone():

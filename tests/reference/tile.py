@@ -8,12 +8,12 @@ import numpy as np
 
 from tests.reference import colours, palette
 from tests.reference.bundle import Bundle
-from tests.reference.experts import Experts
+from tests.reference.experts import RECIPES, Experts
 from tests.reference.least_squares import Canvas, Predictor, Settings, rows_of
 from tests.reference.mixture import Mixture, integers
 from tests.reference.network import Network, without_network
 
-NETWORK, LEARNING, COLOURS, PALETTE = 1, 2, 4, 8  # bits of a method
+NETWORK, TABLES, COLOURS, PALETTE = 1, 8, 16, 32  # bits of a method; two more are its learning
 
 
 def restored(oriented: np.ndarray, variant: int) -> np.ndarray:
@@ -37,8 +37,9 @@ class PhotoTile:
         if method & NETWORK:
             codes = bundle.tables["codes"]
             self.network = Network(bundle.weights, codes, layout["first_offsets"], layout["kernel"])
-        if method & LEARNING:
-            self.experts = Experts(self.canvas, self.planes, bundle.tables)
+        if method >> 1 & 3:
+            recipe = RECIPES[method >> 1 & 3]
+            self.experts = Experts(self.canvas, self.planes, bundle.tables, recipe, bool(method & TABLES))
         if method & COLOURS:
             self.colours = colours.State(self.height, self.width)
 

@@ -166,14 +166,17 @@ WRONG_VALUES = [
     ("logistic", 4096, 1 << 22, None),
     ("logistic", 4095, (1 << 22) + 1, "holds 4194305, "),
     ("logistic", 2048, 0, "goes from 2088960 to 0 on its way from 0 to 4194304"),
-    ("mixing.scales", 0, -1, "holds -1, which is not within 0 to 32767"),
-    ("mixing.scales", 0, 0, None),
+    ("mixing.quick.weights", 0, -128, "holds -128, which is not within -127 to 127"),
+    ("mixing.quick.weights", 0, -127, None),
+    ("mixing.quick.final", 1, -32768, "holds -32768, which is not within -32767 to 32767"),
+    ("mixing.quick.final", 1, 32767, None),
 ]
 
 
 @pytest.mark.parametrize(("table", "at", "value", "words"), WRONG_VALUES, ids=str)
 def test_values_that_compiled_code_could_not_take_are_refused(tiny_bundle, original, tmp_path, table, at, value, words):
-    tables = bundles.tensors(original[1][bundles.TABLES]) | {"mixing.scales": np.zeros(4, np.int16)}
+    start = {"mixing.quick.weights": np.zeros(4, np.int8), "mixing.quick.final": np.zeros(4, np.int16)}
+    tables = bundles.tensors(original[1][bundles.TABLES]) | start
     tables[table][at] = value
     path = bundles.forge(tmp_path / "x.lmconv", tiny_bundle, {bundles.TABLES: bundles.packed(tables)})
     if words:
@@ -185,17 +188,20 @@ def test_values_that_compiled_code_could_not_take_are_refused(tiny_bundle, origi
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"weights": np.int64}, "weights is int64"),
-        ({"final": np.float32}, "final is float32"),
+        ({"quick.weights": np.int16}, "quick.weights is int16"),
+        ({"quick.final": np.float32}, "quick.final is float32"),
+        ({"quick.final": np.int8}, "quick.final is int8"),
+        ({"full.final": None}, "full.final is missing"),
+        ({"full.weights": None, "full.final": None}, None),
+        ({"weights": np.int16}, "final is missing"),  # an older version's
         ({"scales": np.uint8}, "scales is uint8"),
-        ({"final": None}, "final is missing"),
-        ({"scales": None}, "scales is missing"),
         ({}, None),
     ],
     ids=str,
 )
 def test_start_weights_that_mixing_could_not_take(tiny_bundle, original, tmp_path, changes, words):
-    types = dict.fromkeys(("weights", "final", "scales"), np.int16) | changes
+    kinds = {"weights": np.int8, "final": np.int16}
+    types = {f"{recipe}.{name}": kind for recipe in ("quick", "full") for name, kind in kinds.items()} | changes
     added = {f"mixing.{name}": np.zeros((2, 2), dtype) for name, dtype in types.items() if dtype}
     tables = bundles.tensors(original[1][bundles.TABLES]) | added
     path = bundles.forge(tmp_path / "x.lmconv", tiny_bundle, {bundles.TABLES: bundles.packed(tables)})

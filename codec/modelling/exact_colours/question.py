@@ -46,7 +46,7 @@ _PROBABILITIES = _PATTERNED + PATTERNS * _PATTERN_SLOTS
 
 _SETS = 3
 _RANKS, _AGREEMENTS, _SURROUNDINGS = 161, 225, 81 * 5
-_WEIGHT, _CONSTANT = 13107, 77  # 0.2 and 0.3
+_WEIGHT, _CONSTANT = 3277, 1229  # 0.2 and 0.3
 _RATES = np.maximum(262, 163840 // (np.arange(1024) + 50)).astype(np.int32)  # 0.05 / (1 + n / 50), 0.004 at least
 _FINAL_RATE = 131  # 0.002
 _REFINED = 5 * _STATES  # contexts in each of the two refinements
@@ -67,7 +67,7 @@ class ExactColours(NamedTuple):
 
 def exact_colours(channels: int, height: int, width: int) -> ExactColours:
     """What starts a tile."""
-    weights = np.full((_RANKS + _AGREEMENTS + _SURROUNDINGS, _INPUTS + 1), _WEIGHT, np.int32)
+    weights = np.full((_RANKS + _AGREEMENTS + _SURROUNDINGS, _INPUTS + 1), _WEIGHT, np.int16)
     weights[:, _INPUTS] = 0
     return ExactColours(
         memory.memory(channels, height, width),

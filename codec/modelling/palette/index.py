@@ -13,7 +13,7 @@ from codec.modelling.adaptive import Adaptive, adapt, adaptive, probability
 from codec.modelling.exact_colours.contexts import hashed
 from codec.modelling.exact_colours.memory import NEAR
 from codec.modelling.logistic import ERROR_CLASSES, LIMIT
-from codec.modelling.mixer import Mixer, adjust, equal, mix, mixer, squash, stretch
+from codec.modelling.mixer import INPUT_BITS, Mixer, adjust, equal, mix, mixer, squash, stretch
 from codec.modelling.palette.expected import Expected, expect, expected
 from codec.modelling.palette.listing import MOST
 from codec.modelling.secondary import Secondary, correct, estimate, secondary
@@ -34,7 +34,7 @@ _SHARES_AT = _AROUND_AT + _AROUNDS * _DEPTH
 _PROBABILITIES = _SHARES_AT + MOST * _SHARES
 
 _INPUTS = _CONTEXTS + 2
-_WEIGHT, _CONSTANT = 7864, 77  # 0.12 and 0.3
+_WEIGHT, _CONSTANT = 1966, 1229  # 0.12 and 0.3
 _BESIDES_AT = MOST  # weight vectors, and refinements, by node come first
 _ERRORS_AT = _BESIDES_AT + _BESIDES * _DEPTH
 _VECTORS = _ERRORS_AT + ERROR_CLASSES * _DEPTH
@@ -63,7 +63,7 @@ def palette(colours: np.ndarray, height: int, width: int) -> Palette:
     """What starts a tile of so many rows and columns. colours: uint8 [n, C]."""
     count, channels = colours.shape
     stride = width + 2 * _SIDE
-    weights = np.full((_VECTORS, _INPUTS), _WEIGHT, np.int32)
+    weights = np.full((_VECTORS, _INPUTS), _WEIGHT, np.int16)
     weights[:, -1] = 0
     return Palette(
         colours.astype(np.int64) @ (1 << 8 * np.arange(channels - 1, -1, -1, dtype=np.int64)),
@@ -155,7 +155,7 @@ def _address(node, error, palette):
         h = hashed(hashed(palette.hashes[k], k), middle)
         addresses[k] = (k << _SLOT_BITS) + (h & ((1 << _SLOT_BITS) - 1))
     addresses[_HASHED] = _AROUND_AT + sides * _DEPTH + depth
-    addresses[_HASHED + 1] = _SHARES_AT + middle * _SHARES + ((share + LIMIT + 1) >> 6)
+    addresses[_HASHED + 1] = _SHARES_AT + middle * _SHARES + (((share >> INPUT_BITS - 8) + LIMIT + 1) >> 6)
     for k in range(_CONTEXTS):
         inputs[k] = stretch(probability(palette.probabilities, addresses[k]))
     inputs[_CONTEXTS], inputs[_CONTEXTS + 1] = share, _CONSTANT

@@ -1,6 +1,5 @@
 """The range coder: what kernels code is what constriction codes; its bytes are a plain reference's, for ever."""
 
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import constriction
@@ -265,16 +264,15 @@ def made_up(count: int):
 
 
 def test_room_grows_and_keeps_what_is_there():
-    """Bit by bit, room by room, whoever packs them; owners and traces as well."""
+    """Bit by bit, room by room; owners and traces as well."""
     count, parts = 2 * BATCH + 77, (100, BATCH - 200, BATCH - 1, 178)
     made, encoder = made_up(count), Encoder(traced=True)
     plain, ends = Encoder(), np.cumsum((0, *parts))
     assert ends[-1] == count
-    with ThreadPoolExecutor(1) as helper:
-        for start, end in zip(ends, ends[1:]):
-            for coder, packer in ((encoder, None), (plain, helper)):
-                coder.reserve(end - start, packer)
-                run_traced(coder.coding, *(part[start:end] for part in made))
+    for start, end in zip(ends, ends[1:]):
+        for coder in (encoder, plain):
+            coder.reserve(end - start)
+            run_traced(coder.coding, *(part[start:end] for part in made))
     owners, inputs, q, symbols = made
     payload = encode(q, symbols)
     assert encoder.finish() == plain.finish() == payload

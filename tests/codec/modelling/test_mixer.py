@@ -3,14 +3,18 @@
 import numpy as np
 import pytest
 
-from codec.modelling.mixer import UNIT_BITS, WEIGHT_LIMIT, adjust, equal, mix, mixer, squash, stretch
+from codec.modelling.mixer import UNIT_BITS, adjust, equal, mix, mixer, squash, stretch
+from codec.modelling.vectors import dot, nudge
 from runtime.kernels import kernel
 from tests.reference import numbers
 from tests.reference.mixer import Mixer
 
 INPUTS, SIZES, PLACES = 16, (5, 3, 4), 3  # vectors of three sets
 FIRST = np.cumsum((0, *SIZES))
-RATES = np.array([60000, 3000, 1310, 262])
+RATES = np.array([4000, 3000, 1310, 197])
+LEAST, MOST = -(1 << 15), (1 << 15) - 1  # weights
+FINAL = 1 << 20  # limit of the second layer's
+INPUT = 2047 * 16  # the largest
 
 
 @kernel
@@ -52,10 +56,10 @@ def decide(state, told, inputs, vectors, place, symbol) -> None:
 
 def same_state(state, told) -> None:
     for vector, weights in told.weights.items():
-        assert state.weights[vector].tolist() == weights and state.visits[vector] == told.visits[vector]
+        assert state.weights[vector].tolist() == weights.tolist() and state.visits[vector] == told.visits[vector]
     for place, final in told.final.items():
         assert state.final[place].tolist() == final
-    assert abs(state.weights).max() <= WEIGHT_LIMIT and abs(state.final).max() <= WEIGHT_LIMIT
+    assert abs(state.final).max() <= FINAL
 
 
 @pytest.mark.parametrize("start", ["plain", "anything", "at the limits"])
@@ -64,16 +68,16 @@ def test_equals_the_reference(start, inputs):
     rng = np.random.default_rng(0)
     shapes = (int(FIRST[-1]), INPUTS), (PLACES, len(SIZES))
     weights, final = {
-        "plain": lambda: (np.full(shapes[0], 6553), equal(*shapes[1])),
-        "anything": lambda: [rng.integers(-WEIGHT_LIMIT, WEIGHT_LIMIT + 1, shape) for shape in shapes],
-        "at the limits": lambda: [rng.choice([-WEIGHT_LIMIT, WEIGHT_LIMIT], shape) for shape in shapes],
+        "plain": lambda: (np.full(shapes[0], 1638), equal(*shapes[1])),
+        "anything": lambda: (rng.integers(LEAST, MOST + 1, shapes[0]), rng.integers(-FINAL, FINAL + 1, shapes[1])),
+        "at the limits": lambda: (rng.choice([LEAST, MOST], shapes[0]), rng.choice([-FINAL, FINAL], shapes[1])),
     }[start]()
     state, told = both(weights, final)
     for _ in range(250):
         made = {
-            "anything": lambda: rng.integers(-2047, 2048, INPUTS),
-            "at the limits": lambda: rng.choice([-2047, 2047], INPUTS),
-            "the same": lambda: np.full(INPUTS, rng.choice([-2047, 0, 2047])),
+            "anything": lambda: rng.integers(-INPUT, INPUT + 1, INPUTS),
+            "at the limits": lambda: rng.choice([-INPUT, INPUT], INPUTS),
+            "the same": lambda: np.full(INPUTS, rng.choice([-INPUT, 0, INPUT])),
         }[inputs]()
         vectors = [int(FIRST[s] + rng.integers(size)) for s, size in enumerate(SIZES)]
         decide(state, told, made, vectors, int(rng.integers(PLACES)), int(rng.integers(2)))
@@ -83,22 +87,62 @@ def test_equals_the_reference(start, inputs):
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_weights_stop_at_their_limits(sign):
     """Every decision takes them further out."""
-    near = sign * (WEIGHT_LIMIT - 1000)
-    state, told = both(np.full((1, INPUTS), near), np.full((1, 1), near), np.array([1 << 16]))
+    starts = np.full((1, INPUTS), sign * (MOST - 100)), np.full((1, 1), sign * FINAL)
+    state, told = both(*starts, np.array([4095]))
     for i in range(100):
-        decide(state, told, np.full(INPUTS, 2047 if i % 2 else -2047), [0], 0, i % 2 if sign > 0 else 1 - i % 2)
+        decide(state, told, np.full(INPUTS, INPUT if i % 2 else -INPUT), [0], 0, i % 2 if sign > 0 else 1 - i % 2)
         same_state(state, told)
-    assert (state.weights == sign * WEIGHT_LIMIT).all()
+    assert (state.weights == (MOST if sign > 0 else LEAST)).all()
+
+
+@kernel
+def dotted(weights, row, inputs):
+    return dot(weights, row, inputs)
+
+
+@kernel
+def nudged(weights, row, inputs, step):
+    nudge(weights, row, inputs, step)
+
+
+@pytest.mark.parametrize("size", [16, 48, 256, 512])
+@pytest.mark.parametrize("kind", ["anything", "least", "greatest", "mixed"])
+def test_vectors_are_plain_integers(size, kind):
+    """dot and nudge, whatever the weights and up to 512 lanes: nothing wraps."""
+    rng = np.random.default_rng(size)
+    weights = {
+        "anything": rng.integers(LEAST, MOST + 1, (3, size)),
+        "least": np.full((3, size), LEAST),
+        "greatest": np.full((3, size), MOST),
+        "mixed": rng.choice([LEAST, MOST, 0, -1, 1], (3, size)),
+    }[kind].astype(np.int16)
+    for made in (rng.integers(-INPUT, INPUT + 1, size), np.full(size, INPUT), rng.choice([-INPUT, INPUT], size)):
+        inputs, before = made.astype(np.int16), weights.tolist()
+        products = [w * x for w, x in zip(before[1], made.tolist())]
+        expected = sum((one + two) >> 8 for one, two in zip(products[::2], products[1::2]))
+        assert dotted(weights, 1, inputs) == expected
+        for step in (0, 1, -1, 77, -12345, (1 << 15) - 1, -(1 << 15) + 1):
+            row = weights[1].tolist()
+            nudged(weights, 1, inputs, step)
+            wanted = [w + ((((x * step) >> 16) + 1) >> 1) for w, x in zip(row, made.tolist())]
+            assert weights[1].tolist() == [min(max(w, LEAST), MOST) for w in wanted]
+        assert weights[[0, 2]].tolist() == [before[0], before[2]]
+
+
+def test_inputs_are_filled_up_to_whole_vectors():
+    state = mixer(np.ones((2, 5), np.int16), equal(1, 2), RATES, 20)
+    assert state.weights.shape == (2, 16) and len(state.inputs) == 16
+    assert state.weights.tolist() == [[1] * 5 + [0] * 11] * 2
 
 
 def test_it_learns_whom_to_believe():
     """One input that knows, fifteen that guess: its weights grow, the mixed probability follows."""
     rng = np.random.default_rng(1)
     weights = np.full((1, INPUTS), (1 << UNIT_BITS) // INPUTS)
-    state, spent = mixer(weights, equal(1, 1), np.maximum(262, 65536 // (np.arange(1024) + 50)), 20), []
+    state, spent = mixer(weights, equal(1, 1), np.maximum(197, 65536 // (np.arange(1024) + 50)), 20), []
     for symbol in rng.integers(0, 2, 3000).tolist():
-        state.inputs[:] = rng.integers(-600, 601, INPUTS)
-        state.inputs[3] = 500 if symbol else -500
+        state.inputs[:] = rng.integers(-9600, 9601, INPUTS)
+        state.inputs[3] = 8000 if symbol else -8000
         probability = squashed(mixed(state, 0))
         spent.append(-np.log2((probability if symbol else 65536 - probability) / 65536))
         adjusted(state, 0, probability, symbol)
@@ -107,7 +151,7 @@ def test_it_learns_whom_to_believe():
 
 
 def test_a_mixer_has_a_copy_of_its_start():
-    weights, final = np.ones((2, INPUTS), np.int32), equal(1, 3)
+    weights, final = np.ones((2, INPUTS), np.int16), equal(1, 3)
     state = mixer(weights, final, RATES, 20)
     assert final.tolist() == [[21845] * 3]
     for own, given in ((state.weights, weights), (state.final, final)):
@@ -117,6 +161,6 @@ def test_a_mixer_has_a_copy_of_its_start():
 
 
 def test_stretch_and_squash_are_the_tables():
-    assert [stretched(p) for p in (0, 15, 16, 32768, 65535)] == [numbers.stretch(p) for p in (0, 0, 1, 2048, 4095)]
+    assert [stretched(p) for p in (0, 15, 16, 32768, 65535)] == [16 * numbers.stretch(p) for p in (0, 0, 1, 2048, 4095)]
     assert [squashed(x) for x in (-2047, 0, 2047)] == [numbers.squash(x) for x in (-2047, 0, 2047)]
-    assert squashed(0) == 32768 and stretched(0) == -2047 and stretched(65535) == 2047
+    assert squashed(0) == 32768 and stretched(0) == -INPUT and stretched(65535) == INPUT

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from codec.entropy.binarisation import first_node
 from codec.entropy.range_coder import Encoder
-from codec.format.method import Method
+from codec.format.method import Learning, Method
 from codec.modelling import ratio_tables as ratios
 from codec.modelling.ratio_tables import STAGES, WINDOW, ratio_tables
 from codec.tile_coders.photo import PhotoCoder
@@ -50,7 +50,7 @@ def network(base: int, log_scale: int) -> Mixture:
 
 @pytest.fixture(scope="module")
 def tables():
-    return ratio_tables()
+    return ratio_tables(True)
 
 
 @settings(deadline=None, max_examples=80)
@@ -83,10 +83,14 @@ def test_equals_the_reference_for_any_counts(tables, channel, base, log_scale, h
         assert divmod(int(entries_of(tables, context)[context[-1]]), 1 << 20) == (came, counts.expected[context])
 
 
+def test_tables_that_are_not_asked_take_no_room():
+    assert sum(array.nbytes for array in ratio_tables(False)) < 1000 and ratio_tables(True).second.nbytes > 1 << 25
+
+
 def test_fresh_tables_change_next_to_nothing():
     """A ratio of 1: what is lost to rounding, a unit or so a value, stands with the window's last."""
     for channel, base, log_scale in ((0, 8160, 0), (1, 100, 60), (2, 255 * 64, 120)):
-        found = opened(ratio_tables(), network(base, log_scale), (channel, 0, 0))
+        found = opened(ratio_tables(True), network(base, log_scale), (channel, 0, 0))
         assert abs(found - found[:, :1]).max() <= 4 * WINDOW
 
 
@@ -103,7 +107,7 @@ def test_colours_of_ycbcr_cost_much_less():
     field = 73 + photograph(64, 64, 2) / 3 + np.random.default_rng(1).normal(0, 1, (3, 64, 64))
     spent = {}
     for name, picture in (("RGB", field.astype(np.uint8)), ("YCbCr", through_ycc(field.astype(np.uint8)))):
-        for method in (Method(network=False), Method(False, False)):
+        for method in (Method(False, tables=True), Method(False, Learning.NONE)):
             encoder = Encoder()
             PhotoCoder(model(np.zeros((64, 64, 10), np.int32))).code(encoder, picture, method, 1, lambda pixels: None)
             encoder.finish()
