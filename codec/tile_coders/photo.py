@@ -79,8 +79,8 @@ class PhotoCoder:
                 found.append(Method(learning=learning, colours=True, tables=True))
         if has_palette(tile):
             found.append(INDEXED)
-        if learning and tile[0].size <= _SMALL:
-            found += [way for way in self.candidates(tile, "fast", order) if way not in found]
+        if learning and repeated < _FLAT and tile[0].size <= _SMALL:
+            found.append(Method(learning=Learning.NONE))
         return found
 
     def code(self, coder: Coder, pixels: np.ndarray, method: Method | InOrder, threads: int, report: Report) -> None:
@@ -157,7 +157,7 @@ def code_level(level, parameters, tile, learned, exact, indexed, coding, rows):
     """Codes every position of a level in some rows.
 
     parameters: int32 [n, 10 K], the network's of these. learned: Experts, or None for a method that does not learn;
-    exact: ExactColours, or None for one that does not ask for them; indexed: Palette, or None for one that codes values.
+    exact: ExactColours, or None for one that does not ask for them; indexed: Palette, or None for one without.
     """
     canvas, own, channels = tile.photo.canvas, tile.photo.predictor, len(tile.pixels)
     height, width = canvas.size
