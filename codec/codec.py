@@ -45,7 +45,7 @@ class Analysis:
 
     costs: -log2 of each subpixel's probability, float32 [H, W, C]; their sum is Compressed.nll_bits. C counts grey or
     colour channels: alpha is not coded with the model. stages: bits that some experts would have spent alone on the
-    decisions that are mixed, and what exact colours took.
+    decisions that are mixed, and what exact colours or a palette took.
     """
 
     costs: np.ndarray

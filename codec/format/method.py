@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from itertools import product
 
-_NETWORK, _LEARNING, _TABLES, _COLOURS = 1, 2, 8, 16  # of the byte; learning has two bits
+_NETWORK, _LEARNING, _TABLES, _COLOURS, _PALETTE = 1, 2, 8, 16, 32  # of the byte; learning has two bits
 _ORDERS, _MOST_ORDERS = 64, 64  # codes of InOrder
 
 
@@ -22,19 +22,23 @@ class Learning(IntEnum):
 @dataclass(frozen=True)
 class Method:
     """network: the network gives the distribution, else the errors nearby do. learning: experts that learn the picture
-    are mixed in. colours: exact colours are asked for first. tables: ratio tables are among the experts."""
+    are mixed in. colours: exact colours are asked for first. tables: ratio tables are among the experts. palette:
+    colours are coded as indices of a list, by nothing else of these."""
 
     network: bool = True
     learning: Learning = Learning.QUICK
     colours: bool = False
     tables: bool = False
+    palette: bool = False
 
     @property
     def code(self) -> int:
-        return _NETWORK * self.network + _LEARNING * self.learning + _TABLES * self.tables + _COLOURS * self.colours
+        code = _NETWORK * self.network + _LEARNING * self.learning + _TABLES * self.tables
+        return code + _COLOURS * self.colours + _PALETTE * self.palette
 
     def __str__(self) -> str:
         parts = {
+            "palette": self.palette,
             "colours": self.colours,
             "network": self.network,
             f"{Learning(self.learning).name.lower()} learning": self.learning,
@@ -57,6 +61,7 @@ class InOrder:
         return f"order {self.order}"
 
 
+INDEXED = Method(network=False, learning=Learning.NONE, palette=True)
 _FLAGS = False, True
 _ALL: list[Method | InOrder] = [
     *(
@@ -64,6 +69,7 @@ _ALL: list[Method | InOrder] = [
         for network, learning, colours, tables in product(_FLAGS, Learning, _FLAGS, _FLAGS)
         if learning or not tables
     ),
+    INDEXED,
     *map(InOrder, range(_MOST_ORDERS)),
 ]
 METHODS = {method.code: method for method in _ALL}

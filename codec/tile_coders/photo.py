@@ -17,7 +17,7 @@ from codec.entropy import binarisation
 from codec.entropy.binarisation import BELOW, decision_for, first_node, moves_up, next_node
 from codec.entropy.range_coder import Coder, code, spend_on
 from codec.errors import DamagedFile, UnknownOrder
-from codec.format.method import InOrder, Learning, Method
+from codec.format.method import INDEXED, InOrder, Learning, Method
 from codec.modelling import mixture as mixtures
 from codec.modelling.blend import refit_blend
 from codec.modelling.exact_colours import question
@@ -26,6 +26,8 @@ from codec.modelling.exact_colours.question import ask, exact_colours, take_over
 from codec.modelling.experts import RECIPES, Experts, expect, experts, mixed_value, take_in
 from codec.modelling.logistic import LOG_SCALE
 from codec.modelling.mixture import PARAMETERS, Tables, cdf, explain, place, tables_of, weigh
+from codec.modelling.palette.index import code_index, palette
+from codec.modelling.palette.listing import code_palette, has_palette
 from codec.modelling.ratio_tables import fetch
 from codec.tile_coders import AUTO, Report
 from codec.tile_coders.orientation import REPEATING, best_variant, repetition, usual_variant
@@ -75,8 +77,10 @@ class PhotoCoder:
             found.append(Method(network=False, learning=max(learning, Learning.QUICK), colours=True, tables=True))
             if learning:
                 found.append(Method(learning=learning, colours=True, tables=True))
-        if learning and tile[0].size <= _SMALL:
-            found += [way for way in self.candidates(tile, "fast", order) if way not in found]
+        if has_palette(tile):
+            found.append(INDEXED)
+        if learning and repeated < _FLAT and tile[0].size <= _SMALL:
+            found.append(Method(learning=Learning.NONE))
         return found
 
     def code(self, coder: Coder, pixels: np.ndarray, method: Method | InOrder, threads: int, report: Report) -> None:
@@ -86,6 +90,7 @@ class PhotoCoder:
         tile = self._start(pixels, method.network)
         learned = self._start_learning(tile.photo.canvas, method) if method.learning else None
         exact = exact_colours(*pixels.shape) if method.colours else None
+        indexed = palette(code_palette(pixels, coder), height, width) if method.palette else None
         parts = Parts(tile.photo.canvas.size, threads)
         network = self._model.network.start(self._model.schedule(height, width, parts.rows)) if method.network else None
 
@@ -100,7 +105,7 @@ class PhotoCoder:
 
         for level, part, parameters in parts.ahead(foresee):
             coder.reserve(len(parameters) * _MOST_DECISIONS)
-            code_level(level, parameters, tile, learned, exact, coder.coding, parts.of(part))
+            code_level(level, parameters, tile, learned, exact, indexed, coder.coding, parts.of(part))
             coder.check()
             report(len(parameters))
 
@@ -148,11 +153,11 @@ def refit(level, tile, learned, rows):
 
 
 @kernel
-def code_level(level, parameters, tile, learned, exact, coding, rows):
+def code_level(level, parameters, tile, learned, exact, indexed, coding, rows):
     """Codes every position of a level in some rows.
 
     parameters: int32 [n, 10 K], the network's of these. learned: Experts, or None for a method that does not learn;
-    exact: ExactColours, or None for one that does not ask for them.
+    exact: ExactColours, or None for one that does not ask for them; indexed: Palette, or None for one without.
     """
     canvas, own, channels = tile.photo.canvas, tile.photo.predictor, len(tile.pixels)
     height, width = canvas.size
@@ -163,13 +168,19 @@ def code_level(level, parameters, tile, learned, exact, coding, rows):
         if exact is not None:
             spend_on(coding, channels * height * width + position)
             colour = ask(row, c, colour_of(tile.pixels, row, c), exact, coding)
+        if indexed is not None:
+            spend_on(coding, channels * height * width + position)
+            colour = code_index(level, row, colour_of(tile.pixels, row, c), tile, indexed, coding)
         if not tile.network:
             _set_scales(row, c, own.fits.errors, here)
         weigh(here, tile.tables.exponential, tile.mixture)
         for k in range(3):
             base, origin = predict(level, k, row, canvas, own)
             tile.photo.bases[k, row] = base
-            if k < channels:
+            if k < channels and indexed is not None:
+                value = colour >> (8 * (channels - 1 - k)) & 255
+                tile.pixels[k, row, c] = value
+            elif k < channels:
                 known = np.int64(-1) if colour < 0 else colour >> (8 * (channels - 1 - k)) & 255
                 spend_on(coding, position * channels + k)
                 value = _code_value((level, row), k, (here, np.int64(base), known), tile, learned, coding)

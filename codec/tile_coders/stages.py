@@ -11,7 +11,8 @@ _SHOWN = ("network", "second table")
 
 
 def alone(encoder: Encoder, colours: float) -> dict[str, float]:
-    """Bits that some experts would have spent alone on the decisions that were mixed, and what exact colours took."""
+    """Bits that some experts would have spent alone on the decisions that were mixed, and what exact colours or a
+    palette took."""
     symbols, traces = encoder.symbols(), encoder.traces()
     mixed = traces[:, 0] != UNTRACED
     found = {"mixed": float(encoder.costs()[mixed].sum())} if mixed.any() else {}

@@ -8,6 +8,7 @@ import pytest
 
 from codec.codec import analyse, compress, cost_map
 from codec.format import container
+from codec.format.method import INDEXED
 from codec.images import Image
 from codec.models import EFFORTS
 from codec.tile_coders.sparseness import sparse
@@ -104,9 +105,16 @@ def test_stages_of_a_photograph(tiny_model):
 
 def test_stages_of_a_screen(tiny_model):
     picture = image(30, 41, make=screen)
+    picture.pixels[:6] = noise(6, 41).transpose(1, 2, 0)
     found, coded = analyse(picture, tiny_model), compress(picture, tiny_model)
     assert found.stages["colours"] + found.stages["mixed"] == pytest.approx(coded.nll_bits)
     assert found.stages["colours"] > 0
+
+
+def test_a_palette_spends_all_on_colours(tiny_model):
+    picture = image(60, 41, make=screen)
+    found, coded = analyse(picture, tiny_model), compress(picture, tiny_model)
+    assert coded.methods == {INDEXED: 1} and found.stages == {"colours": pytest.approx(coded.nll_bits)}
 
 
 def test_stages_of_several_tiles_are_added(tiny_model):

@@ -270,7 +270,7 @@ def test_payloads_that_are_garbage_under_right_checksums_are_damaged(tiny_model,
         with pytest.raises(DamagedFile) as caught:
             decompress(container.pack(parsed.header, tiles), replace(tiny_model, threads=threads))
         messages.add(str(caught.value).split(":")[0].split(" at ")[0])
-    assert len(messages) == 2  # some do not decode, some decode to other pixels: both were met
+    assert len(messages) == 2 + METHODS[code].palette  # some do not decode, some decode to other pixels, or no list
 
 
 @pytest.mark.parametrize("change", [lambda p: p[:-1], lambda p: p[1:], lambda p: p + b"\0"], ids=["-1", "1:", "+1"])

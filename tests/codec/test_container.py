@@ -209,7 +209,7 @@ def test_headers_that_lie_are_refused(fields, error, words):
         container.unpack(file_bytes(**fields))
 
 
-@pytest.mark.parametrize("method", [6, 7, 8, 17 + 8, 30, 32, 63, 128, 255])
+@pytest.mark.parametrize("method", [6, 7, 8, 17 + 8, 30, 31, 33, 48, 63, 128, 255])
 def test_a_method_that_does_not_exist_is_refused(method):
     data = file_bytes(method=method)
     for read in (container.unpack, lambda data: container.read(io.BytesIO(data))):

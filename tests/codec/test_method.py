@@ -2,16 +2,16 @@
 
 import pytest
 
-from codec.format.method import METHODS, InOrder, Learning, Method
+from codec.format.method import INDEXED, METHODS, InOrder, Learning, Method
 
 NONE, FULL = Learning.NONE, Learning.FULL
 
 
 def test_codes_are_these():
     photo = [0, 1, 2, 3, 4, 5, 10, 11, 12, 13]
-    assert sorted(METHODS) == [*photo, *(16 + code for code in photo), *range(64, 128)]
+    assert sorted(METHODS) == [*photo, *(16 + code for code in photo), 32, *range(64, 128)]
     assert all(method.code == code for code, method in METHODS.items())
-    assert len(set(METHODS.values())) == len(set(map(str, METHODS.values()))) == 20 + 64
+    assert len(set(METHODS.values())) == len(set(map(str, METHODS.values()))) == 20 + 1 + 64
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,7 @@ def test_codes_are_these():
         (16, Method(network=False, learning=NONE, colours=True), "colours"),
         (18, Method(network=False, colours=True), "colours + quick learning"),
         (29, Method(learning=FULL, colours=True, tables=True), "colours + network + full learning + tables"),
+        (32, INDEXED, "palette"),
         (64, InOrder(0), "order 0"),
         (127, InOrder(63), "order 63"),
     ],

@@ -7,26 +7,16 @@ import pytest
 
 from codec.entropy.range_coder import Decoder, Encoder
 from codec.errors import DamagedFile, UnknownOrder
-from codec.format.method import METHODS, InOrder, Learning, Method
+from codec.format.method import INDEXED, METHODS, InOrder, Learning, Method
 from codec.models import EFFORTS
 from codec.tile_coders import AUTO, tile_coder
 from codec.tile_coders.orientation import repetition
-from codec.tile_coders.sparseness import sparse
 from tests.pictures import constant, lines, noise, photograph, screen
 
 WAYS = [method for method in METHODS.values() if isinstance(method, Method)]
 FAST, QUICKLY, FULLY = Method(learning=Learning.NONE), Method(), Method(learning=Learning.FULL, tables=True)
-SPARSE = Method(tables=True)
-EXACTLY = {  # exact colours without and with the network, by effort
-    "fast": [Method(False, Learning.QUICK, True, True)],
-    "normal": [Method(network, Learning.QUICK, True, True) for network in (False, True)],
-    "best": [Method(network, Learning.FULL, True, True) for network in (False, True)],
-}
-
-
-def learned(tile: np.ndarray, effort: str) -> Method:
-    """How a photograph is coded."""
-    return {"fast": FAST, "normal": SPARSE if sparse(tile) else QUICKLY, "best": FULLY}[effort]
+LEARNED = {"fast": FAST, "normal": QUICKLY, "best": FULLY}
+WITHOUT = Method(network=False, colours=True)
 
 
 def encoded(model, planes: np.ndarray, method: Method) -> Encoder:
@@ -92,26 +82,31 @@ def candidates(model, tile: np.ndarray, effort: str) -> list[Method]:
     return tile_coder(model).candidates(tile, effort, AUTO)
 
 
+def exact(effort: str) -> list[Method]:
+    """What is tried where colours repeat: without the network, with it where something is learned."""
+    learning = LEARNED[effort].learning
+    ways = [(False, learning or Learning.QUICK), (True, learning)]
+    return [Method(network, how, colours=True, tables=True) for network, how in ways if how]
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("effort", EFFORTS)
 def test_a_photograph_has_one_method(tiny_model, effort, channels):
     tile = (photograph if channels == 3 else noise)(129, 128)[:channels]
-    assert candidates(tiny_model, tile, effort) == [learned(tile, effort)]
+    assert candidates(tiny_model, tile, effort) == [LEARNED[effort]]
 
 
 @pytest.mark.parametrize("effort", EFFORTS)
 def test_what_is_tiny_may_not_be_worth_learning(tiny_model, effort):
     for tile in (noise(1, 1), photograph(20, 30), photograph(128, 128)):
-        assert candidates(tiny_model, tile, effort) == ([FAST] if effort == "fast" else [learned(tile, effort), FAST])
+        assert candidates(tiny_model, tile, effort) == ([FAST] if effort == "fast" else [LEARNED[effort], FAST])
 
 
 @pytest.mark.parametrize("effort", EFFORTS)
-def test_a_flat_screen_has_exact_colours_with_and_without_a_network(tiny_model, effort):
+def test_a_flat_screen_has_exact_colours_with_and_without_a_network_and_a_palette(tiny_model, effort):
     for tile in (constant(40, 50), lines(200, 200)[:1]):
         assert repetition(tile) >= 0.6
-        found = candidates(tiny_model, tile, effort)
-        small = tile[0].size <= 128 * 128 and effort == "best"  # then what is tried fast, too
-        assert found == EXACTLY[effort] + (EXACTLY["fast"] if small else [])
+        assert candidates(tiny_model, tile, effort) == [*exact(effort), INDEXED]
 
 
 @pytest.mark.parametrize("effort", EFFORTS)
@@ -119,4 +114,5 @@ def test_what_repeats_a_little_is_tried_both_ways(tiny_model, effort):
     tile = noise(200, 300)
     tile[:, :, :150] = 7
     assert 0.4 < repetition(tile) < 0.6
-    assert candidates(tiny_model, tile, effort) == [learned(tile, effort), *EXACTLY[effort]]
+    first, *others = candidates(tiny_model, tile, effort)
+    assert (replace(first, tables=effort == "best"), others) == (LEARNED[effort], exact(effort))

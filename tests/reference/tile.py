@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tests.reference import colours
+from tests.reference import colours, palette
 from tests.reference.bundle import Bundle
 from tests.reference.experts import RECIPES, Experts
 from tests.reference.least_squares import Canvas, Predictor, Settings, rows_of
 from tests.reference.mixture import Mixture, integers
 from tests.reference.network import Network, without_network
 
-NETWORK, TABLES, COLOURS = 1, 8, 16  # bits of a method; two more are its learning
+NETWORK, TABLES, COLOURS, PALETTE = 1, 8, 16, 32  # bits of a method; two more are its learning
 
 
 def restored(oriented: np.ndarray, variant: int) -> np.ndarray:
@@ -32,7 +32,8 @@ class PhotoTile:
         (self.planes, self.height, self.width), self.tables = shape, integers(bundle.tables)
         self.canvas, self.bases, self.place = Canvas(self.height, self.width), {}, None
         self.own = Predictor(self.canvas, Settings(**layout["predictor"]))
-        self.network = self.experts = self.colours = None
+        self.network = self.experts = self.colours = self.palette = None
+        self.indexed = method & PALETTE
         if method & NETWORK:
             codes = bundle.tables["codes"]
             self.network = Network(bundle.weights, codes, layout["first_offsets"], layout["kernel"])
@@ -44,6 +45,8 @@ class PhotoTile:
 
     def decoded(self, decide: Callable[[int], int]) -> np.ndarray:
         """uint8 [C, H, W]; decide(frequency) gives one decision after the other."""
+        if self.indexed:
+            self.palette = palette.Palette(self.planes, self.own, decide)
         for level in range(self.width + 2 * (self.height - 1)):
             self.own.refit(level)
             if self.experts:
@@ -64,6 +67,8 @@ class PhotoTile:
         if self.colours:
             self.place, asked = (r, c, None), colours.Position(self.colours, r, c)
             colour = asked.ask(self.colours, decide)
+        if self.palette:
+            self.place, colour = (r, c, None), self.palette.decoded(r, c, decide)
         mixture = Mixture(parameters or without_network(self.own.fits, r, c), self.tables)
         for k in range(3):
             self.place, self.bases[k, r, c] = (r, c, k), self.own.predict(k, r, c)

@@ -1,0 +1,107 @@
+"""Makes sets of pictures of one kind from photographs, the same ones wherever it runs with the same Pillow.
+
+    python tools/make_sets.py palette SOURCE FOLDER [--limit N] [--drawings N] [--size WIDTHxHEIGHT]
+
+SOURCE is a folder or a zip of pictures. `palette`: each of the first N photographs, and as many drawings made here, of
+antialiased shapes on gradients, are reduced to 16, 64 and 256 colours by Pillow's median cut, without dither and with
+Floyd and Steinberg's, and written as PNG: NAME_COLOURS_none.png and NAME_COLOURS_fs.png, six files a picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+SUFFIXES = (".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff")
+COLOURS = (16, 64, 256)
+DITHERS = {"none": Image.Dither.NONE, "fs": Image.Dither.FLOYDSTEINBERG}
+OVERSAMPLING = 4  # of the drawings, in each direction
+SHAPES = 24
+
+
+def photographs(source: Path, limit: int) -> Iterator[tuple[str, Image.Image]]:
+    """The first pictures of a folder or a zip, by name, in RGB."""
+    if zipfile.is_zipfile(source):
+        with zipfile.ZipFile(source) as archive:
+            for name in sorted(name for name in archive.namelist() if name.lower().endswith(SUFFIXES))[:limit]:
+                yield Path(name).stem, Image.open(io.BytesIO(archive.read(name))).convert("RGB")
+        return
+    for path in sorted(path for path in source.glob("*") if path.suffix.lower() in SUFFIXES)[:limit]:
+        yield path.stem, Image.open(path).convert("RGB")
+
+
+def drawing(number: int, size: tuple[int, int]) -> Image.Image:
+    """Antialiased ellipses, polygons and lines, plain or with gradients, on a gradient; from the number alone."""
+    rng, scaled = np.random.default_rng(number), (size[0] * OVERSAMPLING, size[1] * OVERSAMPLING)
+    picture = _gradient(rng, scaled)
+    for shape in range(SHAPES):
+        mask = Image.new("L", scaled)
+        pen, corners = ImageDraw.Draw(mask), [tuple(corner) for corner in rng.integers(0, scaled, (4, 2)).tolist()]
+        if shape % 3 == 0:
+            radius = int(rng.integers(scaled[1] // 32, scaled[1] // 5))
+            (x, y), lower = corners[0], (corners[0][0] + 2 * radius, corners[0][1] + radius)
+            pen.ellipse((x, y, *lower), fill=255)
+        elif shape % 3 == 1:
+            near = [
+                (corners[0][0] + (x - corners[0][0]) // 3, corners[0][1] + (y - corners[0][1]) // 3) for x, y in corners
+            ]
+            pen.polygon(near, fill=255)
+        else:
+            pen.line(corners[:2], fill=255, width=int(rng.integers(2, 5 * OVERSAMPLING)))
+        plain = Image.new("RGB", scaled, tuple(rng.integers(0, 256, 3).tolist()))
+        picture.paste(_gradient(rng, scaled) if shape % 4 == 0 else plain, mask=mask)
+    return picture.resize(size, Image.Resampling.BOX)
+
+
+def _gradient(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
+    """From one colour to another, along any direction."""
+    first, last = rng.integers(0, 256, (2, 3))
+    angle = rng.uniform(0, 2 * np.pi)
+    y, x = np.mgrid[: size[1], : size[0]].astype(np.float32)
+    along = x * np.float32(np.cos(angle)) + y * np.float32(np.sin(angle))
+    along = (along - along.min()) / (along.max() - along.min())
+    return Image.fromarray((first + along[..., None] * (last - first) + 0.5).astype(np.uint8))
+
+
+def reduced(picture: Image.Image, colours: int, dither: Image.Dither) -> Image.Image:
+    """A picture in so many colours at most, in RGB."""
+    palette = picture.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    return picture.quantize(palette=palette, dither=dither).convert("RGB")
+
+
+def make_palette(source: Path, folder: Path, limit: int, drawings: int, size: tuple[int, int]) -> None:
+    """Writes the set `palette` into a folder."""
+    drawn = ((f"drawing{number:02}", drawing(number, size)) for number in range(drawings))
+    for pictures in (photographs(source, limit), drawn):
+        for name, picture in pictures:
+            for colours in COLOURS:
+                for dither, how in DITHERS.items():
+                    reduced(picture, colours, how).save(folder / f"{name}_{colours:03}_{dither}.png")
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, height = map(int, text.split("x"))
+    return width, height
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("set", choices=["palette"])
+    parser.add_argument("source", type=Path, help="a folder or a zip of pictures")
+    parser.add_argument("folder", type=Path, help="where the set is written; made if it is not there")
+    parser.add_argument("--limit", type=int, default=4, metavar="N", help="photographs, by name; default: %(default)s")
+    parser.add_argument("--drawings", type=int, default=2, metavar="N", help="default: %(default)s")
+    parser.add_argument("--size", type=_size, default="768x512", help="of the drawings; default: %(default)s")
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    make_palette(given.source, given.folder, given.limit, given.drawings, given.size)
+
+
+if __name__ == "__main__":
+    main()
