@@ -97,7 +97,7 @@ class Encoder:
         check_range_coder()
         self._traced = traced
         self._packer = constriction.stream.queue.RangeEncoder()
-        self._bits = 0.0
+        self._bits = 0  # in steps of 2^-24, so that it does not matter in which parts they add up
         self._kept: list[_Decisions] = []
         self.coding = Coding(True, *self._room(_BATCH), np.zeros(2, np.uint32), np.zeros(6, np.uint64))
 
@@ -122,7 +122,7 @@ class Encoder:
 
     def _append(self, decisions: np.ndarray) -> None:
         self._packer.encode((decisions & 1).astype(np.int32), _MODEL, as_float((decisions >> 1) + 1))
-        self._bits += float(_costs(decisions).sum())
+        self._bits += int(np.rint(_costs(decisions) * ONE).astype(np.int64).sum())
 
     @property
     def _count(self) -> int:
@@ -145,7 +145,7 @@ class Encoder:
     @property
     def bits(self) -> float:
         """-log2 of the probability of all decisions that `finish` packed."""
-        return self._bits
+        return self._bits / ONE
 
     def decisions(self) -> np.ndarray:
         """All so far, as a Coding has them, uint32 [n]. Needs `traced`, like all that follows."""

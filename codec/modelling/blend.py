@@ -18,7 +18,7 @@ import numpy as np
 from runtime import least_squares
 from runtime.kernels import inlined
 from runtime.lanes import LANES
-from runtime.least_squares import FIRST_ERROR, LAST, RING, UNIT, Canvas, Fits, Predictor, Settings
+from runtime.least_squares import ALL, FIRST_ERROR, LAST, RING, UNIT, Canvas, Fits, Predictor, Settings
 
 # Besides the model's own predictor: one that forgets fast, and one that hardly forgets, refitted at every 8th level.
 FAST = Settings(((6, 2, 2), (6, 4, 2), (6, 4, 3)), 0.86, 0.75, (16.0, 3.0, 3.0))
@@ -62,7 +62,7 @@ def blend(canvas: Canvas) -> Blend:
 
 
 @inlined
-def refit_blend(level, k, canvas, blend, rows):
+def refit_blend(level, k, canvas, blend, rows=ALL):
     """Fits all of plane k to the levels before, and foresees what it can of the predictions at this one."""
     for member in (blend.fast, blend.slow):
         least_squares.refit(level, canvas.size, k, member.fits, rows)

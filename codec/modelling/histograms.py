@@ -14,8 +14,8 @@ import numpy as np
 from codec.modelling.logistic import HISTOGRAMS
 from codec.modelling.mixer import INPUT_BITS
 from codec.modelling.simple import UNIT
-from codec.modelling.vectors import LANES, add, bits_of, halve
 from runtime.kernels import inlined
+from runtime.vectors import LANES, add, bits_of, halve
 
 CLASSES = 16  # of a predictor's errors, or of costs
 BINS = 128

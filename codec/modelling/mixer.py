@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from codec.modelling.logistic import LIMIT, SQUASH, STRETCH
-from codec.modelling.vectors import LANES, dot, nudge
 from runtime.kernels import inlined, prefetch
+from runtime.vectors import LANES, dot, nudge
 
 UNIT_BITS = 14  # a weight of 2^14 counts an input once
 WEIGHT_LIMIT = (1 << 15) - 1  # weights stay within +-2

@@ -78,7 +78,7 @@ def test_garbage_raises_nothing_but_codec_errors(payload):
     assert payload[0] == 0
 
 
-tiles = st.builds(Tile, st.binary(max_size=30), st.integers(0, 2**32 - 1), st.sampled_from([0, 2, 7, 64]))
+tiles = st.builds(Tile, st.binary(max_size=30), st.integers(0, 2**32 - 1), st.sampled_from([0, 2, 29, 64]))
 
 
 @given(st.lists(tiles, min_size=1, max_size=5))

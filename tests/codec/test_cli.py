@@ -178,7 +178,7 @@ def test_compress_json(folder):
             "model": "photo-small",
             "order": "wavefront",
             "effort": "normal",
-            "methods": {"network + learning": 1},
+            "methods": {"network + quick learning": 1},
         }
     ]
 
@@ -200,7 +200,7 @@ def test_info_json(folder):
         "bytes": size,
         "bpsp": 8 * size / 18,
         "version": 0,
-        "methods": {"network + learning": 1},
+        "methods": {"network + quick learning": 1},
     }
     assert json.loads(run("info", "a.lmc", "--json").stdout) == [about]
     (models.BUNDLES / "drawing.lmconv").unlink()

@@ -73,7 +73,8 @@ def test_the_file_says_the_variant_and_comes_back(tiny_model, mode):
         sizes[variant] = len(data)
     data = compress(image, tiny_model, effort="best").data
     variant = container.unpack(data).header.variant
-    assert variant == best_variant(planes) and len(data) == sizes[variant] < np.mean(list(sizes.values()))
+    assert variant == best_variant(planes) and sizes[variant] < np.mean(list(sizes.values()))
+    assert len(data) < sizes[variant]  # by what best effort mixes more
     for effort in ("fast", "normal"):
         data = compress(image, tiny_model, effort=effort).data
         assert container.unpack(data).header.variant == usual_variant(planes) == 0

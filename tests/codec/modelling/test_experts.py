@@ -20,6 +20,7 @@ from codec.modelling import experts as learning
 from codec.modelling.blend import blend, combine, settle
 from codec.modelling.experts import FULL, QUICK, RECIPES, Recipe, experts, start
 from codec.modelling.histograms import CLASSES
+from codec.modelling.palette.listing import has_palette
 from codec.modelling.ratio_tables import RatioTables
 from codec.modelling.selectors import ALL, PLACES, SETS, vectors
 from codec.tile_coders.photo import PhotoCoder
@@ -246,7 +247,9 @@ def test_equals_the_reference_on_hostile_pictures(kind, method):
     agree(KINDS[kind](7, 9), some_numbers(7, 9), method=method)
 
 
-@pytest.mark.parametrize("method", [way for way in WAYS if way not in (QUICKLY, FULLY) and not way.colours], ids=str)
+@pytest.mark.parametrize(
+    "method", [way for way in WAYS if way not in (QUICKLY, FULLY) and not way.colours and not way.palette], ids=str
+)
 @pytest.mark.parametrize("channels", [1, 3], ids=["grey", "colour"])
 def test_equals_the_reference_by_other_methods(method, channels):
     """Without learning, without or with ratio tables, and without a network, whose parameters are then those of the
@@ -335,6 +338,8 @@ def test_hostile_pictures_come_back(kind):
     for height, width in ((21, 30), (1, 99), (70, 1)):
         pixels, made = KINDS[kind](height, width), model(some_numbers(height, width))
         for method in WAYS:
+            if method.palette and not has_palette(pixels):
+                continue
             encoder, found = Encoder(), np.zeros(pixels.shape, np.uint8)
             PhotoCoder(made).code(encoder, pixels.copy(), method, 2, lambda pixels: None)
             PhotoCoder(made).code(Decoder(encoder.finish()), found, method, 1, lambda pixels: None)
@@ -353,7 +358,9 @@ def test_any_payload_decodes_or_is_damaged():
                     PhotoCoder(made).code(decoder, pixels, method, 1, lambda pixels: None)
                 except DamagedFile:
                     damaged += 1
-    assert damaged < 9  # whatever starts below the end of the first interval is a picture
+    assert (
+        damaged < 18
+    )  # whatever starts below the end of the first interval is a picture, or a list that does not rise
 
 
 def test_flushing_denormals_changes_nothing():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from codec.modelling.mixer import UNIT_BITS, adjust, equal, mix, mixer, squash, stretch
-from codec.modelling.vectors import dot, nudge
 from runtime.kernels import kernel
+from runtime.vectors import dot, nudge
 from tests.reference import numbers
 from tests.reference.mixer import Mixer
 
