@@ -187,6 +187,7 @@ def prepare(level, tile, rows=ALL):
     """Predicts red for positions of a level, from the levels before, and gathers the network's inputs."""
     canvas = tile.canvas
     first, end = rows_of(level, canvas.size, rows)
+    least_squares.refer(level, canvas, rows)
     least_squares.refit(level, canvas.size, _RED, tile.predictor.fits, rows)
     least_squares.foresee(level, _RED, canvas, tile.predictor, rows)
     for row in range(first, end):
@@ -243,7 +244,6 @@ def take_over(level, picture, tile):
         for k in range(3):
             tile.bases[k, row] = least_squares.take_over(level, k, row, picture, canvas, own)
         record(row, level - 2 * row, tile)
-    least_squares.refer(level + 1, canvas)
 
 
 @kernel

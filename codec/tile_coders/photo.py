@@ -35,7 +35,7 @@ from codec.tile_coders.parts import Parts
 from codec.tile_coders.sparseness import sparse
 from runtime import rules
 from runtime.kernels import inlined, kernel
-from runtime.least_squares import Canvas, draw, error_nearby, learn, predict, refer, rows_of
+from runtime.least_squares import Canvas, draw, error_nearby, learn, predict, rows_of
 from runtime.photo import PhotoModel, PhotoTile, fit, prepare, record
 
 _MOST_DECISIONS = 3 * binarisation.MOST_DECISIONS + question.MOST_DECISIONS  # about one position
@@ -96,14 +96,17 @@ class PhotoCoder:
 
         def foresee(level: int, part: int) -> np.ndarray:
             rows = parts.of(part)
-            refit(level, tile, learned, rows)
             prepare(level, tile.photo, rows)
+            if learned is not None:  # else the thread that codes has less to do
+                refit(level, tile, learned, rows)
             count = parts.positions(level, part)
             if network:
                 return network.step(level * parts.count + part, tile.photo.inputs[:count])
             return np.zeros((count, PARAMETERS), np.int32)
 
         for level, part, parameters in parts.ahead(foresee):
+            if learned is None:
+                refit(level, tile, learned, parts.of(part))
             coder.reserve(len(parameters) * _MOST_DECISIONS)
             code_level(level, parameters, tile, learned, exact, indexed, coder.coding, parts.of(part))
             coder.check()
@@ -145,7 +148,6 @@ class Tile(NamedTuple):
 @kernel
 def refit(level, tile, learned, rows):
     """Fits every predictor but red's own to the levels before, and foresees what it can of their predictions."""
-    refer(level, tile.photo.canvas, rows)
     fit(level, tile.photo, rows)
     if learned is not None:
         for k in range(len(tile.pixels)):
