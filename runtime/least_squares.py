@@ -367,10 +367,15 @@ def in_units(value):
 
 @inlined
 def draw(k, row, c, value, canvas):
-    """Enters a pixel's value of plane k into the canvas and, at the picture's edges, into its padding."""
-    plane, width = canvas.pixels[k], canvas.size.width
+    """Enters a pixel's value of plane k into the canvas."""
+    draw_in(row, c, canvas.size.width, value, canvas.pixels[k])
+
+
+@inlined
+def draw_in(row, c, width, value, plane):
+    """Enters what a padded plane has at a position and, at the picture's edges, into its padding."""
     plane[row + TOP, c + LEFT] = value
-    if c == 0 and row + 1 < canvas.size.height:
+    if c == 0 and row + 1 < plane.shape[0] - TOP:
         for x in range(LEFT):
             plane[row + 1 + TOP, x] = value
     if c == width - 1:

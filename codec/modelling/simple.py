@@ -11,11 +11,10 @@ import numpy as np
 from codec.modelling import predictors
 from codec.modelling.blend import MEMBERS
 from runtime.kernels import inlined
-from runtime.least_squares import LAST, RING
+from runtime.least_squares import LAST, LEFT, RIGHT, RING, TOP, draw_in
 
 KNOWN = MEMBERS
 UNIT = 4  # of predictions, in a grey level
-_TOP, _LEFT, _RIGHT = 4, 6, 8  # padding of the planes
 _MIDDLE = 128 * UNIT  # planes are relative to it, and within +- it: then no sum leaves int16
 _LEAST, _MOST = -200 * UNIT, 456 * UNIT  # of a prediction
 _FIRST_ERROR = 32  # assumed where none is known yet
@@ -49,7 +48,7 @@ def simple(height: int, width: int, count: int) -> Simple:
     for q, form in enumerate(forms, KNOWN):
         for tap, factor in form.items():
             coefficients[taps.index(tap), q] = round(factor * predictors.UNIT)
-    planes = np.zeros((6, _TOP + height, _LEFT + width + _RIGHT), np.int16)
+    planes = np.zeros((6, TOP + height, LEFT + width + RIGHT), np.int16)
     offsets = np.zeros((3, len(taps)), np.int64)
     for t, tap in enumerate(taps):
         role, dr, dc = predictors.offset(tap)
@@ -75,10 +74,10 @@ def foretell(k, row, c, width, members, simple):
     planes, predictions, sums = simple.planes, simple.predictions, simple.sums
     if k == 0:
         network = min(max(_quarters(members[4]) - _MIDDLE, -_MIDDLE), _MIDDLE)  # a mean may lie far off
-        _draw(row, c, width, np.int32(network), planes[_RED_NETWORK])
+        draw_in(row, c, width, np.int32(network), planes[_RED_NETWORK])
     if k < 2:
-        _draw(row, c, width, _quarters(members[0]) - _MIDDLE, planes[_GREEN_BLEND if k else _RED_BLEND])
-    flat, here = planes.reshape(-1), (row + _TOP) * planes.shape[2] + c + _LEFT
+        draw_in(row, c, width, _quarters(members[0]) - _MIDDLE, planes[_GREEN_BLEND if k else _RED_BLEND])
+    flat, here = planes.reshape(-1), (row + TOP) * planes.shape[2] + c + LEFT
     sums[:] = 0
     for t in range(len(simple.taps)):
         tap, factors = flat[here + simple.offsets[k, t]], simple.coefficients[t]
@@ -89,7 +88,7 @@ def foretell(k, row, c, width, members, simple):
         predictions[q] = min(max(prediction, np.int32(_LEAST)), np.int32(_MOST))
     for q in range(KNOWN):
         predictions[q] = _quarters(members[q])
-    own, y, x = planes[k], row + _TOP, c + _LEFT
+    own, y, x = planes[k], row + TOP, c + LEFT
     w, n, nw, ne = own[y, x - 1], own[y - 1, x], own[y - 1, x - 1], own[y - 1, x + 1]
     least, most = min(min(w, n), min(nw, ne)) + _MIDDLE, max(max(w, n), max(nw, ne)) + _MIDDLE
     for q in simple.held:
@@ -130,7 +129,7 @@ def _least(errors):
 @inlined
 def settle_simple(k, row, c, width, value, simple):
     """Enters the true value of what `foretell` predicted last."""
-    _draw(row, c, width, np.int32(UNIT * value - _MIDDLE), simple.planes[k])
+    draw_in(row, c, width, np.int32(UNIT * value - _MIDDLE), simple.planes[k])
     errors, wanted = simple.errors[k, row + 2, c & LAST], np.int32(2 * UNIT * value)
     for q in range(len(errors)):
         errors[q] = min(abs(wanted - 2 * simple.predictions[q]), np.int32(_LARGEST))
@@ -139,15 +138,3 @@ def settle_simple(k, row, c, width, value, simple):
         beyond = simple.errors[k, row + 2, (c + 1) & LAST]
         for q in range(len(errors)):
             beyond[q] = errors[q]
-
-
-@inlined
-def _draw(row, c, width, entry, plane):
-    """Enters what a plane has at a position and, at the picture's edges, into the padding."""
-    plane[row + _TOP, c + _LEFT] = entry
-    if c == 0 and row + 1 < plane.shape[0] - _TOP:
-        for x in range(_LEFT):
-            plane[row + 1 + _TOP, x] = entry
-    if c == width - 1:
-        for x in range(_LEFT + width, _LEFT + width + _RIGHT):
-            plane[row + _TOP, x] = entry
