@@ -11,18 +11,9 @@ from codec.modelling.experts import FULL, expect, experts, take_in
 from codec.modelling.selectors import ALL, PARTS, PLACES, SETS, select, selectors, vectors
 from runtime.kernels import kernel
 from runtime.least_squares import Settings, canvas, draw, learn, predict, predictor, refer, refit, rows_of
-from tests.pictures import checker, constant, lines, magnified, noise, ramp, two_values
+from tests.pictures import KINDS, magnified
 
-PICTURES = {
-    "noise": noise,
-    "two values": two_values,
-    "white": constant,
-    "black": lambda height, width: constant(height, width, 0),
-    "checker": checker,
-    "ramp": ramp,
-    "lines": lines,
-    "palette": lambda height, width: magnified(height, width, 1, 7),
-}
+PICTURES = KINDS | {"palette": lambda height, width: magnified(height, width, 1, 7)}
 SIZES = [(1, 1), (1, 7), (5, 1), (2, 2), (3, 4), (5, 7)]
 MEANS = {"off": (-32767, 49087, 65536), "near": (0, 16320, 50), "narrow": (8000, 8300, 0)}  # from, to, spread
 
