@@ -111,20 +111,14 @@ class StepPass:
         self._bases = np.arange(tiles)[:, None, None] * schedule.slots
         device = "cuda" if network.provider == "cuda" else "cpu"
 
-        def caches() -> dict:
-            return {
-                name: onnxruntime.OrtValue.ortvalue_from_numpy(np.tile(row, (schedule.slots * tiles, 1)), device, 0)
-                for name, row in network.padding.items()
-            }
-
-        sides = self._caches = caches(), caches()  # the bindings do not keep them alive
-        self._bindings = []
-        for old, new in (sides, sides[::-1]):
-            binding = self._session.io_binding()
-            for name in network.padding:
-                binding.bind_ortvalue_input(name, old[name])
-                binding.bind_ortvalue_output(f"new_{name}", new[name])
-            self._bindings.append(binding)
+        self._caches = {  # the binding does not keep them alive
+            name: onnxruntime.OrtValue.ortvalue_from_numpy(np.tile(row, (schedule.slots * tiles, 1)), device, 0)
+            for name, row in network.padding.items()
+        }
+        self._binding = self._session.io_binding()
+        for name, cache in self._caches.items():  # written where they are read: a step's slots are in no tap of it
+            self._binding.bind_ortvalue_input(name, cache)
+            self._binding.bind_ortvalue_output(f"new_{name}", cache)
 
     def step(self, number: int, inputs: np.ndarray) -> np.ndarray:
         """inputs uint8 [tiles * n, F], tile by tile -> mixture parameters int32 [tiles * n, P]."""
@@ -132,8 +126,7 @@ class StepPass:
             return np.empty((0, self._outputs), np.int32)
         part = slice(self._starts[number], self._starts[number + 1])
         parameters = np.empty((len(inputs), self._outputs), np.int32)
-        binding = self._bindings[0]
-        self._bindings.reverse()  # the caches just written are read next
+        binding = self._binding
         binding.bind_cpu_input("inputs", inputs)
         for name, rows in self._rows.items():
             rows = rows[part]

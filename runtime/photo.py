@@ -22,6 +22,7 @@ from runtime.schedule import Kernel, Schedule, all_at_once, in_steps, open_taps,
 from runtime.tables import CODES, check_number, check_predictor
 
 _RED = np.int64(0)
+RowsOfLevel = tuple[int, tuple[int, int]]  # a level, and of its rows the first and the one behind the last
 _MOST_COMPONENTS, _LARGEST_WINDOW = 256, 31
 _NEIGHBOURS = np.array(rules.NEIGHBOURS, np.int64)
 _CODE_BITS, _CODE_RANGE, _UNIT, _INSIDE, _KNOWN = (
@@ -47,12 +48,12 @@ class PhotoModel(Model):
         """Of the mixture."""
         return self.layout.components
 
-    def schedule(self, height: int, width: int, rows: int | None = None) -> Schedule:
+    def schedule(self, height: int, width: int, parts: tuple[RowsOfLevel, ...] = ()) -> Schedule:
         """Levels and slots for tiles of one size (kept for the sizes used last).
 
-        rows: has a step for each so many rows of a level, the upper ones first, in place of one a level.
+        parts: what each step has, in place of a step for each level; all levels, downwards.
         """
-        return _schedule(height, width, self.layout.kernel, min(rows or height, height))
+        return _schedule(height, width, self.layout.kernel, parts)
 
     def tile(self, height: int, width: int) -> PhotoTile:
         """Fresh state of one tile."""
@@ -132,9 +133,12 @@ class PhotoLayout:
 
 
 @lru_cache(maxsize=4)
-def _schedule(height: int, width: int, kernel: int, rows: int) -> Schedule:
-    rank, parts = wavefront(height, width), -(-height // rows)
-    steps = rank * parts + np.arange(height, dtype=np.int32)[:, None] // rows
+def _schedule(height: int, width: int, kernel: int, parts: tuple[RowsOfLevel, ...]) -> Schedule:
+    rank = wavefront(height, width)
+    steps = rank.copy()
+    for step, (level, rows) in enumerate(parts):
+        here = np.arange(*rows_of.py_func(level, Size(height, width), rows))
+        steps[here, level - 2 * here] = step
     return in_steps(steps, rank, (Kernel(kernel),), _taps(kernel))
 
 

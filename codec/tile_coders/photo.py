@@ -31,7 +31,7 @@ from codec.modelling.palette.listing import code_palette, has_palette
 from codec.modelling.ratio_tables import fetch
 from codec.tile_coders import AUTO, Report
 from codec.tile_coders.orientation import REPEATING, best_variant, repetition, usual_variant
-from codec.tile_coders.parts import Parts
+from codec.tile_coders.parts import Part, Parts
 from codec.tile_coders.sparseness import sparse
 from runtime import rules
 from runtime.kernels import inlined, kernel
@@ -92,23 +92,24 @@ class PhotoCoder:
         exact = exact_colours(*pixels.shape) if method.colours else None
         indexed = palette(code_palette(pixels, coder), height, width) if method.palette else None
         parts = Parts(tile.photo.canvas.size, threads)
-        network = self._model.network.start(self._model.schedule(height, width, parts.rows)) if method.network else None
+        network = None
+        if method.network:
+            network = self._model.network.start(self._model.schedule(height, width, parts.steps()))
 
-        def foresee(level: int, part: int) -> np.ndarray:
-            rows = parts.of(part)
-            prepare(level, tile.photo, rows)
+        def foresee(number: int, part: Part) -> np.ndarray:
+            prepare(part.level, tile.photo, part.rows)
             if learned is not None:  # else the thread that codes has less to do
-                refit(level, tile, learned, rows)
-            count = parts.positions(level, part)
-            if network:
-                return network.step(level * parts.count + part, tile.photo.inputs[:count])
-            return np.zeros((count, PARAMETERS), np.int32)
+                refit(part.level, tile, learned, part.rows)
+            count = parts.positions(part)
+            return (
+                network.step(number, tile.photo.inputs[:count]) if network else np.zeros((count, PARAMETERS), np.int32)
+            )
 
-        for level, part, parameters in parts.ahead(foresee):
+        for part, parameters in parts.ahead(foresee):
             if learned is None:
-                refit(level, tile, learned, parts.of(part))
+                refit(part.level, tile, learned, part.rows)
             coder.reserve(len(parameters) * _MOST_DECISIONS)
-            code_level(level, parameters, tile, learned, exact, indexed, coder.coding, parts.of(part))
+            code_level(part.level, parameters, tile, learned, exact, indexed, coder.coding, part.rows)
             coder.check()
             report(len(parameters))
 

@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from export.exact.graph import Graph
-from export.exact.integers import PART_BITS, IntegerLayer
+from export.exact.integers import IntegerLayer
 from export.photo.network import IntegerPhoto
 
 
@@ -40,8 +40,6 @@ class _Step(Graph):
     def __init__(self, network: IntegerPhoto, products: str) -> None:
         super().__init__(products)
         self.constant("zero", np.array(0, np.uint8))
-        if products == "integer":
-            self.constant("radix", np.array(1 << PART_BITS, np.int32))
         self.constant("patch", np.array([-1, len(network.offsets) * network.head.weight.shape[0]], np.int64))
 
     def patches(self, x: str, block: int) -> str:
@@ -53,10 +51,5 @@ class _Step(Graph):
         return self.node("Add", [h, x], name)
 
     def result(self, x: str, layer: IntegerLayer) -> str:
-        total = self.sums(x, layer)
-        if self.products == "integer":
-            total = self.node("Cast", [total], "out.sum_float", to=TensorProto.FLOAT)
-        total = self.node("Add", [total, self.constant("out.bias", layer.bias.astype(np.float32))], "out.whole")
-        scale = self.constant("out.scale", (2.0**-layer.shift).astype(np.float32))
-        floor = self.node("Floor", [self.node("Mul", [total, scale], "out.scaled")], "out.floor")
+        floor = self.node("Floor", [self.value(x, layer)], "out.floor")
         return self.node("Cast", [floor], "parameters", to=TensorProto.INT32)

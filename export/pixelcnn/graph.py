@@ -15,7 +15,6 @@ import onnx
 from onnx import TensorProto, helper
 
 from export.exact.graph import Graph
-from export.exact.integers import PART_BITS
 from export.pixelcnn.network import REST_UNIT, REST_ZERO, SIGMOID_RANGE, SIGMOID_UNIT, IntegerPixelCnn, Product
 from lmconv.networks.pixelcnn import Which
 from runtime.pixelcnn import INSIDE
@@ -49,8 +48,6 @@ class _Steps(Graph):
         self.constant("zero", np.array(0, np.uint8))
         self.constant("elu", network.elu.astype(np.float32))
         self.constant("sigmoid", (network.sigmoid * 2.0**-network.sigmoid_bits).astype(np.float32))
-        if products == "integer":
-            self.constant("radix", np.array(1 << PART_BITS, np.int32))
 
     def first(self, product: Product) -> str:
         return self._rounded("inputs", product)
