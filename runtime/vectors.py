@@ -91,6 +91,34 @@ def nudge(typing, weights, row, inputs, step):
 
 
 @intrinsic
+def product(typing, out, factors, inputs):
+    """out[i] = the sum over t of inputs[t] * factors[t, i], int16 that wrap."""
+
+    def emit(context, builder, signature, args):
+        out, factors, inputs = (
+            context.make_array(kind)(context, builder, arg) for kind, arg in zip(signature.args, args)
+        )
+        width = cgutils.unpack_tuple(builder, factors.shape)[-1]
+        zero, places = ir.Constant(width.type, 0), ir.Constant(ir.VectorType(_WIDE_LANE, LANES), [0] * LANES)
+        lanes = ir.Constant(width.type, LANES)
+        with cgutils.for_range_slice(builder, zero, width, lanes) as (first, _):
+            total = cgutils.alloca_once(builder, _VECTOR)
+            builder.store(_splat(_VECTOR, 0), total)
+            with cgutils.for_range(builder, cgutils.unpack_tuple(builder, inputs.shape)[0]) as loop:
+                one = builder.load(builder.gep(inputs.data, [loop.index]))
+                one = builder.insert_element(_splat(_VECTOR, 0), one, ir.Constant(_WIDE_LANE, 0))
+                each = builder.shuffle_vector(one, one, places)
+                at = builder.gep(factors.data, [builder.add(builder.mul(loop.index, width), first)])
+                row = builder.load(builder.bitcast(at, _VECTOR.as_pointer()), align=_ALIGN)
+                builder.store(builder.add(builder.load(total), builder.mul(each, row)), total)
+            here = builder.bitcast(builder.gep(out.data, [first]), _VECTOR.as_pointer())
+            builder.store(builder.load(total), here, align=_ALIGN)
+        return context.get_dummy_value()
+
+    return types.void(out, factors, inputs), emit
+
+
+@intrinsic
 def add(typing, target, at, source, start, count):
     """target[at + i] += source[start + i] for i < 16 count, of flat uint16 arrays."""
 

@@ -39,11 +39,10 @@ def learn(model: runtime.Model, pictures: np.ndarray, recipe: Recipe) -> dict[st
     """The tensors that `experts.start` reads, learned from pictures, uint8 [N, 3, H, W]."""
     tables = recipe is FULL  # which the encoder seldom adds to less
     weights, final = learning.start({}, recipe)
-    carried, made = learning.experts(canvas(1, 1), {}, recipe, tables).mixer, []
+    carried = learning.experts(canvas(1, 1), {}, recipe, tables).mixer
 
     def started(empty: Canvas, method: Method) -> Experts:
-        made.append(learning.experts(empty, {}, recipe, tables)._replace(mixer=carried))
-        return made[-1]
+        return learning.experts(empty, {}, recipe, tables)._replace(mixer=carried)
 
     coder, method = PhotoCoder(model, started), Method(learning=Learning[recipe.name.upper()], tables=tables)
     for last in (False, True):

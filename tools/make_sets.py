@@ -1,10 +1,13 @@
 """Makes sets of pictures of one kind from photographs, the same ones wherever it runs with the same Pillow.
 
     python tools/make_sets.py palette SOURCE FOLDER [--limit N] [--drawings N] [--size WIDTHxHEIGHT]
+    python tools/make_sets.py born_jpeg SOURCE FOLDER [--limit N]
 
 SOURCE is a folder or a zip of pictures. `palette`: each of the first N photographs, and as many drawings made here, of
 antialiased shapes on gradients, are reduced to 16, 64 and 256 colours by Pillow's median cut, without dither and with
 Floyd and Steinberg's, and written as PNG: NAME_COLOURS_none.png and NAME_COLOURS_fs.png, six files a picture.
+`born_jpeg`: each of the first N photographs, as large as it is, through JPEG of chroma subsampling 4:2:0 at qualities
+75, 85, 90, 95 and 98, and through YCbCr of eight bits: NAME_q75.png .. NAME_q98.png and NAME_ycc.png.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ COLOURS = (16, 64, 256)
 DITHERS = {"none": Image.Dither.NONE, "fs": Image.Dither.FLOYDSTEINBERG}
 OVERSAMPLING = 4  # of the drawings, in each direction
 SHAPES = 24
+QUALITIES = (75, 85, 90, 95, 98)
 
 
 def photographs(source: Path, limit: int) -> Iterator[tuple[str, Image.Image]]:
@@ -85,6 +89,21 @@ def make_palette(source: Path, folder: Path, limit: int, drawings: int, size: tu
                     reduced(picture, colours, how).save(folder / f"{name}_{colours:03}_{dither}.png")
 
 
+def through_jpeg(picture: Image.Image, quality: int) -> Image.Image:
+    """A picture as it is after JPEG with chroma of half the width and height."""
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=quality, subsampling="4:2:0")
+    return Image.open(file).convert("RGB")
+
+
+def make_born_jpeg(source: Path, folder: Path, limit: int) -> None:
+    """Writes the set `born_jpeg` into a folder."""
+    for name, picture in photographs(source, limit):
+        for quality in QUALITIES:
+            through_jpeg(picture, quality).save(folder / f"{name}_q{quality}.png")
+        picture.convert("YCbCr").convert("RGB").save(folder / f"{name}_ycc.png")
+
+
 def _size(text: str) -> tuple[int, int]:
     width, height = map(int, text.split("x"))
     return width, height
@@ -92,7 +111,7 @@ def _size(text: str) -> tuple[int, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("set", choices=["palette"])
+    parser.add_argument("set", choices=["palette", "born_jpeg"])
     parser.add_argument("source", type=Path, help="a folder or a zip of pictures")
     parser.add_argument("folder", type=Path, help="where the set is written; made if it is not there")
     parser.add_argument("--limit", type=int, default=4, metavar="N", help="photographs, by name; default: %(default)s")
@@ -100,7 +119,10 @@ def main() -> None:
     parser.add_argument("--size", type=_size, default="768x512", help="of the drawings; default: %(default)s")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    make_palette(given.source, given.folder, given.limit, given.drawings, given.size)
+    if given.set == "palette":
+        make_palette(given.source, given.folder, given.limit, given.drawings, given.size)
+    else:
+        make_born_jpeg(given.source, given.folder, given.limit)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from tests.reference import alpha, colours, container, experts, mixture, numbers
 from tests.reference.blend import FAST, SLOW, mean  # noqa: E402
 from tests.reference.bundle import Bundle  # noqa: E402
 from tests.reference.estimates import Chance, Knots  # noqa: E402
-from tests.reference.hashed import Slot, place  # noqa: E402
+from tests.reference.hashed import Slot, group, which  # noqa: E402
 from tests.reference.histograms import Histogram, Histograms, log2  # noqa: E402
 from tests.reference.least_squares import Canvas, Predictor, Settings, rows_of  # noqa: E402
 from tests.reference.mixer import Mixer, falling  # noqa: E402
@@ -454,9 +454,6 @@ def _blend_at(state: experts.Experts, k: int) -> dict:
     }
 
 
-INTERVALS = ((0, 120, 256), (90, 95, 120), (119, 120, 121), (100, 101, 103))  # a, m, b
-
-
 def hashed_contexts(keys: list[list[int]]) -> dict:
     """keys: of each plane."""
     slot, steps = Slot(), []
@@ -464,8 +461,16 @@ def hashed_contexts(keys: list[list[int]]) -> dict:
         inputs = slot.inputs()
         slot.learn(d)
         steps.append([*inputs, d, slot.p, slot.visits])
-    slots = [[*interval, [place(key, *interval) for key in keys[0]]] for interval in INTERVALS]
-    return {"at": list(AT), "keys": keys, "a_m_b_slots": slots, "inputs_d_p_n": steps[:6] + steps[-2:], "steps": 74}
+    found = {
+        "at": list(AT),
+        "keys": keys,
+        "u_groups": [[u, [group(key, u) for key in keys[0]]] for u in (1, 120, 121, 255)],
+        "away_which": [[away, which(away)] for away in (-255, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 255)],
+    }
+    return found | {"inputs_d_p_n": steps[:6] + steps[-2:], "steps": 74}
+
+
+INTERVALS = ((0, 120, 256), (90, 95, 120), (119, 120, 121), (100, 101, 103))  # a, m, b
 
 
 def histogram() -> dict:
@@ -582,7 +587,7 @@ def learned_decision() -> dict:
         "P_a": masses[0],
         "P_m": masses[1],
         "P_b": masses[2],
-        "slot": slots.places[0][1],
+        "slot": slots.places[0][1] + which(at.split - slots.u),
         "inputs": mixer.inputs,
         "vectors": [vector_number(learned.recipe.sets, vector) for vector in mixer.vectors],
         "second_layer": experts.place_number(mixer.place),

@@ -9,6 +9,7 @@ from itertools import product
 
 _NETWORK, _LEARNING, _TABLES, _COLOURS, _PALETTE = 1, 2, 8, 16, 32  # of the byte; learning has two bits
 _ORDERS, _MOST_ORDERS = 64, 64  # codes of InOrder
+_LATTICES, _LATTICE, LATTICES = 128, 16, 4  # codes of methods with a lattice; how far those of each are apart; how many
 
 
 class Learning(IntEnum):
@@ -23,18 +24,21 @@ class Learning(IntEnum):
 class Method:
     """network: the network gives the distribution, else the errors nearby do. learning: experts that learn the picture
     are mixed in. colours: exact colours are asked for first. tables: ratio tables are among the experts. palette:
-    colours are coded as indices of a list, by nothing else of these."""
+    colours are coded as indices of a list, by nothing else of these. lattice: the number of the conversion that colours
+    came through, 0 for none."""
 
     network: bool = True
     learning: Learning = Learning.QUICK
     colours: bool = False
     tables: bool = False
     palette: bool = False
+    lattice: int = 0
 
     @property
     def code(self) -> int:
         code = _NETWORK * self.network + _LEARNING * self.learning + _TABLES * self.tables
-        return code + _COLOURS * self.colours + _PALETTE * self.palette
+        code += _COLOURS * self.colours + _PALETTE * self.palette
+        return code + (_LATTICES + _LATTICE * (self.lattice - 1) if self.lattice else 0)
 
     def __str__(self) -> str:
         parts = {
@@ -43,6 +47,7 @@ class Method:
             "network": self.network,
             f"{Learning(self.learning).name.lower()} learning": self.learning,
             "tables": self.tables,
+            f"lattice {self.lattice}": self.lattice,
         }
         return " + ".join(name for name, used in parts.items() if used) or "predictor"
 
@@ -70,6 +75,10 @@ _ALL: list[Method | InOrder] = [
         if learning or not tables
     ),
     INDEXED,
+    *(
+        Method(learning=learning, tables=tables, lattice=number)
+        for number, learning, tables in product(range(1, LATTICES + 1), (Learning.QUICK, Learning.FULL), _FLAGS)
+    ),
     *map(InOrder, range(_MOST_ORDERS)),
 ]
 METHODS = {method.code: method for method in _ALL}

@@ -16,7 +16,7 @@ from codec.errors import WrongModel
 from codec.modelling import ratio_tables as ratios
 from codec.modelling.blend import Blend, combine, keep_error, nearby, settle
 from codec.modelling.blend import blend as new_blend
-from codec.modelling.hashed import Hashed, find_slots, hashed, open_contexts, recall, remember_decision
+from codec.modelling.hashed import Hashed, hashed, open_contexts, recall, remember_decision
 from codec.modelling.histograms import (
     COST_CLASS,
     Histograms,
@@ -27,16 +27,18 @@ from codec.modelling.histograms import (
     open_histograms,
     tell,
 )
+from codec.modelling.lattice import Lattice, below, lattice, look_for_lattice, weigh_window
 from codec.modelling.logistic import COST
 from codec.modelling.mixer import Mixer, adjust, equal, fetch, mix, mixer, squash, stretch
 from codec.modelling.mixture import cdf
 from codec.modelling.ratio_tables import STAGES, UNIT_SHIFT, RatioTables
-from codec.modelling.selectors import ALL, PLACES, Selectors, look_around, select, selectors, vectors
+from codec.modelling.selectors import ALL, FIRST, PLACES, Selectors, look_around, select, selectors, vectors
 from codec.modelling.simple import Simple, foretell, settle_simple, simple
 from runtime.kernels import inlined
 from runtime.least_squares import RING, Canvas
 
 NAMES = ("network", "first table", "second table")
+_LATTICE = 1 + STAGES  # column of masses behind those
 _CONSTANT, _FIRST_INPUTS = 3, 4  # behind these the constant, then the histograms' inputs and the contexts'
 _THREE_TENTHS = 1229  # the constant
 _RATES = np.maximum(197, 65536 // (np.arange(1024) + 50)).astype(np.int32)  # 0.02 / (1 + n / 50), 0.003 at least
@@ -73,7 +75,7 @@ class Recipe:
         return f"mixing.{self.name}.final"
 
 
-QUICK = Recipe("quick", 16, 0, 1, ("deviation", "high bits", "steps of A at W and N", "network's deviation"))
+QUICK = Recipe("quick", 16, 0, 1, FIRST)
 FULL = Recipe("full", 96, 24, 4, ALL)
 RECIPES = (QUICK, FULL)
 
@@ -84,30 +86,32 @@ class Experts(NamedTuple):
     blend: Blend
     tables: bool  # whether the ratio tables are asked
     ratios: RatioTables
+    lattice: Lattice
     simple: Simple
     histograms: Histograms
     hashed: Hashed
     selectors: Selectors
     mixer: Mixer
-    masses: np.ndarray  # int32 [3, 1 + STAGES]: F(low), F(split), F(high) out of about 2^22
+    masses: np.ndarray  # int32 [3, 2 + STAGES]: F(low), F(split), F(high) out of about 2^22; of the lattice of 2^30
     costs: np.ndarray  # int32 [3, H + 2, RING]: what values have cost, 1/32 bit
     spent: np.ndarray  # int64 [1]: on the value at hand
 
 
-def experts(canvas: Canvas, model: dict[str, np.ndarray], recipe: Recipe, tables: bool) -> Experts:
-    """What starts a tile. model: its tensors. Raises WrongModel."""
+def experts(canvas: Canvas, model: dict[str, np.ndarray], recipe: Recipe, tables: bool, number: int = 0) -> Experts:
+    """What starts a tile. model: its tensors; number: of the lattice, 0 for none. Raises WrongModel."""
     height, width = canvas.size
     weights, final = start(model, recipe)
     return Experts(
         new_blend(canvas),
         tables,
         ratios.ratio_tables(tables),
+        lattice(number),
         simple(height, width, recipe.predictors),
         histograms(recipe.predictors, recipe.twice),
         hashed(recipe.contexts),
         selectors(recipe.sets),
         mixer(weights, final, _RATES, _FINAL_RATE),
-        np.zeros((3, 1 + STAGES), np.int32),
+        np.zeros((3, 2 + STAGES), np.int32),
         np.full((3, height + 2, RING), _FIRST_COST, np.int32),
         np.zeros(1, np.int64),
     )
@@ -132,18 +136,19 @@ def expect(level, k, row, expected, canvas, experts):
     """Predicts plane k at a level's row and finds all that decisions about it are mixed from and by.
 
     expected: the model's predictor's and the network's prediction, the network's mean absolute error, all in 1/64 grey
-    level, and the class of the value's decisions.
+    level, and the class and the centre of the value's decisions.
     """
-    base, mean, spread, deviation = expected
+    base, mean, spread, deviation, centre = expected
     c, width = level - 2 * row, canvas.size.width
     combine(level, k, row, (base, mean), canvas, experts.blend)
     cost = np.int32(COST_CLASS[min(nearby(experts.costs[k], row, c), len(COST_CLASS) - 1)])
     members = experts.blend.members
     foretell(k, row, c, width, members, experts.simple)
     open_histograms(k, experts.simple, cost, experts.histograms)
-    open_contexts(k, row, c, members, canvas.pixels, experts.hashed)
-    contexts = experts.selectors.contexts
-    look_around(k, row, c, (deviation, spread, cost), canvas, experts.blend, experts.simple, contexts)
+    open_contexts(k, row, c, centre, members, canvas.pixels, experts.hashed)
+    look_for_lattice(k, row, c, canvas.pixels, experts.lattice)
+    found = deviation, spread, cost
+    look_around(k, row, c, found, canvas, experts.blend, experts.simple, experts.selectors)
     experts.spent[0] = 0
 
 
@@ -156,31 +161,32 @@ def mixed_value(node, given, value, walk):
     asked = 1 + (STAGES if experts.tables else 0)
     if experts.tables:
         ratios.open_window(experts.ratios, node, given, mixture, logistic)
-    for e in range(asked):
+    weighs = experts.lattice.weighs[0]
+    if weighs:
+        weigh_window(experts.lattice, node, given[1], given[2], mixture, logistic)
+    for e in range(1 + _LATTICE):
         masses[0, e] = 0
     _set_masses(256, mixture, logistic, experts, masses[2])
     mixer.inputs[_CONSTANT] = _THREE_TENTHS
     while node.high - node.low > 1:
-        find_slots(node, experts.hashed)
         place = select(node, experts.selectors, mixer.selected)
         fetch(mixer)
         _set_masses(node.split, mixture, logistic, experts, masses[1])
         away = 0 if node.side == BELOW else 2  # which part is that of decision 1
         for e in range(asked):
-            part, whole = abs(masses[away, e] - masses[1, e]), max(masses[2, e] - masses[0, e], 1)
-            share = np.int32(np.float32(part) * _ONE / np.float32(whole))
-            mixer.inputs[e] = stretch(min(max(share, 16), 65520))
+            mixer.inputs[e] = _logit(masses, e, away)
+        moved = np.int64(_logit(masses, _LATTICE, away) - mixer.inputs[0]) >> 4 if weighs else np.int64(0)
         locate(node.split, experts.histograms, experts.histograms.below[1])
         tell(node, away == 2, experts.histograms, mixer.inputs[_FIRST_INPUTS:behind])
-        recall(experts.hashed, mixer.inputs[behind:])
-        probability = np.int64(squash(mix(mixer, place)))
+        recall(node, experts.hashed, mixer.inputs[behind:])
+        probability = np.int64(squash(mix(mixer, place, moved)))
         trace(coding, mixer.inputs)
         decision = code(coding, probability * (ONE >> 16), decision_for(node, value))
-        adjust(mixer, place, probability, decision)
-        remember_decision(decision, experts.hashed)
+        adjust(mixer, place, probability, decision, moved)
+        remember_decision(node, decision, experts.hashed)
         experts.spent[0] += COST[(probability if decision else (1 << 16) - probability) >> 4]
         up = moves_up(node, decision)
-        for e in range(asked):
+        for e in range(1 + _LATTICE):
             masses[0 if up else 2, e] = masses[1, e]
         narrow(up, experts.histograms)
         node = next_node(node, decision)
@@ -190,12 +196,22 @@ def mixed_value(node, given, value, walk):
 
 
 @inlined
+def _logit(masses, e, away):
+    """The logit of decision 1, whose part ends at `away`."""
+    part, whole = abs(masses[away, e] - masses[1, e]), max(masses[2, e] - masses[0, e], 1)
+    share = np.int32(np.float32(part) * _ONE / np.float32(whole))
+    return stretch(min(max(share, 16), 65520))
+
+
+@inlined
 def _set_masses(value, mixture, logistic, experts, out):
-    """F(value) of the network and, where they are asked, of the ratio tables."""
+    """F(value) of the network and, where they are asked, of the ratio tables and of the lattice."""
     if experts.tables:
         ratios.masses(experts.ratios, value, mixture, logistic, out)
     else:
         out[0] = cdf(mixture, value, logistic) >> UNIT_SHIFT
+    if experts.lattice.weighs[0]:
+        out[_LATTICE] = below(experts.lattice, value, mixture, logistic)
 
 
 @inlined

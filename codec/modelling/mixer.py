@@ -82,7 +82,7 @@ def fetch(mixer):
 
 
 @inlined
-def mix(mixer, place):
+def mix(mixer, place, moved=0):
     """The logit of the inputs, mixed by the selected vectors and the second layer's weights of this place."""
     total = 0
     for s in range(len(mixer.selected)):
@@ -90,11 +90,11 @@ def mix(mixer, place):
         output = min(max(output, -LIMIT), LIMIT)
         mixer.outputs[s] = output
         total += mixer.final[place, s] * output
-    return min(max((total + (1 << (_FINAL_BITS - 1))) >> _FINAL_BITS, -LIMIT), LIMIT)
+    return min(max(((total + (1 << (_FINAL_BITS - 1))) >> _FINAL_BITS) + moved, -LIMIT), LIMIT)
 
 
 @inlined
-def adjust(mixer, place, mixed, symbol):
+def adjust(mixer, place, mixed, symbol, moved=0):
     """Learns from a decision whose probability of 1 was `mixed` out of 2^16."""
     wanted = symbol << 16
     error = (wanted - mixed) * mixer.final_rate
@@ -103,6 +103,9 @@ def adjust(mixer, place, mixed, symbol):
         final = mixer.final[place, s] + ((error * output + _ROUND) >> _SHIFT)
         mixer.final[place, s] = min(max(final, -_FINAL_LIMIT), _FINAL_LIMIT)
         visits = mixer.visits[vector]
-        step = np.int64(wanted - squash(output)) * mixer.rates[min(visits, len(mixer.rates) - 1)]
+        step = (
+            np.int64(wanted - squash(min(max(output + moved, -LIMIT), LIMIT)))
+            * mixer.rates[min(visits, len(mixer.rates) - 1)]
+        )
         mixer.visits[vector] = visits + 1
         nudge(mixer.weights, vector, mixer.inputs, step >> _TO_STEP)

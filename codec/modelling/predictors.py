@@ -1,4 +1,4 @@
-"""The simple predictors: a list, best first.
+"""The simple predictors: a list, in the order in which a greedy selection took them.
 
 Each is a linear form of a few known pixels. Letters name pixels of the plane that is coded by where they are: W, N, NW,
 NE, NN = two above and so on. A and B are the two things known at the position itself: for blue the green and red value;
@@ -11,16 +11,16 @@ import re
 from fractions import Fraction
 
 LIST = """
-W | A; N | A; 2W-WW+2N-NN-2NW+NNWW; W; W+WW-WWW | A; N+NN-NNN | A; W+N-NW | A; W+1/2NNE-1/2NE; NE | A; W+N-NW; A;
-W | 1/2 A, 1/2 B; WW | B; [W+N-NW]; 2W-WW | A; N | 1/2 A, 1/2 B; 2NW-NNWW | A; W+NE-NNE; 2W-WW; N+NE-NNE | A;
-[3W-3WW+WWW]; W+WW-WWW | B; [3N-3NN+NNN]; 2W-WW | B; WWW; WW | A; NN | B; B; 1/2W+1/2NE; 2N-NN | B; NNE; W+N-NW | B;
-NNN; NE+W-NN; N+NN-NNN | B; NN | A; 2NE-4/3NNEE+1/3NNNE; 2NW-NNWW | B; W | 1/2 B; 2NW-NNWW; NN; 2NE-NNEE | A;
-NE | 1/2 A, 1/2 B; W+NE-N | B; WW; W | B; NW | 1/2 A, 1/2 B; N; N | 5/4 A; 2NE-NNEE | B; 1/2W+1/2N | A; W | 5/4 A;
-W | 1/2 A; N+NE-NNE | B; 1/2W+1/2N-1/4NW+1/4NE | A; NE | B; N | 1/2 B; NE | 1/2 A; N | 1/2 A; NW;
-W+N-NW | 1/2 A, 1/2 B; N | B; 2N-NN | A; NN+W-NNW; W+NE-N; 2W+NW-WW-2NWW+NWWW; 1/2W+1/2N; NE | 1/2 B; NE+NW-NN | B;
-1/2W+1/2N | B; NE+NW-NN | A; W | 3/4 A; N+NE-NNE; NW | A; NW+W-NWW | A; W+1/2NE-1/2N; 2N-NN; N+W-NN;
-3/4N+3/4W-1/4NN-1/4WW; NE; W+NE-N | A; 1/4W+1/4N+1/4NE+1/4NW | A; NW | 1/2 A; 2NE-NNEE; N+NW-NNW | A; N | 3/4 A;
-W+NNE-NN; NW+W-NWW; N+NW-NNW; 5/2W-5/2WW+5/4WWW-1/4WWWW; NE+NW-NN; NW | B; 2N-NN | 1/2 A, 1/2 B; NW | 1/2 B
+W | A; W+WW-WWW | A; N | 1/2 A, 1/2 B; N+NN-NNN | B; W | 1/2 A, 1/2 B; [W+N-NW]; W+1/2NNE-1/2NE; WW | B; 2NW-NNWW | A;
+NE | A; NN | A; N | A; 2NE-NNEE | A; [2W-WW]; N+W-NN; [3N-3NN+NNN]; A; NNE; W+N-NW | B; 1/2W+1/2N | B;
+2W-WW+2N-NN-2NW+NNWW; 1/2W+1/2N | A; NN+W-NNW; W; [2N-NN]; N+NN-NNN | A; 2W-WW | A; 2W-WW | B; N+NE-NNE | A; W | 1/2 B;
+2NW-NNWW; 2N-NN | 1/2 A, 1/2 B; NE | 1/2 A, 1/2 B; W+NE-N | 1/2 A, 1/2 B; NN | B; W+WW-WWW | B; 3/4W+3/4N-1/2NW;
+N | 1/2 B; W | B; N | B; 2NW-NNWW | B; W+1/2N-1/2NW | A; NW | A; W+N-NW; 1/2W+1/2N; W | 1/2 A; W | 3/4 A; NE | B;
+2NE-NNEE | B; N+NE-NNE | B; 1/4W+1/4N+1/4NE+1/4NW | A; WWW; NW; 2NE-4/3NNEE+1/3NNNE; 1/2W+1/2NE; NE | 1/2 B;
+3/2N-1/2NN | A; N+NW-NNW | A; N+NE-NNE; NE; WW | A; 2N-NN; N+NW-NNW; 1/2W+1/2N | 1/2 A, 1/2 B; NW | 1/2 B; NW | B;
+NW | 1/2 A, 1/2 B; W+1/2NE-1/2N; NW+W-NWW | A; 2W+NW-WW-2NWW+NWWW; 3/2W-1/2WW; W | 5/4 A; B; 2N-NN | B; [W+NE-N];
+NE+NW-NN | B; W+NE-N | B; NE | 1/2 A; N | 3/4 A; N | 1/2 A; NNN; W+NE-N | A; W+1/2N-1/2NW; NW | 1/2 A; NE+NW-NN; N;
+NW+W-NWW; [N+NE-NNE]; W+N-NW | 1/2 A, 1/2 B; W+N-NW | A; N+1/2W-1/2NW | A; 2W-WW | 1/2 A, 1/2 B
 """
 _NEEDED = re.compile(r"([+-]?)(\d*)(?:/(\d))? *([NWEAB]+)")
 UNIT = 4  # of a coefficient: they are rounded to quarters

@@ -53,6 +53,7 @@ SETS = (  # name, contexts a plane, part
     ("steps of B at W and N", 81, ALWAYS),
     ("stage", 1, STAGE),
 )
+FIRST = "deviation", "high bits", "steps of A at W and N", "network's deviation"  # found at little cost
 ALL = tuple(name for name, _, _ in SETS)
 _PARTS = np.array([part for _, _, part in SETS])
 _COUNTS = np.array([contexts for _, contexts, _ in SETS])
@@ -80,23 +81,48 @@ class Selectors(NamedTuple):
     starts: np.ndarray  # int64 [sets]: the first vector of each
     contexts: np.ndarray  # int64 [len(SETS)]
     parts: np.ndarray  # int64 [len(PARTS)]
+    more: bool  # whether any context but the first ones is asked for
 
 
 def selectors(names: tuple[str, ...]) -> Selectors:
     """Those of the sets of these names."""
     starts = np.cumsum([0, *vectors(names)[:-1]])
     chosen = np.array([ALL.index(name) for name in names], np.int64)
-    return Selectors(chosen, starts, np.zeros(len(SETS), np.int64), np.zeros(len(PARTS), np.int64))
+    more = not set(names) <= set(FIRST)
+    return Selectors(chosen, starts, np.zeros(len(SETS), np.int64), np.zeros(len(PARTS), np.int64), more)
 
 
 @inlined
-def look_around(k, row, c, expected, canvas, blend, simple, contexts):
+def look_around(k, row, c, expected, canvas, blend, simple, selectors):
     """Finds the contexts of plane k of a position.
 
     expected: the class of the value's decisions, the network's mean absolute error in 1/64 grey level, and the class of
     what the values nearby have cost.
     """
     deviation, spread, cost = expected
+    contexts, members, pixels = selectors.contexts, blend.members, canvas.pixels
+    y, x = row + TOP, c + LEFT
+    w, n, before = _at(pixels[k], y, x - 1), _at(pixels[k], y - 1, x), pixels[k - 1]
+    contexts[0] = deviation
+    contexts[14] = ERROR_CLASS[min(spread >> 2, len(ERROR_CLASS) - 1)]
+    if k == 0:
+        a = members[0]
+        contexts[3], contexts[8] = _pair(a - 64 * w, a - 64 * n, _JUMPS), (w >> 5) * 8 + (n >> 5)
+    else:
+        a, b = _at(before, y, x), w if k == 1 else _at(pixels[0], y, x)
+        contexts[3] = _pair(64 * (a - _at(before, y, x - 1)), 64 * (a - _at(before, y - 1, x)), _JUMPS)
+        contexts[8] = (a >> 5) * 8 + (b >> 5)
+    if selectors.more:
+        contexts[5] = cost
+        _look_further((k, row, c), canvas, blend, simple, contexts)
+    for s in range(len(contexts)):
+        contexts[s] += k * _COUNTS[s]
+
+
+@inlined
+def _look_further(place, canvas, blend, simple, contexts):
+    """The contexts that only full learning has."""
+    k, row, c = place
     members, rings, pixels = blend.members, blend.rings, canvas.pixels
     r, above, y, x, here, left = row + 2, row + 1, row + TOP, c + LEFT, c & LAST, (c - 1) & LAST
     plane = pixels[k]
@@ -104,9 +130,8 @@ def look_around(k, row, c, expected, canvas, blend, simple, contexts):
     nn, ww = _at(plane, y - 2, x), _at(plane, y, x - 2)
 
     own = ERROR_CLASS[min(nearby(rings[k, 4], row, c) >> 2, len(ERROR_CLASS) - 1)]
-    contexts[0] = deviation
-    contexts[1] = deviation * 8 + min(max(own - 4, 0) >> 1, 7)
-    contexts[4], contexts[5] = nearest(simple), cost
+    contexts[1] = contexts[0] * 8 + min(max(own - 4, 0) >> 1, 7)
+    contexts[4] = nearest(simple)
     contexts[10] = (n > nw) + 2 * (n > ne) + 4 * (w > n) + 8 * (w > nw) + 16 * (n > nn) + 32 * (w > ww)
     contexts[9] = _pair(rings[k, 0, r, left], rings[k, 0, above, here], _SIGNS)
     contexts[11] = _edge(plane, y, x)
@@ -114,7 +139,6 @@ def look_around(k, row, c, expected, canvas, blend, simple, contexts):
     lowest = min(min(members[0], members[1]), min(min(members[2], members[3]), members[4]))
     highest = max(max(members[0], members[1]), max(max(members[2], members[3]), members[4]))
     contexts[13] = _class(highest - lowest, _SPREAD)
-    contexts[14] = ERROR_CLASS[min(spread >> 2, len(ERROR_CLASS) - 1)]
     contexts[15] = _pair(64 * (w - nw), 64 * (n - nw), _JUMPS)
     contexts[18] = 0
     if k == 0:
@@ -123,28 +147,24 @@ def look_around(k, row, c, expected, canvas, blend, simple, contexts):
         two = (rings[2, 0, above, here] + rings[2, 0, r, left]) >> 1
         cross = _missed(rings[1, 4], r, left) + _missed(rings[1, 4], above, here)
         cross = (cross + _missed(rings[2, 4], r, left) + _missed(rings[2, 4], above, here)) >> 2
-        contexts[3] = _pair(a - 64 * w, a - 64 * n, _JUMPS)
         contexts[16] = _pair(b - 64 * w, b - 64 * n, _JUMPS)
         contexts[17] = _pair(a - 64 * ne, a - 64 * nw, _JUMPS)
-        contexts[7], contexts[8] = simple.best[0, r, left], (w >> 5) * 8 + (n >> 5)
+        contexts[7] = simple.best[0, r, left]
     else:
         before = pixels[k - 1]
         a, one = _at(before, y, x), rings[k - 1, 0, r, here]
-        contexts[3] = _pair(64 * (a - _at(before, y, x - 1)), 64 * (a - _at(before, y - 1, x)), _JUMPS)
         contexts[16] = _pair(64 * (a - _at(before, y - 1, x + 1)), 64 * (a - _at(before, y - 1, x - 1)), _JUMPS)
         cross = _missed(rings[k - 1, 4], r, here)
         if k == 1:
-            two, b = (rings[2, 0, above, here] + rings[2, 0, r, left]) >> 1, w
+            two = (rings[2, 0, above, here] + rings[2, 0, r, left]) >> 1
             contexts[17] = _pair(members[0] - 64 * w, members[0] - 64 * n, _JUMPS)
         else:
             two, b = rings[0, 0, r, here], _at(pixels[0], y, x)
             cross += _missed(rings[0, 4], r, here) >> 1
             contexts[17] = _pair(64 * (b - _at(pixels[0], y, x - 1)), 64 * (b - _at(pixels[0], y - 1, x)), _JUMPS)
-        contexts[7], contexts[8] = simple.best[k - 1, r, here], (a >> 5) * 8 + (b >> 5)
+        contexts[7] = simple.best[k - 1, r, here]
     contexts[2] = _class(cross, _LADDER)
     contexts[6] = _pair(one, two, _SIGNED)
-    for s in range(len(contexts)):
-        contexts[s] += k * _COUNTS[s]
 
 
 @inlined

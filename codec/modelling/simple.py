@@ -12,6 +12,7 @@ from codec.modelling import predictors
 from codec.modelling.blend import MEMBERS
 from runtime.kernels import inlined
 from runtime.least_squares import LAST, LEFT, RIGHT, RING, TOP, draw_in
+from runtime.vectors import product
 
 KNOWN = MEMBERS
 UNIT = 4  # of predictions, in a grey level
@@ -78,11 +79,9 @@ def foretell(k, row, c, width, members, simple):
     if k < 2:
         draw_in(row, c, width, _quarters(members[0]) - _MIDDLE, planes[_GREEN_BLEND if k else _RED_BLEND])
     flat, here = planes.reshape(-1), (row + TOP) * planes.shape[2] + c + LEFT
-    sums[:] = 0
     for t in range(len(simple.taps)):
-        tap, factors = flat[here + simple.offsets[k, t]], simple.coefficients[t]
-        for q in range(len(sums)):
-            sums[q] += np.int16(tap * factors[q])
+        simple.taps[t] = flat[here + simple.offsets[k, t]]
+    product(sums, simple.coefficients, simple.taps)
     for q in range(len(sums)):
         prediction = ((np.int32(sums[q]) + np.int32(2)) >> np.int32(2)) + np.int32(_MIDDLE)
         predictions[q] = min(max(prediction, np.int32(_LEAST)), np.int32(_MOST))

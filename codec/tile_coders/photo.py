@@ -32,7 +32,7 @@ from codec.modelling.ratio_tables import fetch
 from codec.tile_coders import AUTO, Report
 from codec.tile_coders.orientation import REPEATING, best_variant, repetition, usual_variant
 from codec.tile_coders.parts import Part, Parts
-from codec.tile_coders.sparseness import sparse
+from codec.tile_coders.sparseness import lattice_of, sparse
 from runtime import rules
 from runtime.kernels import inlined, kernel
 from runtime.least_squares import Canvas, draw, error_nearby, learn, predict, rows_of
@@ -56,7 +56,7 @@ class PhotoCoder:
         self._start_learning = start or self._first_experts
 
     def _first_experts(self, canvas: Canvas, method: Method) -> Experts:
-        return experts(canvas, self._model.tables, RECIPES[method.learning - 1], method.tables)
+        return experts(canvas, self._model.tables, RECIPES[method.learning - 1], method.tables, method.lattice)
 
     def check(self, planes: np.ndarray) -> None:
         """Any picture will do."""
@@ -71,8 +71,9 @@ class PhotoCoder:
         """One for a photograph, several where colours repeat."""
         learning, found, repeated = _LEARNING[effort], [], repetition(tile)
         if repeated < _FLAT:
-            tables = learning == Learning.FULL or (learning == Learning.QUICK and sparse(tile))
-            found.append(Method(learning=learning, tables=tables))
+            lattice = lattice_of(tile) if learning else 0
+            tables = learning == Learning.FULL or (learning == Learning.QUICK and not lattice and sparse(tile))
+            found.append(Method(learning=learning, tables=tables, lattice=lattice))
         if repeated >= REPEATING:
             found.append(Method(network=False, learning=max(learning, Learning.QUICK), colours=True, tables=True))
             if learning:
@@ -217,7 +218,7 @@ def _code_value(position, k, prediction, tile, learned, coding):
     mean, spread = place(k, parameters, base, tile.residuals, tile.tables, tile.mixture)
     node, value, wanted = first_node(mean, spread), known, np.int64(tile.pixels[k, row, c])
     if learned is not None:
-        expect(level, k, row, (base, mean, spread, node.deviation), tile.photo.canvas, learned)
+        expect(level, k, row, (base, mean, spread, node.deviation, node.centre), tile.photo.canvas, learned)
         if known < 0:
             walk = (coding, tile.mixture, logistic, learned)
             value = mixed_value(node, (k, red, green), wanted, walk)

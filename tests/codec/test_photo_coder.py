@@ -11,6 +11,7 @@ from codec.format.method import INDEXED, METHODS, InOrder, Learning, Method
 from codec.models import EFFORTS
 from codec.tile_coders import AUTO, tile_coder
 from codec.tile_coders.orientation import repetition
+from tests.codec.modelling.test_lattice import from_video
 from tests.pictures import constant, lines, noise, photograph, screen
 
 WAYS = [method for method in METHODS.values() if isinstance(method, Method)]
@@ -94,6 +95,13 @@ def exact(effort: str) -> list[Method]:
 def test_a_photograph_has_one_method(tiny_model, effort, channels):
     tile = (photograph if channels == 3 else noise)(129, 128)[:channels]
     assert candidates(tiny_model, tile, effort) == [LEARNED[effort]]
+
+
+def test_a_picture_from_ycbcr_has_its_lattice(tiny_model):
+    tile = from_video(3, 160, 200)
+    assert candidates(tiny_model, tile, "fast") == [FAST]
+    assert candidates(tiny_model, tile, "normal") == [Method(lattice=3)]
+    assert candidates(tiny_model, tile, "best") == [Method(learning=Learning.FULL, tables=True, lattice=3)]
 
 
 @pytest.mark.parametrize("effort", EFFORTS)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tests.reference.blend import Blend, Errors
 from tests.reference.hashed import Hashed
 from tests.reference.histograms import Histograms, cost_class
+from tests.reference.lattice import Weighed, possible
 from tests.reference.least_squares import Canvas
 from tests.reference.mixer import Mixer, falling
 from tests.reference.mixture import Mixture, Split, centre_and_class, decoded
@@ -49,8 +50,8 @@ def place_number(place: tuple) -> int:
 class Experts:
     """What a tile has taught so far."""
 
-    def __init__(self, canvas: Canvas, planes: int, tables: dict, recipe: Recipe, ratio_tables: bool):
-        self.canvas, self.tables, self.recipe = canvas, tables, recipe
+    def __init__(self, canvas: Canvas, planes: int, tables: dict, recipe: Recipe, ratio_tables: bool, lattice: int = 0):
+        self.canvas, self.tables, self.recipe, self.lattice = canvas, tables, recipe, lattice
         self.blend, self.counts = Blend(canvas, planes), Counts() if ratio_tables else None
         self.simple, self.histograms = Simple(canvas, recipe.predictors), Histograms(recipe.twice)
         self.hashed, self.costs = Hashed(recipe.contexts), Errors(FIRST_COST)
@@ -72,7 +73,7 @@ class Experts:
     def expect(self, mixture: Mixture, k: int, r: int, c: int) -> None:
         """What is known of a plane that is opened, before its first decision."""
         self.at, self.mixture, self.spent = (k, r, c), mixture, 0
-        self.z = centre_and_class(mixture.mean, mixture.spread)[1]
+        u, self.z = centre_and_class(mixture.mean, mixture.spread)
         self.prediction = self.blend.predict(k, r, c, mixture.base, mixture.mean)
         members, x = self.prediction.members, self.canvas.pixel
         self.simple.predict(k, r, c, members)
@@ -82,7 +83,7 @@ class Experts:
         about = {"W": x(k, r, c - 1), "N": x(k, r - 1, c), "NW": x(k, r - 1, c - 1), "blend": blend}
         about["A"] = x(k - 1, r, c) if k > 0 else blend
         about["B"] = (network, blend, x(0, r, c) if k == 2 else None)[k]
-        self.hashed.open(k, about)
+        self.hashed.open(k, u, about)
         self.contexts = self.selected()
 
     def selected(self) -> dict[str, int]:
@@ -106,15 +107,27 @@ class Experts:
     def decoded(self, before: list[int], decide: Callable[[int], int]) -> int:
         """The value of the plane that was expected; before: of the planes before."""
         self.window = Window(self.counts, self.mixture, self.at[0], before) if self.counts else None
+        self.weighed = Weighed(self.mixture, self.lattice, *before) if self.weighs() else None
         x = decoded(self.mixture.mean, self.mixture.spread, lambda at: self.decision(at, decide))
         if self.window:
             self.window.learn(x)
         return x
 
+    def weighs(self) -> bool:
+        """Whether the tile has a lattice, blue is coded, and the colours at W and N are on it."""
+        k, r, c = self.at
+        if not self.lattice or k < 2:
+            return False
+        near = [tuple(self.canvas.pixel(p, *place) for p in range(3)) for place in ((r, c - 1), (r - 1, c))]
+        return all(possible(self.lattice)[colour] for colour in near)
+
     def decision(self, at: Split, decide: Callable[[int], int]) -> int:
         k, part = self.at[0], parts(at.kind, at.step, at.side)
         vectors = [(name, k, self.contexts[name], part[SETS[name][1]]) for name in self.recipe.sets]
-        p = squash(self.mixer.mix(self.inputs(at), vectors, (k, self.z, at.step)))
+        inputs, moved = self.inputs(at), 0
+        if self.weighed:
+            moved = (self.stretched(at, *map(self.weighed.mass, (at.low, at.split, at.high))) - inputs[0]) >> 4
+        p = squash(self.mixer.mix(inputs, vectors, (k, self.z, at.step), moved))
         answer = decide(256 * p)
         self.mixer.learn(answer)
         self.hashed.learn(answer)
@@ -126,7 +139,7 @@ class Experts:
         found = [self.stretched(at, *ends) for ends in zip(*map(self.masses, (at.low, at.split, at.high)))]
         found += [0] * (3 - len(found)) + [CONSTANT]
         found += self.histograms.inputs(at.low, at.split, at.high, at.upper)
-        return found + self.hashed.inputs(at.low, at.split, at.high)
+        return found + self.hashed.inputs(at.split)
 
     def masses(self, v: int) -> list[int]:
         """P(v) of the mixture, and of the ratio tables where they are asked."""

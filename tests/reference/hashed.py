@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.reference.numbers import Table, clip, stretch
 
-ONE, SPREAD = 0x9E3779B1, 0x85EBCA6B
+ONE = 0x9E3779B1
 
 
 class Slot:
@@ -29,10 +29,14 @@ def joined(key: int, *values: int) -> int:
     return key
 
 
-def place(key: int, low: int, split: int, high: int) -> int:
-    """Of a decision among the slots of a context."""
-    at = (key + ((low << 18) + (high << 9) + split) * SPREAD) % 2**32
-    return ((at ^ (at >> 15)) * ONE % 2**32) >> 12
+def group(key: int, u: int) -> int:
+    """Which eight slots of a context are those of a value whose decisions have the centre u."""
+    return joined(key, u) >> 15
+
+
+def which(away: int) -> int:
+    """Which of them is that of a decision whose split is so far from the centre."""
+    return min(away, 3) if away >= 0 else 3 + min(-away, 4)
 
 
 class Hashed:
@@ -41,19 +45,20 @@ class Hashed:
     def __init__(self, count: int):
         self.count, self.slots = count, Table(lambda at: Slot())  # by (context, place)
 
-    def open(self, k: int, about: dict[str, int]) -> None:
-        """about: what stands around by name."""
+    def open(self, k: int, u: int, about: dict[str, int]) -> None:
+        """u: the centre of the value's decisions; about: what stands around by name."""
         w, n, nw, blend, a, b = (about[name] for name in ("W", "N", "NW", "blend", "A", "B"))
+        self.u = u
         self.keys = [
             joined(k, a, b),
             joined(3 + k, w, a),
             joined(6 + k, (w + n - nw) >> 1, a),
             joined(9 + k, blend, a, b),
         ][: self.count]
+        self.places = [(h, 8 * group(key, u)) for h, key in enumerate(self.keys)]
 
-    def inputs(self, low: int, split: int, high: int) -> list[int]:
-        self.places = [(h, place(key, low, split, high)) for h, key in enumerate(self.keys)]
-        self.used = [self.slots[at] for at in self.places]
+    def inputs(self, split: int) -> list[int]:
+        self.used = [self.slots[h, place + which(split - self.u)] for h, place in self.places]
         return [number for slot in self.used for number in slot.inputs()]
 
     def learn(self, d: int) -> None:

@@ -25,12 +25,12 @@ class Mixer:
         self.weights, self.final = Table(lambda vector: np.array(first(vector), np.int64)), Table(second)
         self.rate, self.second_rate, self.visits = rate, second_rate, Table(lambda vector: 0)
 
-    def mix(self, inputs: list[int], vectors: list, place) -> int:
-        """The logit y; keeps all that `learn` needs."""
-        self.inputs, self.vectors, self.place = inputs, vectors, place
+    def mix(self, inputs: list[int], vectors: list, place, moved: int = 0) -> int:
+        """The logit y, moved by so much; keeps all that `learn` needs."""
+        self.inputs, self.vectors, self.place, self.moved = inputs, vectors, place, moved
         self.outputs = [self.output(self.weights[vector] * np.array(inputs, np.int64)) for vector in vectors]
         total = sum(f * y for f, y in zip(self.final[place], self.outputs))
-        self.logit = clip((total + 2**15) >> 16, -2047, 2047)
+        self.logit = clip(((total + 2**15) >> 16) + moved, -2047, 2047)
         return self.logit
 
     @staticmethod
@@ -46,7 +46,7 @@ class Mixer:
         moved = [f + ((error * y + 2**23) >> 24) for f, y in zip(final, self.outputs)]
         self.final[self.place] = [clip(f, -(2**20), 2**20) for f in moved]
         for vector, y in zip(self.vectors, self.outputs):
-            step = ((d - squash(y)) * self.rate(self.visits[vector])) >> 13
+            step = ((d - squash(clip(y + self.moved, -2047, 2047))) * self.rate(self.visits[vector])) >> 13
             self.visits[vector] += 1
             changes = (((np.array(self.inputs, np.int64) * step) >> 16) + 1) >> 1
             self.weights[vector] = np.clip(self.weights[vector] + changes, -(2**15), 2**15 - 1)

@@ -333,7 +333,8 @@ def test_what_is_known_of_a_value():
         for row, k in product(range(*rows(level, empty.size)), range(3)):
             c = level - 2 * row
             mean, spread = (blend[name][k][row][c] for name in ("M", "spread"))
-            seen = mean, spread, opened(mean, spread).deviation
+            first = opened(mean, spread)
+            seen = mean, spread, first.deviation, first.centre
             base = expected(level, k, row, seen, empty, own, state)
             found[k, row, c] = state.blend.members[0]
             if (row, c) == AT:
@@ -416,25 +417,31 @@ def test_histogram():
 
 
 @kernel
-def slots_of(node, state):
-    contexts_by_hash.find_slots(node, state)
+def recalled(node, decision, state, out):
+    contexts_by_hash.recall(node, state, out)
+    contexts_by_hash.remember_decision(node, decision, state)
 
 
 @kernel
-def recalled(decision, state, out):
-    contexts_by_hash.recall(state, out)
-    contexts_by_hash.remember_decision(decision, state)
+def found_for(key, centre, state):
+    state.keys[:] = key
+    contexts_by_hash.find_slots(centre, state)
 
 
 def test_hashed_contexts():
     told, state, out = VECTORS["hashed"], contexts_by_hash.hashed(4), np.zeros(8, np.int16)
-    state.keys[:] = told["keys"][0]
-    for low, split, high, places in told["a_m_b_slots"]:
-        slots_of(Node(low, high, 128, 0, HALVING, 0, split), state)
-        assert state.places.tolist() == places
+    for u, groups in told["u_groups"]:
+        for key, group in zip(told["keys"][0], groups):
+            found_for(np.uint32(key), u, state)
+            assert state.places.tolist() == [8 * group] * 4
+    for away, which in told["away_which"]:
+        recalled(Node(0, 256, 256, 0, HALVING, 0, 256 + away), 1, state, out)
+        touched = np.flatnonzero(state.slots[0] != 1 << 31) - state.places[0]
+        assert touched.tolist() == [which]
+        state.slots[:] = 1 << 31
     decisions, seen = [*(d for *_, d, _, _ in told["inputs_d_p_n"][:6]), *[0] * (told["steps"] - 6)], []
     for d in decisions:
-        recalled(d, state, out)
+        recalled(Node(0, 256, 128, 0, 0, -1, 128), d, state, out)
         slots = state.slots[np.arange(4), state.places]
         assert (slots == slots[0]).all() and out.reshape(4, 2).tolist() == [out[:2].tolist()] * 4
         seen.append([*out[:2].tolist(), d, *divmod(int(slots[0]), 1 << 10)])
@@ -498,7 +505,7 @@ def test_learned_decision():
         assert vector == first + (k * count + context) * PARTS[part] + parts[part]
         first += 3 * count * PARTS[part]
     assert told["second_layer"] == 12 * (5 * k + z) + step
-    assert state.hashed.places.tolist() == [told["slot"]] and state.spent[0] == told["cost"]
+    assert state.hashed.places.tolist() == [told["slot"] // 8 * 8] and state.spent[0] == told["cost"]
     assert divmod(int(state.hashed.slots[0, told["slot"]]), 1 << 10) == tuple(told["p_n_after"])
 
 

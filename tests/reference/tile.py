@@ -13,7 +13,7 @@ from tests.reference.least_squares import Canvas, Predictor, Settings, rows_of
 from tests.reference.mixture import Mixture, integers
 from tests.reference.network import Network, without_network
 
-NETWORK, TABLES, COLOURS, PALETTE = 1, 8, 16, 32  # bits of a method; two more are its learning
+NETWORK, TABLES, COLOURS, PALETTE, LATTICE = 1, 8, 16, 32, 128  # bits of a method; two more are its learning
 
 
 def restored(oriented: np.ndarray, variant: int) -> np.ndarray:
@@ -33,13 +33,15 @@ class PhotoTile:
         self.canvas, self.bases, self.place = Canvas(self.height, self.width), {}, None
         self.own = Predictor(self.canvas, Settings(**layout["predictor"]))
         self.network = self.experts = self.colours = self.palette = None
+        lattice = (method >> 4 & 3) + 1 if method & LATTICE else 0
+        method = method & 15 if lattice else method
         self.indexed = method & PALETTE
         if method & NETWORK:
             codes = bundle.tables["codes"]
             self.network = Network(bundle.weights, codes, layout["first_offsets"], layout["kernel"])
         if method >> 1 & 3:
             recipe = RECIPES[method >> 1 & 3]
-            self.experts = Experts(self.canvas, self.planes, bundle.tables, recipe, bool(method & TABLES))
+            self.experts = Experts(self.canvas, self.planes, bundle.tables, recipe, bool(method & TABLES), lattice)
         if method & COLOURS:
             self.colours = colours.State(self.height, self.width)
 

@@ -133,7 +133,7 @@ class Coded:
 
     def __init__(self, made: PhotoModel, pixels: np.ndarray, method: Method, begin: Start | None = None):
         def started(canvas, method):
-            self.state = experts(canvas, made.tables, RECIPES[method.learning - 1], method.tables)
+            self.state = experts(canvas, made.tables, RECIPES[method.learning - 1], method.tables, method.lattice)
             if begin:
                 begin.apply(self.state)
             return self.state
@@ -534,9 +534,9 @@ def golden_tile(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 GOLDEN = {
-    "smooth": "65beb7459ea17622cac8ce0553c4cf5185b5cc49d2377ea1231680dc3faa3ff1",
-    "colours": "1c941cef30a8ef2bfc62e99f88e3d928f9f9120915ec0659fa7a5497c44104d6",
-    "noise": "35518971cff64e3ebc93d0a6f81f1f31656261da31aabad209d6ddb6ea2c79b1",
+    "smooth": "2e088d3c03a8b2423ff897be4381eb349efe60178f95e373a993e9e75e06393c",
+    "colours": "f793de7387c2451287f31dc6e716c150904f4c3f32cbe9b9bfbdbcd5419967b6",
+    "noise": "061af480d6bb915fa33b97a66e944bf0d9b80d1f4b85071fdb8a9eabb825038f",
 }
 
 

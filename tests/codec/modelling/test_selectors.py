@@ -31,8 +31,8 @@ def walk(pixels, means, spreads, cost, own, state, canvas, seen):
             for k in range(channels):
                 base, origin = predict(level, k, row, canvas, own)
                 mean, spread = means[k, row, c], spreads[k, row, c]
-                deviation = first_node(mean, spread).deviation
-                expect(level, k, row, (np.int64(base), mean, spread, deviation), canvas, state)
+                node = first_node(mean, spread)
+                expect(level, k, row, (np.int64(base), mean, spread, node.deviation, node.centre), canvas, state)
                 for s in range(len(state.selectors.contexts)):
                     seen[k, row, c, s] = state.selectors.contexts[s]
                 state.spent[0] = cost
