@@ -75,7 +75,7 @@ class Recipe:
         return f"mixing.{self.name}.final"
 
 
-QUICK = Recipe("quick", 16, 0, 1, FIRST)
+QUICK = Recipe("quick", 12, 0, 1, FIRST)
 FULL = Recipe("full", 96, 24, 4, ALL)
 RECIPES = (QUICK, FULL)
 

@@ -12,7 +12,7 @@ from codec.modelling import predictors
 from codec.modelling.blend import MEMBERS
 from runtime.kernels import inlined
 from runtime.least_squares import LAST, LEFT, RIGHT, RING, TOP, draw_in
-from runtime.vectors import product
+from runtime.vectors import LANES, product
 
 KNOWN = MEMBERS
 UNIT = 4  # of predictions, in a grey level
@@ -28,12 +28,12 @@ _ROLES = ((0, _RED_BLEND, _RED_NETWORK), (1, 0, _GREEN_BLEND), (2, 1, 0))  # wha
 class Simple(NamedTuple):
     """State of a tile, and of the value at hand; Q predictors."""
 
-    coefficients: np.ndarray  # int16 [T, Q], in quarters
+    coefficients: np.ndarray  # int16 [T, Q], in quarters; Q filled up to LANES
     offsets: np.ndarray  # int64 [3, T]: where a plane's taps lie, from the position on
     held: np.ndarray  # int64: predictors whose predictions are held within four neighbours
     planes: np.ndarray  # int16 [6, H, W], padded
     taps: np.ndarray  # int16 [T]
-    sums: np.ndarray  # int16 [Q]: sixteenths
+    sums: np.ndarray  # int16 [Q]: sixteenths; filled up, too
     predictions: np.ndarray  # int32 [Q]
     near: np.ndarray  # int32 [Q]: 2 W + 2 N + NE + NW + WW + NN of the errors, 1/64 of a grey level of their mean
     errors: np.ndarray  # uint8 [3, H + 2, RING, Q]: absolute, in eighths, at [r + 2, c & LAST]
@@ -45,7 +45,8 @@ def simple(height: int, width: int, count: int) -> Simple:
     chosen = predictors.names()[: count - KNOWN]
     forms = [predictors.form(name) for name in chosen]
     taps = sorted({tap for form in forms for tap in form})
-    coefficients = np.zeros((len(taps), count), np.int16)
+    room = count + -count % LANES
+    coefficients = np.zeros((len(taps), room), np.int16)
     for q, form in enumerate(forms, KNOWN):
         for tap, factor in form.items():
             coefficients[taps.index(tap), q] = round(factor * predictors.UNIT)
@@ -61,7 +62,7 @@ def simple(height: int, width: int, count: int) -> Simple:
         np.array([q for q, name in enumerate(chosen, KNOWN) if name[0] == "["], np.int64),
         planes,
         np.zeros(len(taps), np.int16),
-        np.zeros(count, np.int16),
+        np.zeros(room, np.int16),
         np.zeros(count, np.int32),
         np.zeros(count, np.int32),
         np.full((3, height + 2, RING, count), _FIRST_ERROR, np.uint8),
@@ -82,7 +83,7 @@ def foretell(k, row, c, width, members, simple):
     for t in range(len(simple.taps)):
         simple.taps[t] = flat[here + simple.offsets[k, t]]
     product(sums, simple.coefficients, simple.taps)
-    for q in range(len(sums)):
+    for q in range(len(predictions)):
         prediction = ((np.int32(sums[q]) + np.int32(2)) >> np.int32(2)) + np.int32(_MIDDLE)
         predictions[q] = min(max(prediction, np.int32(_LEAST)), np.int32(_MOST))
     for q in range(KNOWN):

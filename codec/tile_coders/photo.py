@@ -34,6 +34,7 @@ from codec.tile_coders.orientation import REPEATING, best_variant, repetition, u
 from codec.tile_coders.parts import Part, Parts
 from codec.tile_coders.sparseness import lattice_of, sparse
 from runtime import rules
+from runtime.kept import Kept
 from runtime.kernels import inlined, kernel
 from runtime.least_squares import Canvas, draw, error_nearby, learn, predict, rows_of
 from runtime.photo import PhotoModel, PhotoTile, fit, prepare, record
@@ -88,23 +89,23 @@ class PhotoCoder:
         if not isinstance(method, Method):
             raise DamagedFile(f"a tile is coded by {method}, which a photo model has not: get the file again")
         _, height, width = pixels.shape
-        tile = self._start(pixels, method.network)
-        learned = self._start_learning(tile.photo.canvas, method) if method.learning else None
-        exact = exact_colours(*pixels.shape) if method.colours else None
-        indexed = palette(code_palette(pixels, coder), height, width) if method.palette else None
-        parts = Parts(tile.photo.canvas.size, threads)
+        whole = self._start(pixels, method.network)
+        size, inputs = whole.photo.canvas.size, whole.photo.inputs
+        tile, photo = Kept(whole), Kept(whole.photo)
+        learned = Kept(self._start_learning(whole.photo.canvas, method)) if method.learning else None
+        exact = Kept(exact_colours(*pixels.shape)) if method.colours else None
+        indexed = Kept(palette(code_palette(pixels, coder), height, width)) if method.palette else None
+        parts = Parts(size, threads)
         network = None
         if method.network:
             network = self._model.network.start(self._model.schedule(height, width, parts.steps()))
 
         def foresee(number: int, part: Part) -> np.ndarray:
-            prepare(part.level, tile.photo, part.rows)
+            prepare(part.level, photo, part.rows)
             if learned is not None:  # else the thread that codes has less to do
                 refit(part.level, tile, learned, part.rows)
             count = parts.positions(part)
-            return (
-                network.step(number, tile.photo.inputs[:count]) if network else np.zeros((count, PARAMETERS), np.int32)
-            )
+            return network.step(number, inputs[:count]) if network else np.zeros((count, PARAMETERS), np.int32)
 
         for part, parameters in parts.ahead(foresee):
             if learned is None:

@@ -36,7 +36,7 @@ class Recipe:
 
 
 RECIPES = {  # by the learning that a method names
-    1: Recipe("quick", 16, 0, 1, ("deviation", "high bits", "steps of A at W and N", "network's deviation")),
+    1: Recipe("quick", 12, 0, 1, ("deviation", "high bits", "steps of A at W and N", "network's deviation")),
     2: Recipe("full", 96, 24, 4, tuple(SETS)),
 }
 

@@ -534,9 +534,9 @@ def golden_tile(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 GOLDEN = {
-    "smooth": "2e088d3c03a8b2423ff897be4381eb349efe60178f95e373a993e9e75e06393c",
-    "colours": "f793de7387c2451287f31dc6e716c150904f4c3f32cbe9b9bfbdbcd5419967b6",
-    "noise": "061af480d6bb915fa33b97a66e944bf0d9b80d1f4b85071fdb8a9eabb825038f",
+    "smooth": "7b609e5a6d95c6389e43eb2871efd095d195532e4ad4cef301fa41d3ada057f6",
+    "colours": "782fe9ec0605201da24058d686cdcad7e134250bc3b78c524586cc0ac910cfed",
+    "noise": "d133a019f1609eba87e748e1f2a145513acb417071d7ee7212ae8878a058efd8",
 }
 
 
