@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 
-from tests.reference import alpha, colours, container, experts, mixture, numbers, squares  # noqa: E402
+from tests.reference import alpha, colours, container, experts, lattice, mixture, numbers, squares  # noqa: E402
 from tests.reference.blend import FAST, SLOW, mean  # noqa: E402
 from tests.reference.bundle import Bundle  # noqa: E402
 from tests.reference.estimates import Chance, Knots  # noqa: E402
@@ -399,6 +399,23 @@ def ratio_tables() -> list:
     return found
 
 
+def lattices() -> list[dict]:
+    """By a mixture of one logistic, after red and green values that are possible and are not."""
+    found = []
+    for number, (red, green, base) in zip(
+        lattice.CONVERSIONS, ((120, 110, 6400), (0, 3, 0), (255, 250, 16000), (60, 70, 5000))
+    ):
+        position, possible = mixture.Mixture([0] * 4 + [30] * 3 + [0] * 3, TABLES), lattice.possible(number)
+        position.open(base)
+        weighed = lattice.Weighed(position, number, red, green)
+        low, about = weighed.low, {"number": number, "colours": int(possible.sum()), "red": red, "green": green}
+        about |= {"base": base, "log_scale": 30, "M": position.mean, "spread": position.spread, "low": low}
+        about["possible"] = np.flatnonzero(possible[red, green]).tolist()
+        values = sorted({0, max(low - 9, 0), *range(low, low + 17), min(low + 30, 256), 256})
+        found.append(about | {"L": [[v, weighed.mass(v)] for v in values]})
+    return found
+
+
 def learned_walk() -> dict:
     """What is known of values before their first decision: of the picture, the mixture's mean being `expected`."""
     canvas = Canvas(HEIGHT, WIDTH)
@@ -757,6 +774,7 @@ def vectors() -> dict:
         "mixture": mixture_of_two(),
         "binarisation": binarisation(),
         "ratio_tables": ratio_tables(),
+        "lattices": lattices(),
         "blend": walk["blend"],
         "simple": walk["simple"],
         "histogram": histogram(),

@@ -8,7 +8,7 @@ import pytest
 from codec.entropy.range_coder import Decoder, Encoder
 from codec.format.method import Learning, Method
 from codec.tile_coders import parts, tile_coder
-from codec.tile_coders.parts import Parts
+from codec.tile_coders.parts import Part, Parts
 from runtime.least_squares import Size
 from tests.pictures import noise, photograph
 
@@ -28,33 +28,45 @@ def rows_of(level: int, height: int, width: int) -> set[int]:
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_every_position_has_its_turn(short, size, threads):
-    """Once, level by level, downwards."""
+    """Once, level by level, downwards, in parts that have some; a row that has just ended is in the first of them."""
     found = Parts(Size(*size), threads)
-    turns = [(level, part) for level, part, _ in found._order()]
-    assert turns == sorted(turns) and (threads == 2 or found.count == 1)
+    levels = [part.level for part in found.parts]
+    assert levels == sorted(levels) and (threads == 2 or len(levels) == Size(*size).levels)
     for level in range(Size(*size).levels):
-        rows = [range(*found.of(part)) for at, part in turns if at == level]
-        inside = [[r for r in part if r in rows_of(level, *size)] for part in rows]
-        assert [len(part) for part in inside] == [found.positions(level, part) for at, part in turns if at == level]
+        here = [part for part in found.parts if part.level == level]
+        inside = [[r for r in range(*part.rows) if r in rows_of(level, *size)] for part in here]
+        assert [len(rows) for rows in inside] == [found.positions(part) for part in here]
+        assert min(map(len, inside)) > 0 or len(here) == 1 and not rows_of(level, *size)
+        assert all(part.rows[0] % 8 == 0 for part in here)
         assert sum(inside, []) == sorted(rows_of(level, *size))
         ended = rows_of(level - 1, *size) - rows_of(level, *size)
-        assert all(any(r in part for part in rows) for r in ended)
+        assert all(r in range(*here[0].rows) for r in ended)
+    assert found.steps() == tuple((part.level, part.rows) for part in found.parts)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_what_is_foreseen_needs_nothing_that_is_not_coded(short, size):
-    """Whatever the level before has in the part's rows, those above and the next one is coded; and as little more is
-    waited for as can be: the last part but one of a level can be foreseen before the level before is done."""
-    found, coded = Parts(Size(*size), 2), []
-    turns = list(found._order())
-    for number, (level, part, needed) in enumerate(turns):
-        assert needed <= number
-        done = {(at, row) for at, which, _ in turns[:needed] for row in range(*found.of(which))}
-        below = found.of(part)[1]
-        wanted = {(level - 1, row) for row in rows_of(level - 1, *size) if row <= below}
+    """Whatever the level before has in the part's rows, those above and the next one is coded; and no part more than
+    that, so that parts can be foreseen before the level before is done."""
+    turns = Parts(Size(*size), 2).parts
+    for number, part in enumerate(turns):
+        assert part.needed <= number
+        done = {(at.level, row) for at in turns[: part.needed] for row in range(*at.rows)}
+        below = part.rows[1]
+        wanted = {(part.level - 1, row) for row in rows_of(part.level - 1, *size) if row <= below}
         assert wanted <= done
-        coded.append(number - needed)
-    assert found.count < 3 or max(coded) > 0
+        if wanted and part.needed and turns[part.needed - 1].level == part.level - 1:
+            fewer = {(at.level, row) for at in turns[: part.needed - 1] for row in range(*at.rows)}
+            assert not wanted <= fewer
+    most = max(len([part for part in turns if part.level == level]) for level in range(Size(*size).levels))
+    assert most < 3 or max(number - part.needed for number, part in enumerate(turns)) > 0
+
+
+def test_levels_are_cut_into_as_many_parts_as_pay():
+    """By their own rows: one for few, four at most."""
+    turns = Parts(Size(512, 768), 2).parts
+    counts = np.bincount([part.level for part in turns])
+    assert counts[0] == counts[62] == 1 and counts[130] == 2 and counts.max() == 4 == counts[800]
 
 
 @pytest.mark.parametrize("method", [Method(), Method(learning=Learning.NONE), Method(network=False)], ids=str)
@@ -66,7 +78,8 @@ def test_parts_change_no_bit(short, tiny_model, method):
             coder.code(encoder, planes.copy(), method, threads, lambda pixels: None)
             payloads.append(encoder.finish())
         assert payloads[0] == payloads[1]
-        assert Parts(Size(*planes.shape[1:]), 2).count > 1
+        size = Size(*planes.shape[1:])
+        assert len(Parts(size, 2).parts) > size.levels
         for threads in (1, 2):
             found = np.zeros_like(planes)
             coder.code(Decoder(payloads[0]), found, method, threads, lambda pixels: None)
@@ -76,17 +89,17 @@ def test_parts_change_no_bit(short, tiny_model, method):
 def test_what_goes_wrong_ends_both_threads(short):
     """In what runs ahead, it is raised where the parts are asked for; there, the other thread ends."""
 
-    def fails(level: int, part: int) -> int:
-        if level == 30:
+    def fails(number: int, part: Part) -> int:
+        if part.level == 30:
             raise ValueError("in what is foreseen")
-        return level
+        return number
 
     with pytest.raises(ValueError, match="foreseen"):
         list(Parts(Size(61, 48), 2).ahead(fails))
-    walk = Parts(Size(61, 48), 2).ahead(lambda level, part: level)
+    walk = Parts(Size(61, 48), 2).ahead(lambda number, part: part.level)
     with pytest.raises(KeyError):
-        for level, _, found in walk:
-            assert level == found
-            if level == 20:
+        for part, found in walk:
+            assert part.level == found
+            if part.level == 20:
                 raise KeyError
     walk.close()

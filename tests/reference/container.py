@@ -9,7 +9,8 @@ MOST_PIXELS = 1 << 28
 CHANNELS = (1, 3, 4)  # by mode: grey, RGB, RGBA
 LEARNED = [learning + tables for learning in (2, 4) for tables in (0, 8)]
 METHODS = {network + colours + way for network in (0, 1) for colours in (0, 16) for way in (0, *LEARNED)}
-METHODS |= {32, *range(64, 128)} | {129 + 16 * lattice + way for lattice in range(4) for way in LEARNED}
+ORDERS = range(64, 128)
+METHODS |= {32, *ORDERS} | {129 + 16 * lattice + way for lattice in range(4) for way in LEARNED}
 
 
 class Refused(ValueError):

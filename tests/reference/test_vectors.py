@@ -24,6 +24,7 @@ from codec.modelling.exact_colours.match import find_match
 from codec.modelling.exact_colours.memory import NOWHERE, colour_of, place_of
 from codec.modelling.exact_colours.question import MOST_DECISIONS, ask, exact_colours, take_over
 from codec.modelling.experts import FULL, QUICK, Experts, expect, experts, take_in
+from codec.modelling.lattice import CONVERSIONS, below, lattice, weigh_window
 from codec.modelling.mixer import mixer
 from codec.modelling.mixture import tables_of
 from codec.modelling.ratio_tables import STAGES, masses, ratio_tables
@@ -292,6 +293,25 @@ def test_ratio_tables_of_a_window():
         assert tables.window.tolist() == told["q"]
         after = [{"N": (entry >> 20).tolist(), "E": (entry & (1 << 20) - 1).tolist()} for entry in entries]
         assert after == told["counts_after"]
+
+
+@kernel
+def weighed(state, red, green, mean, spread, mixture, logistic, out):
+    weigh_window(state, first_node(mean, spread), red, green, mixture, logistic)
+    for v in range(257):
+        out[v] = below(state, v, mixture, logistic)
+
+
+def test_lattices():
+    assert len(VECTORS["lattices"]) == len(CONVERSIONS)
+    for told in VECTORS["lattices"]:
+        state, out = lattice(told["number"]), np.zeros(257, np.int64)
+        assert state.possible.sum() == told["colours"]
+        assert np.flatnonzero(state.possible[told["red"], told["green"]]).tolist() == told["possible"]
+        mixture = np.array([[32768, told["base"], int(TABLES["inverse_scale"][told["log_scale"] + 128])]])
+        known = told["red"], told["green"], told["M"], told["spread"]
+        weighed(state, *known, mixture, TABLES["logistic"].astype(np.int64), out)
+        assert state.low[0] == told["low"] and [[v, int(out[v])] for v, _ in told["L"]] == told["L"]
 
 
 @kernel
