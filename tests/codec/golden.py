@@ -41,7 +41,7 @@ CASES = {
     "screen": Case("normal", "RGB", 40, 41, screen=True),
     "screen_fast": Case("fast", "RGB", 30, 40, screen=True),
     "pixel": Case("normal", "RGB", 1, 1),
-    "every_method": Case("normal", "RGBA", 60, 92, every_method=True),
+    "every_method": Case("normal", "RGBA", 76, 124, every_method=True),
 }
 
 

@@ -1,0 +1,48 @@
+"""tools/make_sets.py: the files it writes are what their names say."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from codec.tile_coders.sparseness import lattice_of
+from tests.pictures import photograph
+
+TOOL = Path(__file__).parents[1] / "tools" / "make_sets.py"
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("photographs")
+    for seed in range(3):
+        Image.fromarray(photograph(80, 96, seed).transpose(1, 2, 0)).save(folder / f"{seed}.png")
+    return folder
+
+
+def made(source: Path, folder: Path, *arguments: str) -> dict[str, np.ndarray]:
+    """The pictures by name, uint8 [3, H, W]."""
+    subprocess.run([sys.executable, TOOL, arguments[0], source, folder, *arguments[1:]], check=True, timeout=120)
+    return {path.stem: np.asarray(Image.open(path).convert("RGB")).transpose(2, 0, 1) for path in folder.iterdir()}
+
+
+def test_palette(source, tmp_path):
+    found = made(source, tmp_path / "set", "palette", "--limit", "2", "--drawings", "1", "--size", "64x48")
+    ways = [f"{colours:03}_{dither}" for colours in (16, 64, 256) for dither in ("none", "fs")]
+    assert set(found) == {f"{name}_{way}" for name in ("0", "1", "drawing00") for way in ways}
+    for name, picture in found.items():
+        colours = len(np.unique(picture.reshape(3, -1), axis=1).T)
+        assert 2 < colours <= int(name.split("_")[1]), name
+        assert picture.shape[1:] == ((48, 64) if name.startswith("drawing") else (80, 96))
+
+
+def test_born_jpeg(source, tmp_path):
+    found = made(source, tmp_path / "set", "born_jpeg", "--limit", "2")
+    ways = ("q75", "q85", "q90", "q95", "q98", "ycc")
+    assert set(found) == {f"{name}_{way}" for name in "01" for way in ways}
+    for name, picture in found.items():
+        assert picture.shape == (3, 80, 96)
+        assert name.endswith("ycc") or lattice_of(picture) == 1
+        assert 0 < np.abs(picture.astype(int) - photograph(80, 96, int(name[0]))).mean() < 8
