@@ -13,10 +13,9 @@ import numpy as np
 from codec.entropy.binarisation import BELOW, decision_for, moves_up, next_node
 from codec.entropy.range_coder import ONE, code, trace
 from codec.errors import WrongModel
-from codec.modelling import ratio_tables as ratios
 from codec.modelling.blend import Blend, combine, keep_error, nearby, settle
 from codec.modelling.blend import blend as new_blend
-from codec.modelling.hashed import Hashed, hashed, open_contexts, recall, remember_decision
+from codec.modelling.hashed import Hashed, hashed, open_contexts, recall, remember_decision, slot_for
 from codec.modelling.histograms import (
     COST_CLASS,
     Histograms,
@@ -27,13 +26,13 @@ from codec.modelling.histograms import (
     open_histograms,
     tell,
 )
-from codec.modelling.lattice import Lattice, below, lattice, look_for_lattice, weigh_window
+from codec.modelling.lattice import Lattice, lattice, look_for_lattice, weigh_window, weighed_below
 from codec.modelling.logistic import COST
 from codec.modelling.mixer import Mixer, adjust, equal, fetch, mix, mixer, squash, stretch
-from codec.modelling.mixture import cdf
-from codec.modelling.ratio_tables import STAGES, UNIT_SHIFT, RatioTables
+from codec.modelling.ratio_tables import STAGES, RatioTables, correct_window, corrected_below, count, ratio_tables
 from codec.modelling.selectors import ALL, FIRST, PLACES, Selectors, look_around, select, selectors, vectors
 from codec.modelling.simple import Simple, foretell, settle_simple, simple
+from codec.modelling.window import Window, mass_below, open_window, window
 from runtime.kernels import inlined
 from runtime.least_squares import RING, Canvas
 
@@ -84,6 +83,7 @@ class Experts(NamedTuple):
     """State of a tile, and of the value at hand."""
 
     blend: Blend
+    window: Window
     tables: bool  # whether the ratio tables are asked
     ratios: RatioTables
     lattice: Lattice
@@ -103,8 +103,9 @@ def experts(canvas: Canvas, model: dict[str, np.ndarray], recipe: Recipe, tables
     weights, final = start(model, recipe)
     return Experts(
         new_blend(canvas),
+        window(),
         tables,
-        ratios.ratio_tables(tables),
+        ratio_tables(tables),
         lattice(number),
         simple(height, width, recipe.predictors),
         histograms(recipe.predictors, recipe.twice),
@@ -159,11 +160,13 @@ def mixed_value(node, given, value, walk):
     coding, mixture, logistic, experts = walk
     masses, mixer, behind = experts.masses, experts.mixer, _FIRST_INPUTS + 2 * len(experts.histograms.rows)
     asked = 1 + (STAGES if experts.tables else 0)
-    if experts.tables:
-        ratios.open_window(experts.ratios, node, given, mixture, logistic)
     weighs = experts.lattice.weighs[0]
+    if experts.tables or weighs:
+        open_window(node.split, mixture, logistic, experts.window)
+    if experts.tables:
+        correct_window(experts.ratios, given, experts.window)
     if weighs:
-        weigh_window(experts.lattice, node, given[1], given[2], mixture, logistic)
+        weigh_window(experts.lattice, given[1], given[2], experts.window)
     for e in range(1 + _LATTICE):
         masses[0, e] = 0
     _set_masses(256, mixture, logistic, experts, masses[2])
@@ -178,12 +181,13 @@ def mixed_value(node, given, value, walk):
         moved = np.int64(_logit(masses, _LATTICE, away) - mixer.inputs[0]) >> 4 if weighs else np.int64(0)
         locate(node.split, experts.histograms, experts.histograms.below[1])
         tell(node, away == 2, experts.histograms, mixer.inputs[_FIRST_INPUTS:behind])
-        recall(node, experts.hashed, mixer.inputs[behind:])
+        slot = slot_for(node)
+        recall(slot, experts.hashed, mixer.inputs[behind:])
         probability = np.int64(squash(mix(mixer, place, moved)))
         trace(coding, mixer.inputs)
         decision = code(coding, probability * (ONE >> 16), decision_for(node, value))
         adjust(mixer, place, probability, decision, moved)
-        remember_decision(node, decision, experts.hashed)
+        remember_decision(slot, decision, experts.hashed)
         experts.spent[0] += COST[(probability if decision else (1 << 16) - probability) >> 4]
         up = moves_up(node, decision)
         for e in range(1 + _LATTICE):
@@ -191,7 +195,7 @@ def mixed_value(node, given, value, walk):
         narrow(up, experts.histograms)
         node = next_node(node, decision)
     if experts.tables:
-        ratios.count(experts.ratios, given, node.low)
+        count(experts.ratios, given, node.low, experts.window)
     return node.low
 
 
@@ -207,11 +211,11 @@ def _logit(masses, e, away):
 def _set_masses(value, mixture, logistic, experts, out):
     """F(value) of the network and, where they are asked, of the ratio tables and of the lattice."""
     if experts.tables:
-        ratios.masses(experts.ratios, value, mixture, logistic, out)
+        corrected_below(experts.ratios, value, experts.window, mixture, logistic, out)
     else:
-        out[0] = cdf(mixture, value, logistic) >> UNIT_SHIFT
+        out[0] = mass_below(value, mixture, logistic)
     if experts.lattice.weighs[0]:
-        out[_LATTICE] = below(experts.lattice, value, mixture, logistic)
+        out[_LATTICE] = weighed_below(experts.lattice, value, experts.window, mixture, logistic)
 
 
 @inlined

@@ -80,16 +80,16 @@ def _joined(key, value):
 
 
 @inlined
-def _which(node):
+def slot_for(node):
     """Which of a value's slots is that of a decision."""
     away = node.split - node.centre
     return min(away, _ABOVE - 1) if away >= 0 else _ABOVE - 1 + min(-away, _BELOW)
 
 
 @inlined
-def recall(node, hashed, out):
-    """The inputs for a decision, int16: of each context a logit and what the probability is above one half, doubled."""
-    which = _which(node)
+def recall(which, hashed, out):
+    """The inputs for a decision, int16: of each context a logit and what the probability is above one half, doubled.
+    which: of a value's slots."""
     for h in range(len(hashed.places)):
         slot = np.int64(hashed.slots[h, hashed.places[h] + which])
         probability, confidence = slot >> 16, _CONFIDENCE[slot & ((1 << _COUNT_BITS) - 1)]
@@ -98,9 +98,8 @@ def recall(node, hashed, out):
 
 
 @inlined
-def remember_decision(node, decision, hashed):
-    """Learns how a decision went."""
-    which = _which(node)
+def remember_decision(which, decision, hashed):
+    """Learns how a decision went. which: of a value's slots."""
     for h in range(len(hashed.places)):
         slot = np.int64(hashed.slots[h, hashed.places[h] + which])
         probability, number = slot >> _COUNT_BITS, slot & ((1 << _COUNT_BITS) - 1)

@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from codec.modelling.mixture import cdf, curve
-from codec.modelling.ratio_tables import UNIT_SHIFT, WINDOW
+from codec.modelling.window import WINDOW, mass_below
 from runtime.kernels import inlined, kernel
 from runtime.least_squares import LEFT, TOP
 
@@ -48,15 +47,13 @@ class Lattice(NamedTuple):
 
     possible: np.ndarray  # bool [256, 256, 256] by R, G, B; or [0, 0, 0] for no lattice
     weighs: np.ndarray  # bool [1]: whether the value at hand is weighed
-    low: np.ndarray  # int64 [1]: the lowest value of the window
-    plain: np.ndarray  # int64 [WINDOW + 1]: F(low + i) of the mixture
-    weighed: np.ndarray  # int64 [WINDOW + 1]: the same of what is possible
+    weighed: np.ndarray  # int64 [WINDOW + 1]: F(low + i) of the window, masses weighed
 
 
 def lattice(number: int) -> Lattice:
     """That of a conversion, 0 for none."""
     possible = _possible(number) if number else np.zeros((0, 0, 0), np.bool_)
-    return Lattice(possible, np.zeros(1, np.bool_), np.zeros(1, np.int64), *np.zeros((2, WINDOW + 1), np.int64))
+    return Lattice(possible, np.zeros(1, np.bool_), np.zeros(WINDOW + 1, np.int64))
 
 
 @lru_cache(maxsize=2)
@@ -96,27 +93,24 @@ def _is_on(lattice, pixels, y, x):
 
 
 @inlined
-def weigh_window(lattice, node, red, green, mixture, logistic):
-    """Weighs the masses round a value's first split."""
-    low, possible = min(max(node.split - WINDOW // 2, 0), 256 - WINDOW), lattice.possible[red, green]
-    curve(mixture, low, WINDOW, logistic, lattice.plain)
-    for i in range(WINDOW + 1):
-        lattice.plain[i] >>= UNIT_SHIFT
-    total = lattice.plain[0] << _OUTSIDE_BITS
-    lattice.low[0], lattice.weighed[0] = low, total
+def weigh_window(lattice, red, green, window):
+    """Weighs the masses in an open window."""
+    low, sums, possible = window.low[0], window.sums, lattice.possible[red, green]
+    total = np.int64(sums[0]) << _OUTSIDE_BITS
+    lattice.weighed[0] = total
     for i in range(WINDOW):
-        mass = lattice.plain[i + 1] - lattice.plain[i] + _FLOOR
+        mass = np.int64(sums[i + 1] - sums[i]) + _FLOOR
         total += mass << _POSSIBLE_BITS if possible[low + i] else mass
         lattice.weighed[i + 1] = total
 
 
 @inlined
-def below(lattice, value, mixture, logistic):
+def weighed_below(lattice, value, window, mixture, logistic):
     """What is weighed below a value."""
-    i = value - lattice.low[0]
+    i = value - window.low[0]
     if 0 <= i <= WINDOW:
         return lattice.weighed[i]
-    plain = cdf(mixture, value, logistic) >> UNIT_SHIFT
+    plain = mass_below(value, mixture, logistic)
     if i < 0:
         return plain << _OUTSIDE_BITS
-    return lattice.weighed[WINDOW] + ((plain - lattice.plain[WINDOW]) << _OUTSIDE_BITS)
+    return lattice.weighed[WINDOW] + ((plain - window.sums[WINDOW]) << _OUTSIDE_BITS)

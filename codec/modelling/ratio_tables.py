@@ -13,13 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from codec.modelling.mixture import cdf, curve
+from codec.modelling.window import WINDOW, mass_below
 from runtime import rules
 from runtime.kernels import inlined, prefetch
 
 STAGES = 2
-UNIT_SHIFT = 15  # of a mixture's masses, 2^37 in all, to those of this stage, 2^22
-WINDOW = 16  # values: a vector of the processor's; 24 or 32 of them where values spread widely gain 0.01 %
 _COUNT_BITS = 10
 _RATE, _BLUES_RATE = np.float32(2 << _COUNT_BITS), np.float32(31)  # 2; 0.03 where blue has its second stage
 _MOST_RATIO = np.float32(500)  # keeps the sum of a window's q' below 2^31
@@ -33,10 +31,8 @@ class RatioTables(NamedTuple):
 
     first: np.ndarray  # uint32 [2 + 256, 256]: red, green, blue by green
     second: np.ndarray  # uint32 [256 + 65536, 256]: green by red, blue by both
-    low: np.ndarray  # int64 [1]: the lowest value of the window at hand
-    window: np.ndarray  # int32 [1 + STAGES, WINDOW]: q of each of them, the network's and after each stage
+    masses: np.ndarray  # int32 [1 + STAGES, WINDOW]: q of the window's values, the network's and after each stage
     sums: np.ndarray  # int32 [1 + STAGES, WINDOW + 1]: F(low + i) by the network and by each stage
-    curve: np.ndarray  # int64 [WINDOW + 1]: the network's as it comes, out of 2^37
 
 
 def ratio_tables(used: bool) -> RatioTables:
@@ -44,10 +40,8 @@ def ratio_tables(used: bool) -> RatioTables:
     return RatioTables(
         np.zeros((2 + 256 if used else 0, 256), np.uint32),
         np.zeros((256 + 65536 if used else 0, 256), np.uint32),
-        np.zeros(1, np.int64),
         np.zeros((1 + STAGES, WINDOW), np.int32),
         np.zeros((1 + STAGES, WINDOW + 1), np.int32),
-        np.zeros(WINDOW + 1, np.int64),
     )
 
 
@@ -60,21 +54,18 @@ def fetch(tables, red, green, value):
 
 
 @inlined
-def open_window(tables, node, given, mixture, logistic):
-    """Fills the window round a value's first split. given: the channel, the red and the green value, 0 if unknown."""
+def correct_window(tables, given, window):
+    """Corrects what is in an open window. given: the channel, the red and the green value, 0 if unknown."""
     channel, red, green = given
-    low = min(max(node.split - WINDOW // 2, 0), 256 - WINDOW)
-    high = low + WINDOW
-    tables.low[0], window, sums = low, tables.window, tables.sums
-    curve(mixture, low, WINDOW, logistic, tables.curve)
+    low, high, masses, sums = window.low[0], window.low[0] + WINDOW, tables.masses, tables.sums
     for i in range(WINDOW + 1):
-        sums[0, i] = tables.curve[i] >> UNIT_SHIFT
+        sums[0, i] = window.sums[i]
     for i in range(WINDOW):
-        window[0, i] = sums[0, i + 1] - sums[0, i]
+        masses[0, i] = sums[0, i + 1] - sums[0, i]
     _correct(tables, 1, tables.first[_row_of_first(channel, green), low:high], _RATE)
     if channel == 0:
         for i in range(WINDOW):
-            window[2, i], sums[2, i] = window[1, i], sums[1, i]
+            masses[2, i], sums[2, i] = masses[1, i], sums[1, i]
     else:
         rate = _RATE if channel == 1 else _BLUES_RATE
         _correct(tables, 2, tables.second[_row_of_second(channel, red, green), low:high], rate)
@@ -94,7 +85,7 @@ def _row_of_second(channel, red, green):
 def _correct(tables, stage, entries, rate):
     """One stage: its q from those of the stage before, scaled to their mass again, and their sums. In float32, each
     operation rounded; q' leaves rounded down."""
-    before, after, sums, total = tables.window[stage - 1], tables.window[stage], tables.sums[stage], 0
+    before, after, sums, total = tables.masses[stage - 1], tables.masses[stage], tables.sums[stage], 0
     for i in range(WINDOW):
         came = np.float32((entries[i] >> np.uint32(_SPLIT)) << np.uint32(_COUNT_BITS)) + rate
         expected = np.float32(entries[i] & np.uint32(_MOST)) + rate
@@ -111,37 +102,37 @@ def _correct(tables, stage, entries, rate):
 
 
 @inlined
-def masses(tables, value, mixture, logistic, out):
+def corrected_below(tables, value, window, mixture, logistic, out):
     """F(value) out of about 2^22 by the network and by each stage, to out[0] .. out[STAGES]; outside the window the
     stages follow the network."""
-    i = value - tables.low[0]
+    i = value - window.low[0]
     if 0 < i < WINDOW:
         for stage in range(STAGES + 1):
             out[stage] = tables.sums[stage, i]
     else:
-        network = cdf(mixture, value, logistic) >> UNIT_SHIFT
+        network = mass_below(value, mixture, logistic)
         for stage in range(STAGES + 1):
             out[stage] = network
 
 
 @inlined
-def count(tables, given, value):
+def count(tables, given, value, window):
     """Takes over a coded value: what was expected of every value in the window, and what came."""
     channel, red, green = given
-    low, high = tables.low[0], tables.low[0] + WINDOW
+    low, high = window.low[0], window.low[0] + WINDOW
     entries = tables.first[_row_of_first(channel, green)]
-    _expect(entries[low:high], tables.window[0])
+    _expect(entries[low:high], tables.masses[0])
     _came(entries, value)
     if channel > 0:
         entries = tables.second[_row_of_second(channel, red, green)]
-        _expect(entries[low:high], tables.window[1])
+        _expect(entries[low:high], tables.masses[1])
         _came(entries, value)
 
 
 @inlined
-def _expect(entries, window):
+def _expect(entries, masses):
     for i in range(WINDOW):
-        expected = np.int32(entries[i] & np.uint32(_MOST)) + (window[i] >> _SHIFT)
+        expected = np.int32(entries[i] & np.uint32(_MOST)) + (masses[i] >> _SHIFT)
         full = np.int32(expected > _MOST)
         came = np.int32(entries[i] >> np.uint32(_SPLIT))
         entries[i] = np.uint32(((came >> full) << _SPLIT) + (expected >> full))

@@ -23,11 +23,12 @@ _SHORTEST = 4 * LANES  # rows of a part: fewer are not worth a call
 
 class Part(NamedTuple):
     """Some rows of a level: from the first one, or the picture's, to before the other; how many parts must be coded
-    before this one can be foreseen."""
+    before this one can be foreseen, and how many positions it has."""
 
     level: int
     rows: tuple[int, int]
     needed: int
+    positions: int
 
 
 class Parts:
@@ -41,7 +42,8 @@ class Parts:
             for start, end in zip([0, *ends], ends):
                 above = sum(1 for other in before if other <= end)  # parts before whose rows end above the one below
                 needed = done - max(len(before) - 1 - above, 0) if level else 0
-                self.parts.append(Part(level, (start, end), needed))
+                first, last = rows_of.py_func(level, size, (start, end))
+                self.parts.append(Part(level, (start, end), needed, last - first))
             before = ends
 
     def _cut(self, level: int) -> list[int]:
@@ -55,11 +57,6 @@ class Parts:
     def steps(self) -> tuple[tuple[int, tuple[int, int]], ...]:
         """Level and rows of each part."""
         return tuple((part.level, part.rows) for part in self.parts)
-
-    def positions(self, part: Part) -> int:
-        """How many it has."""
-        first, end = rows_of.py_func(part.level, self._size, part.rows)
-        return end - first
 
     def ahead(self, foresee: Callable[[int, Part], Foreseen]) -> Iterator[tuple[Part, Foreseen]]:
         """Every part in order and foresee(its number, part); what the caller does with one is done before the next is

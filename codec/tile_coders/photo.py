@@ -104,8 +104,9 @@ class PhotoCoder:
             prepare(part.level, photo, part.rows)
             if learned is not None:  # else the thread that codes has less to do
                 refit(part.level, tile, learned, part.rows)
-            count = parts.positions(part)
-            return network.step(number, inputs[:count]) if network else np.zeros((count, PARAMETERS), np.int32)
+            if network is None:
+                return np.zeros((part.positions, PARAMETERS), np.int32)
+            return network.step(number, inputs[: part.positions])
 
         for part, parameters in parts.ahead(foresee):
             if learned is None:

@@ -35,7 +35,7 @@ def test_every_position_has_its_turn(short, size, threads):
     for level in range(Size(*size).levels):
         here = [part for part in found.parts if part.level == level]
         inside = [[r for r in range(*part.rows) if r in rows_of(level, *size)] for part in here]
-        assert [len(rows) for rows in inside] == [found.positions(part) for part in here]
+        assert [len(rows) for rows in inside] == [part.positions for part in here]
         assert min(map(len, inside)) > 0 or len(here) == 1 and not rows_of(level, *size)
         assert all(part.rows[0] % 8 == 0 for part in here)
         assert sum(inside, []) == sorted(rows_of(level, *size))

@@ -17,6 +17,7 @@ from export.bundle import export_bundle
 from runtime.variants import orient
 from tests import bundles
 from tests.codec.golden import CASES, TINY, case_file, case_image
+from tests.codec.modelling.test_lattice import from_video
 from tests.export.checkpoints import checkpoint_of
 from tests.export.pixelcnn import squares
 from tests.pictures import checker, magnified, noise, photograph, screen, two_values
@@ -77,8 +78,9 @@ def test_kept_files(name):
 @pytest.mark.parametrize("channels", [1, 3], ids=["grey", "colour"])
 @pytest.mark.parametrize("method", METHODS, ids=str)
 def test_every_method(tiny_model, tiny_reference, method, channels):
-    """Smooth ones, and one of more colours than the palette keeps."""
-    for planes in (photograph(8, 11), magnified(23, 9, 2, 50), noise(1, 1), two_values(2, 3), screen(1, 17)):
+    """Smooth ones, and one of more colours than the palette keeps; on a lattice what is on it and what is not."""
+    pictures = [photograph(8, 11), magnified(23, 9, 2, 50), noise(1, 1), two_values(2, 3), screen(1, 17)]
+    for planes in [from_video(method.lattice, 7, 9), noise(2, 3)] if method.lattice else pictures:
         agree(tiny_model, tiny_reference, planes[:channels], method)
 
 

@@ -24,11 +24,12 @@ from codec.modelling.exact_colours.match import find_match
 from codec.modelling.exact_colours.memory import NOWHERE, colour_of, place_of
 from codec.modelling.exact_colours.question import MOST_DECISIONS, ask, exact_colours, take_over
 from codec.modelling.experts import FULL, QUICK, Experts, expect, experts, take_in
-from codec.modelling.lattice import CONVERSIONS, below, lattice, weigh_window
+from codec.modelling.lattice import CONVERSIONS, lattice, weigh_window, weighed_below
 from codec.modelling.mixer import mixer
 from codec.modelling.mixture import tables_of
-from codec.modelling.ratio_tables import STAGES, masses, ratio_tables
+from codec.modelling.ratio_tables import STAGES, ratio_tables
 from codec.modelling.selectors import ALL, PARTS, SETS, select, selectors
+from codec.modelling.window import open_window, window
 from codec.tile_coders.squares import squares
 from runtime import schedule
 from runtime.kernels import kernel
@@ -287,31 +288,33 @@ def test_ratio_tables_of_a_window():
         known = (k, *before, 0, 0)[:3]
         inverse = int(TABLES["inverse_scale"][told["log_scale"] + 128])
         mixture, found = np.array([[32768, told["base"], inverse]]), np.zeros((257, 1 + STAGES), np.int64)
-        arguments = known, mixture, TABLES["logistic"].astype(np.int64), np.array([told["value"]]), found
+        at = window()
+        arguments = known, mixture, TABLES["logistic"].astype(np.int64), np.array([told["value"]]), at, found
         test_ratio_tables.walk(tables, told["M"], told["spread"], *arguments)
-        assert tables.low[0] == low and found[low, 0] == told["P_low"]
-        assert tables.window.tolist() == told["q"]
+        assert at.low[0] == low and found[low, 0] == told["P_low"]
+        assert tables.masses.tolist() == told["q"]
         after = [{"N": (entry >> 20).tolist(), "E": (entry & (1 << 20) - 1).tolist()} for entry in entries]
         assert after == told["counts_after"]
 
 
 @kernel
-def weighed(state, red, green, mean, spread, mixture, logistic, out):
-    weigh_window(state, first_node(mean, spread), red, green, mixture, logistic)
+def weighed(state, red, green, mean, spread, mixture, logistic, window, out):
+    open_window(first_node(mean, spread).split, mixture, logistic, window)
+    weigh_window(state, red, green, window)
     for v in range(257):
-        out[v] = below(state, v, mixture, logistic)
+        out[v] = weighed_below(state, v, window, mixture, logistic)
 
 
 def test_lattices():
     assert len(VECTORS["lattices"]) == len(CONVERSIONS)
     for told in VECTORS["lattices"]:
-        state, out = lattice(told["number"]), np.zeros(257, np.int64)
+        state, at, out = lattice(told["number"]), window(), np.zeros(257, np.int64)
         assert state.possible.sum() == told["colours"]
         assert np.flatnonzero(state.possible[told["red"], told["green"]]).tolist() == told["possible"]
         mixture = np.array([[32768, told["base"], int(TABLES["inverse_scale"][told["log_scale"] + 128])]])
         known = told["red"], told["green"], told["M"], told["spread"]
-        weighed(state, *known, mixture, TABLES["logistic"].astype(np.int64), out)
-        assert state.low[0] == told["low"] and [[v, int(out[v])] for v, _ in told["L"]] == told["L"]
+        weighed(state, *known, mixture, TABLES["logistic"].astype(np.int64), at, out)
+        assert at.low[0] == told["low"] and [[v, int(out[v])] for v, _ in told["L"]] == told["L"]
 
 
 @kernel
@@ -438,8 +441,8 @@ def test_histogram():
 
 @kernel
 def recalled(node, decision, state, out):
-    contexts_by_hash.recall(node, state, out)
-    contexts_by_hash.remember_decision(node, decision, state)
+    contexts_by_hash.recall(contexts_by_hash.slot_for(node), state, out)
+    contexts_by_hash.remember_decision(contexts_by_hash.slot_for(node), decision, state)
 
 
 @kernel
@@ -531,15 +534,9 @@ def test_learned_decision():
 
 def within_window(state: Experts, v: int) -> list[int]:
     """P(v) of the mixture and the stages, for a value that the ratio tables' window holds."""
-    out = np.zeros(1 + STAGES, np.int32)
-    assert 0 < v - state.ratios.low[0] < 16
-    masses_at(state.ratios, v, np.zeros((1, 3), np.int64), TABLES["logistic"], out)
-    return out.tolist()
-
-
-@kernel
-def masses_at(tables, value, mixture, logistic, out):
-    masses(tables, value, mixture, logistic, out)
+    at = v - int(state.window.low[0])
+    assert 0 < at < 16
+    return state.ratios.sums[:, at].tolist()
 
 
 # Section 9.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from codec.entropy.binarisation import HALVING, Node
-from codec.modelling.hashed import find_slots, hashed, open_contexts, recall, remember_decision
+from codec.modelling.hashed import find_slots, hashed, open_contexts, recall, remember_decision, slot_for
 from runtime.kernels import kernel
 from runtime.least_squares import LEFT, TOP, canvas
 from tests.reference.hashed import Hashed
@@ -23,8 +23,8 @@ def found_for(key, centre, state):
 
 @kernel
 def asked(node, decision, state, out):
-    recall(node, state, out)
-    remember_decision(node, decision, state)
+    recall(slot_for(node), state, out)
+    remember_decision(slot_for(node), decision, state)
 
 
 def node(centre: int, split: int) -> Node:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from codec.entropy.binarisation import first_node
 from codec.entropy.range_coder import Encoder
 from codec.format.method import Learning, Method
-from codec.modelling import ratio_tables as ratios
-from codec.modelling.ratio_tables import STAGES, WINDOW, ratio_tables
+from codec.modelling.ratio_tables import STAGES, correct_window, corrected_below, count, ratio_tables
+from codec.modelling.window import WINDOW, open_window, window
 from codec.tile_coders.photo import PhotoCoder
 from runtime.kernels import kernel
 from tests.codec.modelling.test_experts import TABLES, entries_of, model
@@ -24,20 +24,20 @@ LOGISTIC = TABLES["logistic"]
 
 
 @kernel
-def walk(tables, mean, spread, given, mixture, logistic, values, found):
+def walk(tables, mean, spread, given, mixture, logistic, values, window, found):
     """Opens the window of a plane, reads F of all values by every stage, int64 [257, 1 + STAGES], and learns values."""
-    node = first_node(mean, spread)
-    ratios.open_window(tables, node, given, mixture, logistic)
+    open_window(first_node(mean, spread).split, mixture, logistic, window)
+    correct_window(tables, given, window)
     for v in range(257):
-        ratios.masses(tables, v, mixture, logistic, found[v])
+        corrected_below(tables, v, window, mixture, logistic, found[v])
     for value in values:
-        ratios.count(tables, given, value)
+        count(tables, given, value, window)
 
 
 def opened(tables, position: Mixture, given: tuple[int, int, int], values=()) -> np.ndarray:
     mixture = np.array(list(zip(position.weights, position.means, position.inverses)), np.int64)
     found = np.zeros((257, 1 + STAGES), np.int64)
-    walk(tables, position.mean, position.spread, given, mixture, LOGISTIC, np.array(values, np.int64), found)
+    walk(tables, position.mean, position.spread, given, mixture, LOGISTIC, np.array(values, np.int64), window(), found)
     return found
 
 
