@@ -23,6 +23,10 @@ class DamagedFile(CodecError):
     """The file is truncated or altered, has bytes too many, or decodes to other pixels than were coded."""
 
 
+class KeepsAFile(CodecError):
+    """The file keeps another one whole, such as a JPEG, where a picture's pixels are asked for."""
+
+
 class ImageTooLarge(CodecError):
     """More pixels than the caller allows; raised before anything of that size is allocated."""
 

@@ -2,24 +2,25 @@
 
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from codec.errors import OutputExists, UnwritableOutput
 
 
-def outputs(inputs: Sequence[Path], output: str | None, suffix: str) -> list[Path]:
+def outputs(inputs: Sequence[Path], output: str | None, suffix: str | Callable[[Path], str]) -> list[Path]:
     """Where each input's result goes: beside it with this suffix, into the folder `output`, or to that file.
 
     `output` is a folder when there are several inputs, when it ends with a slash, or when it is one. Raises
     ValueError when an input would be overwritten, by whatever name, or when two inputs would share an output: names
     that differ in upper and lower case alone are one file on many disks.
     """
+    ending = suffix if callable(suffix) else lambda path: suffix
     if output is None:
-        paths = [path.with_suffix(suffix) for path in inputs]
+        paths = [path.with_suffix(ending(path)) for path in inputs]
     elif len(inputs) > 1 or output.endswith(("/", os.sep)) or os.path.isdir(output):
-        paths = [Path(output) / path.with_suffix(suffix).name for path in inputs]
+        paths = [Path(output) / path.with_suffix(ending(path)).name for path in inputs]
     else:
         paths = [Path(output)]
     sources = {identity: path for path in inputs for identity in _identities(path)}

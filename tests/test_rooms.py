@@ -88,6 +88,7 @@ def test_import_directions():
 ALLOWED_INSIDE = {
     "codec/format": ("codec.errors", "codec.format"),
     "codec/entropy": ("codec.errors", "codec.entropy"),
+    "codec/jpeg": ("codec.entropy", "codec.errors", "codec.format", "codec.jpeg", "codec.modelling"),
     "codec/modelling": ("codec.errors", "codec.entropy", "codec.modelling"),
     "codec/tile_coders": ("codec.errors", "codec.entropy", "codec.format", "codec.modelling", "codec.tile_coders"),
     "lmconv/orders": ("lmconv.errors", "lmconv.orders"),

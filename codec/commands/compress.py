@@ -1,32 +1,43 @@
 """lmconv-codec compress."""
 
+from __future__ import annotations
+
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from codec import files, models
+from codec.commands.kept import FORMS, is_jpeg, keep, restore, subpixels_of
 from codec.commands.options import options
 from codec.commands.running import compare, each, load, named, progress_bar, read_picture, say, shown, targets_of
+from codec.errors import PixelsDiffer
+from codec.format import container
+
+if TYPE_CHECKING:
+    import runtime
 
 
 @dataclass(frozen=True)
 class Compression:
     """A line of `compress`; bpsp is 8 x bytes / subpixels, seconds the time of the coding alone.
 
-    methods: tiles by method.
+    raw_bytes: of the pixels, or of a JPEG file that is kept. methods: tiles by method. What has no sense for a file
+    that is kept is None.
     """
 
     input: str
     output: str
     raw_bytes: int
     bytes: int
-    bpsp: float
-    nll_bits: float
+    bpsp: float | None
+    nll_bits: float | None
     seconds: float
-    model: str
-    order: str
+    model: str | None
+    order: str | None
     effort: str
     methods: dict[str, int]
 
@@ -35,6 +46,7 @@ class Compression:
 @options("inputs", "output", "model", "threads", "provider", "max_pixels", "force", "as_json", "quiet")
 @options("effort", "order")
 @click.option("--verify", is_flag=True, help="Decode each result and compare before writing it.")
+@click.option("--pixels", is_flag=True, help="Keep the pixels of a JPEG in place of its file: larger.")
 def compress(
     inputs: tuple[Path, ...],
     output: str | None,
@@ -48,17 +60,50 @@ def compress(
     effort: str,
     order: str,
     verify: bool,
+    pixels: bool,
 ) -> None:
-    """Compress pictures: IN.png becomes IN.lmc."""
+    """Compress pictures, and JPEG files as they are: IN.png becomes IN.lmc."""
     targets = targets_of(inputs, output, ".lmc")
     from codec.codec import compress as encode
     from codec.codec import decompress as decode
 
-    network = load(models.resolve(model or models.DEFAULTS[effort]), provider, threads, quiet)
+    bundle = models.resolve(model or models.DEFAULTS[effort])
+    network = cache(lambda: load(bundle, provider, threads, quiet))
+    whole = {path for path in inputs if not pixels and is_jpeg(path)}
+    if len(whole) < len(set(inputs)):
+        network()
 
     def work(pair: tuple[Path, Path]) -> Compression:
         source, target = pair
         files.check_output(target, force=force)
+        if source in whole:
+            return keep_whole(source, target)
+        return code_pixels(source, target, network())
+
+    def keep_whole(source: Path, target: Path) -> Compression:
+        start = time.perf_counter()
+        data, kept = keep(source, max_pixels, quiet)
+        seconds = time.perf_counter() - start
+        if verify and restore(kept, "verifying", max_pixels, quiet) != data:
+            raise PixelsDiffer("not the same as what it decodes to: keep the original")
+        coded = container.pack_kept(kept)
+        files.write_atomically(target, coded, force=force)
+        subpixels = subpixels_of(kept)
+        return Compression(
+            input=str(source),
+            output=str(target),
+            raw_bytes=len(data),
+            bytes=len(coded),
+            bpsp=8 * len(coded) / subpixels if subpixels else None,
+            nll_bits=None,
+            seconds=seconds,
+            model=None,
+            order=None,
+            effort=effort,
+            methods={FORMS[kept.form]: 1},
+        )
+
+    def code_pixels(source: Path, target: Path, network: runtime.Model) -> Compression:
         image = read_picture(source, max_pixels)
         if image.dropped and not quiet:
             say(f"{source}: warning: {' and '.join(image.dropped)} of this picture will not be kept")
@@ -87,7 +132,8 @@ def compress(
         )
 
     def line(row: Compression, width: int) -> str:
-        sizes = f"{row.raw_bytes:>10} -> {row.bytes:>10} bytes  {row.bpsp:6.3f} bpsp"
+        rate = f"{row.bpsp:6.3f} bpsp" if row.model else f"{100 * row.bytes / row.raw_bytes - 100:+6.1f} %   "
+        sizes = f"{row.raw_bytes:>10} -> {row.bytes:>10} bytes  {rate}"
         return f"{shown(row.input, width)}  {sizes}  {row.seconds:7.2f} s"
 
     each(list(zip(inputs, targets, strict=True)), work, line, as_json, name=lambda pair: pair[0])

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from codec import models
+from codec.commands.kept import FORMS, is_kept, read_kept, size_of, subpixels_of
 from codec.commands.options import options
 from codec.commands.running import each, named, shown
 from codec.format import container
@@ -16,23 +17,25 @@ from codec.format import container
 class Information:
     """A line of `info`; model and order are None when it is neither among the shipped ones nor given.
 
-    methods: tiles by method.
+    methods: tiles by method. kept_bytes: of the JPEG file that is kept whole, None for a picture's pixels; then what
+    belongs to pixels is None.
     """
 
     input: str
-    width: int
-    height: int
+    width: int | None
+    height: int | None
     mode: str
     model: str | None
-    model_id: str
+    model_id: str | None
     order: str | None
-    variant: int
-    tile: int
+    variant: int | None
+    tile: int | None
     tiles: int
     bytes: int
-    bpsp: float
+    bpsp: float | None
     version: int
     methods: dict[str, int]
+    kept_bytes: int | None = None
 
 
 @click.command()
@@ -47,6 +50,8 @@ def info(inputs: tuple[Path, ...], model: str | None, as_json: bool) -> None:
     manifests = {container.short_id(manifest.model_id): manifest for manifest in known}
 
     def work(path: Path) -> Information:
+        if is_kept(path):
+            return of_kept(path)
         with open(path, "rb") as stream:
             header, methods = container.describe(stream)
         manifest = manifests.get(header.model_id)
@@ -68,10 +73,37 @@ def info(inputs: tuple[Path, ...], model: str | None, as_json: bool) -> None:
             methods=named(Counter(methods), manifest),
         )
 
+    def of_kept(path: Path) -> Information:
+        kept, size = read_kept(path), path.stat().st_size
+        width, height = size_of(kept) or (None, None)
+        subpixels = subpixels_of(kept)
+        return Information(
+            input=str(path),
+            width=width,
+            height=height,
+            mode="JPEG",
+            model=None,
+            model_id=None,
+            order=None,
+            variant=None,
+            tile=None,
+            tiles=0,
+            bytes=size,
+            bpsp=8 * size / subpixels if subpixels else None,
+            version=container.VERSION,
+            methods={FORMS[kept.form]: 1},
+            kept_bytes=kept.size,
+        )
+
     def line(row: Information, width: int) -> str:
+        if row.kept_bytes is not None:
+            size = f"{row.width} x {row.height} JPEG" if row.width else "JPEG"
+            share = f"{row.bytes:>10} bytes  {100 * row.bytes / max(row.kept_bytes, 1):5.1f} %"
+            sizes = f"{share} of a file of {row.kept_bytes}"
+            return f"{shown(row.input, width)}  {size:<18}  {sizes}  {', '.join(row.methods)}"
         picture = f"{row.width} x {row.height} {row.mode}"
         sizes = f"{row.bytes:>10} bytes  {row.bpsp:6.3f} bpsp  {row.tiles:>3} tile{'s' if row.tiles > 1 else ' '}"
-        model = f"{row.model or 'unknown'} {row.model_id[:12]}"
+        model = f"{row.model or 'unknown'} {(row.model_id or '')[:12]}"
         return f"{shown(row.input, width)}  {picture:<18}  {sizes}  {model}  {', '.join(row.methods)}"
 
     each(inputs, work, line, as_json)

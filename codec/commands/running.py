@@ -81,7 +81,7 @@ def load(bundle: Path, provider: str, threads: int, quiet: bool) -> runtime.Mode
     """A model ready to run, after word of what has to be compiled first."""
     import runtime
 
-    _announce(quiet)
+    announce(quiet)
     return runtime.load(bundle, provider=provider, threads=threads)
 
 
@@ -96,7 +96,7 @@ def read_picture(path: Path, max_pixels: int) -> Image:
     return images.read(path, max_pixels)
 
 
-def targets_of(inputs: tuple[Path, ...], output: str | None, suffix: str) -> list[Path]:
+def targets_of(inputs: tuple[Path, ...], output: str | None, suffix: str | Callable[[Path], str]) -> list[Path]:
     """The outputs, in a folder that exists."""
     try:
         targets = files.outputs(inputs, output, suffix)
@@ -141,7 +141,7 @@ def each(
         click.get_current_context().exit(1)
 
 
-def _announce(quiet: bool) -> None:
+def announce(quiet: bool) -> None:
     """Says that the first use of an installation takes longer."""
     import runtime
 

@@ -5,16 +5,19 @@ from pathlib import Path
 
 import click
 
+from codec.commands.kept import is_kept, read_kept, restore
 from codec.commands.options import options
 from codec.commands.running import Decoder, compare, each, read_picture, shown
+from codec.errors import PixelsDiffer
 
 
 @dataclass(frozen=True)
 class Verification:
-    """A line of `verify`."""
+    """A line of `verify`. of: what is compared, pixels or bytes."""
 
     input: str
     picture: str
+    of: str
 
 
 @click.command()
@@ -36,13 +39,18 @@ def verify(
     decoder = Decoder(model, threads, provider, max_pixels, quiet)
 
     def work(path: Path) -> Verification:
+        if is_kept(path):
+            data = restore(read_kept(path), path.name, max_pixels, quiet)
+            if against is not None and against.read_bytes() != data:
+                raise PixelsDiffer(f"not the same bytes as {against}: keep the original")
+            return Verification(str(path), f"JPEG file of {len(data)} bytes", "bytes")
         image, _ = decoder.decode(decoder.read(path))
         if against is not None:
             compare(read_picture(against, max_pixels), image, str(against))
-        return Verification(str(path), image.description)
+        return Verification(str(path), image.description, "pixels")
 
     def line(row: Verification, width: int) -> str:
-        same = f", the pixels of {shown(against)}" if against is not None else ""
+        same = f", the {row.of} of {shown(against)}" if against is not None else ""
         return f"{shown(row.input, width)}  ok: {row.picture}{same}"
 
     each(inputs, work, line, as_json=False)

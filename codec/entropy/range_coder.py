@@ -197,7 +197,23 @@ class Decoder:
             raise DamagedFile("a payload does not decode: get the file again")
 
 
-Coder = Encoder | Decoder
+class Rehearsal:
+    """An encoder whose decisions nobody keeps, for a model that is to learn from what it codes."""
+
+    def __init__(self) -> None:
+        self.coding = Encoder().coding
+
+    def reserve(self, count: int) -> None:
+        """Makes room for so many decisions more, and forgets those before."""
+        if count > len(self.coding.decisions):
+            self.coding = self.coding._replace(decisions=np.empty(count, np.uint32))
+        self.coding.state[_COUNT] = 0
+
+    def check(self) -> None:
+        """Decisions that are known cannot be wrong."""
+
+
+Coder = Encoder | Decoder | Rehearsal
 
 
 def as_float(frequencies: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from codec.errors import DamagedFile, ImageTooLarge, NotAnLmcFile, UnknownVersion
+from codec.errors import DamagedFile, ImageTooLarge, KeepsAFile, NotAnLmcFile, UnknownVersion
 from codec.format import tiles as tiling
 from codec.format.method import METHODS, InOrder, Method
 from codec.format.tiles import Box
@@ -33,7 +33,7 @@ _START = struct.Struct(f"<{len(MAGIC)}sB")  # magic, version
 _HEADER = struct.Struct(f"<B{MODEL_ID_BYTES}s")  # mode + 4 variant + 32 shift, model id; then two varints
 _TILE = struct.Struct("<BI")  # method, CRC-32 of the pixels; then a varint
 _CRC = struct.Struct("<I")
-_SMALLEST = _START.size + _HEADER.size + 2 + _TILE.size + _CRC.size
+_SMALLEST = _START.size + 2 + 2 * _CRC.size  # of a file that keeps no byte
 _CHUNK = 1 << 16  # bytes read at a time for the checksum
 
 
@@ -56,6 +56,8 @@ MODES = {
     "RGBA": Mode(code=2, channels=4, colours=3),
 }
 _MODE_OF_CODE = {mode.code: name for name, mode in MODES.items()}
+_KEPT = 3  # where a picture has the number of its mode: another file is kept whole, form where it has its variant
+STORED, JPEG = range(2)  # forms of a kept file
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,17 @@ class Parsed:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """A file that is kept whole: as packed bytes (form STORED) or by the coefficients of a JPEG. size and crc: how many
+    bytes it has, and their CRC-32."""
+
+    form: int
+    size: int
+    crc: int
+    payload: bytes
+
+
+@dataclass(frozen=True)
 class _Index:
     """What stands before payloads: method and CRC-32 of the pixels of each tile, and the length of each payload."""
 
@@ -148,6 +161,12 @@ def pack(header: Header, tiles: list[Tile] | tuple[Tile, ...], alpha: bytes | No
     return data + _CRC.pack(zlib.crc32(data))
 
 
+def pack_kept(kept: Kept) -> bytes:
+    """The bytes of a file that keeps another."""
+    head = _START.pack(MAGIC, VERSION) + bytes([_KEPT + 4 * kept.form]) + _varint(kept.size) + _CRC.pack(kept.crc)
+    return head + kept.payload + _CRC.pack(zlib.crc32(head + kept.payload))
+
+
 def pack_tiles(tiles: list[Tile] | tuple[Tile, ...], after: bytes | None = None) -> bytes:
     """Index and payloads of tiles, and the payload `after` them if there is one.
 
@@ -168,11 +187,29 @@ def unpack(data: bytes, max_pixels: int = MAX_PIXELS) -> Parsed:
 def read(stream: BinaryIO, max_pixels: int = MAX_PIXELS) -> Parsed:
     """What a seekable binary file holds, of which nothing is kept before all of it has been checked chunk by chunk.
 
-    Raises NotAnLmcFile, UnknownVersion, ImageTooLarge or DamagedFile.
+    Raises NotAnLmcFile, UnknownVersion, KeepsAFile, ImageTooLarge or DamagedFile.
     """
     header, index = _read_head(stream, max_pixels)
     tiles, alpha = _read_payloads(stream, index)
     return Parsed(header, tiles, alpha)
+
+
+def keeps_a_file(stream: BinaryIO) -> bool:
+    """Whether a seekable binary file keeps another whole, by its start alone; leaves the position anywhere."""
+    stream.seek(0)
+    start, kind = stream.read(_START.size), stream.read(1)
+    return start == _START.pack(MAGIC, VERSION) and kind != b"" and kind[0] % 4 == _KEPT
+
+
+def read_kept(stream: BinaryIO) -> Kept:
+    """The file that one for which `keeps_a_file` is true keeps, every byte checked. Raises as `read` does."""
+    end = _check(stream)
+    form = _take(stream, 1)[0] // 4
+    if form not in (STORED, JPEG):
+        raise DamagedFile(f"a file is kept in form {form}, which does not exist: get the file again")
+    size = _read_varint(stream)
+    (crc,) = _CRC.unpack(_take(stream, _CRC.size))
+    return Kept(form, size, crc, stream.read(end - stream.tell()))
 
 
 def unpack_tiles(data: bytes, count: int) -> tuple[Tile, ...]:
@@ -221,14 +258,20 @@ def _take(stream: BinaryIO, count: int) -> bytes:
 
 def _read_head(stream: BinaryIO, max_pixels: int | None) -> tuple[Header, _Index]:
     """Header and index of a file, all of whose bytes are checked; leaves the position at the first payload."""
+    end = _check(stream)
+    header = _read_header(stream, max_pixels)
+    payloads = header.tile_count + MODES[header.mode].has_alpha
+    return header, _read_index(stream, header.tile_count, payloads, end)
+
+
+def _check(stream: BinaryIO) -> int:
+    """Checks all bytes of a file and goes behind its version; returns where its last checksum begins."""
     size = stream.seek(0, os.SEEK_END)
     stream.seek(0)
     _check_start(stream.read(_START.size))
     _check_sum(stream, size)
     stream.seek(_START.size)
-    header = _read_header(stream, max_pixels)
-    payloads = header.tile_count + MODES[header.mode].has_alpha
-    return header, _read_index(stream, header.tile_count, payloads, size - _CRC.size)
+    return size - _CRC.size
 
 
 def _check_start(start: bytes) -> None:
@@ -257,13 +300,15 @@ def _check_sum(stream: BinaryIO, size: int) -> None:
 def _read_header(stream: BinaryIO, max_pixels: int | None) -> Header:
     """The header behind magic and version."""
     kind, model_id = _HEADER.unpack(_take(stream, _HEADER.size))
+    if kind % 4 == _KEPT:
+        raise KeepsAFile("it keeps a file, not a picture's pixels: restore it with lmconv-codec decompress")
     width, height = _read_varint(stream), _read_varint(stream)
     if max_pixels is not None and width * height > max_pixels:
         raise ImageTooLarge(
             f"the file claims {width} x {height} pixels, more than {max_pixels} in all: "
             "allow more with --max-pixels if you trust it"
         )
-    mode, variant, tile = _MODE_OF_CODE.get(kind % 4, f"number {kind % 4}"), kind // 4 % 8, TILES[kind // 32]
+    mode, variant, tile = _MODE_OF_CODE[kind % 4], kind // 4 % 8, TILES[kind // 32]
     try:
         return Header(width, height, mode, model_id, variant, tile)
     except ValueError as error:

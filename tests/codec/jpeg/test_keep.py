@@ -1,0 +1,126 @@
+"""Files kept whole: the same bytes again, whatever they are; damage is told; JPEGs get shorter."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from codec.errors import DamagedFile, ImageTooLarge, KeepsAFile, UnknownVersion, UnsupportedImage
+from codec.format import container
+from codec.format.container import JPEG, STORED, Kept
+from codec.format.packed import pack, unpack
+from codec.jpeg.keep import frame_of, keep, restore
+from codec.jpeg.likely import likely_segments, standard_steps
+from tests.codec.jpeg.jpegs import jpeg, jpegs
+from tests.pictures import photograph
+
+KINDS = jpegs()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_bytes_again(kind):
+    data, seen = KINDS[kind], []
+    found = keep(data, progress=lambda done, total: seen.append((done, total)))
+    assert found.reason is None and found.kept.form == JPEG and seen[-1][0] == seen[-1][1]
+    assert restore(found.kept) == data
+    frame = frame_of(found.kept)
+    assert frame.width * frame.height > 0
+    assert len(container.pack_kept(found.kept)) < len(data)
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff", b"no JPEG at all" * 99, KINDS["4:2:0"][:-50]], ids=range(4))
+def test_what_is_odd_is_stored(data):
+    found = keep(data)
+    assert found.reason and found.kept.form == STORED and frame_of(found.kept) is None
+    assert restore(found.kept) == data and len(found.kept.payload) <= len(data) + 1
+
+
+def test_arithmetic_coding_is_named():
+    with pytest.raises(UnsupportedImage, match="arithmetically"):
+        keep(KINDS["4:2:0"].replace(b"\xff\xc0", b"\xff\xc9", 1))
+
+
+def test_scans_that_end_in_different_ways_are_stored():
+    from codec.jpeg.file import put_together, take_apart
+
+    found = take_apart(KINDS["grey progressive"])
+    data = put_together(replace(found, pads=(0, *found.pads[1:])))
+    assert take_apart(data).pads.count(0) == 1
+    kept = keep(data).kept
+    assert kept.form == STORED and restore(kept) == data
+
+
+def test_photographs_get_shorter_by_a_fifth_and_the_usual_segments_by_most():
+    data = jpeg(photograph(256, 256), quality=85)
+    kept = keep(data).kept
+    assert len(kept.payload) < 0.8 * len(data)
+    around = int.from_bytes(kept.payload[:4], "little")
+    assert around < 60 < 600 < len(data[: data.index(b"\xff\xda")])
+
+
+def test_every_altered_byte_is_told():
+    """Past the container's checksum, too: its own bytes and its own CRC-32 are checked."""
+    data = KINDS["size (16, 17)"]
+    kept = keep(data).kept
+    packed = container.pack_kept(kept)
+    assert container.keeps_a_file(io.BytesIO(packed)) and container.read_kept(io.BytesIO(packed)) == kept
+    for i in range(len(packed)):
+        with pytest.raises((DamagedFile, UnknownVersion, container.NotAnLmcFile)):
+            container.read_kept(io.BytesIO(packed[:i] + bytes([packed[i] ^ 1]) + packed[i + 1 :]))
+    for i in range(len(kept.payload)):
+        with pytest.raises((DamagedFile, ImageTooLarge)):
+            restore(replace(kept, payload=kept.payload[:i] + bytes([kept.payload[i] ^ 4]) + kept.payload[i + 1 :]))
+    for i in range(0, len(kept.payload), 3):
+        with pytest.raises(DamagedFile):
+            restore(replace(kept, payload=kept.payload[:i]))
+    for wrong in ({"size": kept.size + 1}, {"crc": kept.crc ^ 1}, {"form": STORED}):
+        with pytest.raises(DamagedFile):
+            restore(replace(kept, **wrong))
+
+
+def test_forms_that_do_not_exist_and_pictures_are_told_apart():
+    packed = container.pack_kept(Kept(7, 1, 0, b""))
+    with pytest.raises(DamagedFile, match="form 7"):
+        container.read_kept(io.BytesIO(packed))
+    with pytest.raises(KeepsAFile):
+        container.unpack(container.pack_kept(keep(b"").kept))
+    assert not container.keeps_a_file(io.BytesIO(b"\x89LM"))
+
+
+def test_sizes_are_bounded_before_anything_is_allocated():
+    data = KINDS["4:2:0"]
+    with pytest.raises(ImageTooLarge):
+        keep(data, max_pixels=70 * 45 - 1)
+    kept = keep(data, max_pixels=70 * 45).kept
+    with pytest.raises(ImageTooLarge):
+        restore(kept, max_pixels=1000)
+    with pytest.raises(ImageTooLarge, match="claims"):
+        restore(replace(kept, size=2**32 - 1))
+    bomb = Kept(STORED, 1000, 0, pack(bytes(10**7)))
+    with pytest.raises(DamagedFile):
+        restore(bomb)
+
+
+@pytest.mark.parametrize("data", [b"", b"a", b"ab" * 5000, np.random.default_rng(0).bytes(500)], ids=range(4))
+def test_packed_bytes(data):
+    for dictionary in (b"", b"ab" * 40):
+        packed = pack(data, dictionary)
+        assert unpack(packed, len(data), dictionary) == data and len(packed) <= len(data) + 1
+        if packed[0]:  # bytes that stand as they are have no end
+            with pytest.raises(DamagedFile):
+                unpack(packed[:-1], len(data), dictionary)
+        if data:
+            with pytest.raises(DamagedFile):
+                unpack(packed, len(data) - 1, dictionary)
+    with pytest.raises(DamagedFile, match="does not exist"):
+        unpack(b"\x03abc", 10)
+
+
+def test_likely_segments_are_those_of_libjpeg():
+    for quality in (1, 25, 50, 75, 95, 100):
+        data = jpeg(photograph(16, 16), quality=quality)
+        start = data.index(b"\xff\xdb")
+        assert data[start : start + 69] in likely_segments()
+        assert data[data.index(b"\xff\xc4") : data.index(b"\xff\xda")] in likely_segments()
+        assert standard_steps(quality, True).min() >= 1
