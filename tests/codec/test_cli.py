@@ -3,7 +3,6 @@
 What is tested is the way of files, messages and exit codes; the real coder has tests of its own.
 """
 
-import io
 import json
 import os
 import pty
@@ -29,7 +28,6 @@ from codec.format.container import Header, Tile
 from codec.format.method import Method
 from codec.images import Image
 from runtime.network import BundleError
-from tests.pictures import photograph
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = {"drawing": "cd" * 32, "photo": "ef" * 32, "photo-small": "ab" * 32}
@@ -572,70 +570,3 @@ def test_a_terminal_gets_a_progress_bar_unless_quiet(monkeypatch):
     assert drawn(quiet=True) == "end"
     shown = drawn(quiet=False)
     assert "a.png" in shown and "25%" in shown and "100%" in shown
-
-
-@pytest.fixture
-def photo(folder):
-    """A JPEG file's bytes; the file is photo.jpg."""
-    stream = io.BytesIO()
-    Pillow.fromarray(photograph(40, 56).transpose(1, 2, 0)).save(stream, "JPEG", quality=90)
-    Path("photo.jpg").write_bytes(stream.getvalue())
-    return stream.getvalue()
-
-
-def test_a_jpeg_is_kept_byte_for_byte(photo):
-    result = run("compress", "photo.jpg", "a.png", "--json", "--verify", "-o", "out/")
-    row, other = json.loads(result.stdout)
-    size = Path("out/photo.lmc").stat().st_size
-    assert row["methods"] == {"JPEG coefficients": 1} and row["model"] is None and other["model"] == "drawing"
-    assert (row["raw_bytes"], row["bytes"]) == (len(photo), size) and size < len(photo)
-    assert row["bpsp"] == 8 * size / (40 * 56 * 3)
-    assert "%" in run("compress", "photo.jpg").stdout
-    run("decompress", "photo.lmc", "-o", "again.JPG")
-    assert Path("again.JPG").read_bytes() == photo
-    run("decompress", "out/photo.lmc", "out/a.lmc")
-    assert Path("out/photo.jpg").read_bytes() == photo and Path("out/a.png").exists()
-    assert "the bytes of photo.jpg" in run("verify", "photo.lmc", "--against", "photo.jpg").stdout
-
-
-def test_a_kept_jpeg_is_described(photo):
-    run("compress", "photo.jpg")
-    (row,) = json.loads(run("info", "photo.lmc", "--json").stdout)
-    assert (row["width"], row["height"], row["mode"], row["kept_bytes"]) == (56, 40, "JPEG", len(photo))
-    assert row["methods"] == {"JPEG coefficients": 1} and row["model_id"] is None
-    assert f"of a file of {len(photo)}" in run("info", "photo.lmc").stdout
-
-
-def test_pixels_of_a_jpeg(photo):
-    (row,) = json.loads(run("compress", "photo.jpg", "--pixels", "--json").stdout)
-    assert row["model"] == "photo-small" and row["raw_bytes"] == 40 * 56 * 3
-
-
-def test_an_odd_jpeg_is_stored_with_a_warning(photo):
-    Path("cut.jpg").write_bytes(photo[:-100])
-    result = run("compress", "cut.jpg")
-    assert result.stderr.startswith(
-        "lmconv-codec: cut.jpg: warning: stored without its coefficients: a scan is damaged"
-    )
-    assert run("compress", "cut.jpg", "--force", "-q").stderr == ""
-    assert "stored bytes" in run("info", "cut.lmc").stdout
-    Path("cut.jpg").unlink()
-    assert "stored bytes" in run("decompress", "cut.lmc").stdout
-    assert Path("cut.jpg").read_bytes() == photo[:-100]
-
-
-def test_what_cannot_be_done_with_a_jpeg_says_so(photo):
-    Path("arithmetic.jpg").write_bytes(photo.replace(b"\xff\xc0", b"\xff\xc9", 1))
-    assert "arithmetically" in run("compress", "arithmetic.jpg", code=1).stderr
-    run("compress", "photo.jpg")
-    assert "end b.png with .jpg" in run("decompress", "photo.lmc", "-o", "b.png", code=1).stderr
-    assert "not the same bytes as a.png" in run("verify", "photo.lmc", "--against", "a.png", code=1).stderr
-    assert "more than 100 in all" in run("compress", "photo.jpg", "--max-pixels", "100", "-o", "c.lmc", code=1).stderr
-    assert (
-        run("decompress", "photo.lmc", "--max-pixels", "100", "-o", "c.jpg", code=1).stderr.count("--max-pixels") == 1
-    )
-    data = bytearray(Path("photo.lmc").read_bytes())
-    data[-9] ^= 1
-    Path("damaged.lmc").write_bytes(data)
-    assert "checksum" in run("decompress", "damaged.lmc", code=1).stderr
-    assert not Path("damaged.jpg").exists()
