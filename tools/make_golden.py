@@ -20,7 +20,9 @@ import numpy as np  # noqa: E402
 
 import runtime  # noqa: E402
 from codec import models  # noqa: E402
-from tests.codec.golden import CASES, SHIPPED, TINY, case_data, case_file, shipped_hash  # noqa: E402
+from codec.format import container  # noqa: E402
+from codec.jpeg.keep import keep  # noqa: E402
+from tests.codec.golden import CASES, FOLDER, SHIPPED, TINY, case_data, case_file, shipped_hash  # noqa: E402
 from tests.pictures import photograph  # noqa: E402
 
 
@@ -66,6 +68,7 @@ def main() -> None:
     tiny = runtime.load(TINY, threads=1)
     for name in CASES:
         write(case_file(name), case_data(name, tiny))
+    write(FOLDER / "kept.lmc", container.pack_kept(keep((FOLDER / "kept.jpg").read_bytes()).kept))
     write(SHIPPED, (json.dumps(shipped(), indent=1) + "\n").encode())
 
 

@@ -9,17 +9,16 @@ import zlib
 from codec.errors import DamagedFile
 
 _AS_IS, _DEFLATE, _LZMA = range(3)
+_WORTH_LZMA = 4096  # bytes from which on it is tried: it takes 20 ms
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": 2**24}]
 
 
 def pack(data: bytes, dictionary: bytes = b"") -> bytes:
     """dictionary: bytes that are likely, which deflate may refer to; `unpack` must be given the same."""
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, dictionary)
-    ways = (
-        bytes([_AS_IS]) + data,
-        bytes([_DEFLATE]) + deflate.compress(data) + deflate.flush(),
-        bytes([_LZMA]) + lzma.compress(data, format=lzma.FORMAT_RAW, filters=_FILTERS),
-    )
+    ways = [bytes([_AS_IS]) + data, bytes([_DEFLATE]) + deflate.compress(data) + deflate.flush()]
+    if len(data) >= _WORTH_LZMA:
+        ways.append(bytes([_LZMA]) + lzma.compress(data, format=lzma.FORMAT_RAW, filters=_FILTERS))
     return min(ways, key=len)
 
 

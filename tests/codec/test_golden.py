@@ -3,6 +3,7 @@
 `python tools/make_golden.py` writes them anew when the draft of the format or a shipped model changes.
 """
 
+import io
 import json
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from codec import models
 from codec.codec import decompress
 from codec.format import alpha, container
 from codec.format.method import METHODS
+from codec.jpeg.keep import keep, restore
 from tests.codec.golden import ALL, CASES, FOLDER, SHIPPED, TINY, case_data, case_file, case_image, shipped_hash
 
 AGAIN = "python tools/make_golden.py writes the table anew"
@@ -32,7 +34,7 @@ def parsed(data: bytes) -> container.Parsed:
 
 
 def test_nothing_else_is_kept():
-    files = {TINY.name, SHIPPED.name, *(case_file(name).name for name in CASES)}
+    files = {TINY.name, SHIPPED.name, "kept.jpg", "kept.lmc", *(case_file(name).name for name in CASES)}
     assert {path.name for path in FOLDER.iterdir()} == files
 
 
@@ -49,6 +51,14 @@ def test_every_method_and_mode_is_kept():
     assert {METHODS[tile.method] for tile in files["every_method"].tiles} == set(ALL) and files["every_method"].alpha
     assert METHODS[files["screen"].tiles[0].method].colours
     assert {file.header.mode for file in files.values()} == set(container.MODES)
+
+
+def test_a_kept_jpeg():
+    data, packed = (FOLDER / "kept.jpg").read_bytes(), (FOLDER / "kept.lmc").read_bytes()
+    assert restore(container.read_kept(io.BytesIO(packed))) == data
+    parts = keep(data).kept, container.read_kept(io.BytesIO(packed))
+    around = [4 + 1 + int.from_bytes(kept.payload[:4], "little") for kept in parts]  # packed by the library at hand
+    assert parts[0].payload[around[0] :] == parts[1].payload[around[1] :]
 
 
 @pytest.mark.parametrize("effort", models.EFFORTS)

@@ -13,6 +13,7 @@ import pytest
 
 from codec.entropy.range_coder import Decoder, Encoder
 from codec.format.method import Learning, Method
+from codec.jpeg.keep import keep
 from codec.tile_coders import tile_coder
 from tests.pictures import photograph
 
@@ -32,7 +33,7 @@ print(max((name for name in ("xmm", "ymm", "zmm") if f"%{name}" in code), defaul
 
 
 def coded(model) -> str:
-    """The SHA-256 of what quick and full learning make of a picture, once it has been decoded."""
+    """The SHA-256 of what quick and full learning make of a picture, once it has been decoded, and of a kept JPEG."""
     coder, planes, digest = tile_coder(model), photograph(20, 29), hashlib.sha256()
     for method in (Method(), Method(learning=Learning.FULL, tables=True)):
         encoder, found = Encoder(), np.zeros_like(planes)
@@ -41,6 +42,7 @@ def coded(model) -> str:
         coder.code(Decoder(payload), found, method, 1, lambda pixels: None)
         np.testing.assert_array_equal(found, planes)
         digest.update(payload)
+    digest.update(keep((ROOT / "tests" / "golden" / "kept.jpg").read_bytes()).kept.payload)
     return digest.hexdigest()
 
 

@@ -1,6 +1,8 @@
 """Files kept whole: the same bytes again, whatever they are; damage is told; JPEGs get shorter."""
 
+import hashlib
 import io
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -10,12 +12,16 @@ from codec.errors import DamagedFile, ImageTooLarge, KeepsAFile, UnknownVersion,
 from codec.format import container
 from codec.format.container import JPEG, STORED, Kept
 from codec.format.packed import pack, unpack
+from codec.jpeg.coder import _START as START
+from codec.jpeg.coder import _learned
 from codec.jpeg.keep import frame_of, keep, restore
 from codec.jpeg.likely import likely_segments, standard_steps
 from tests.codec.jpeg.jpegs import jpeg, jpegs
 from tests.pictures import photograph
 
 KINDS = jpegs()
+SUMS = ["ccfa4655d3c7bbe4", "51fb1841029fb087", "b0ce82785d572fbc"]
+LEARNED = [61463907, 412557763, 3111655436, 1904549878]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -124,3 +130,11 @@ def test_likely_segments_are_those_of_libjpeg():
         assert data[start : start + 69] in likely_segments()
         assert data[data.index(b"\xff\xc4") : data.index(b"\xff\xda")] in likely_segments()
         assert standard_steps(quality, True).min() >= 1
+
+
+def test_what_is_learned_beforehand_is_the_formats():
+    """Another state would not decode files that are kept."""
+    sums = [hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in sorted(START.glob("*.jpg"))]
+    assert sums == SUMS
+    learned = [zlib.crc32(np.ascontiguousarray(array)) for array in _learned()]
+    assert learned == LEARNED
