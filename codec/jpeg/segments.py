@@ -223,6 +223,11 @@ def _frame(body: bytes, progressive: bool) -> Frame:
     odd = any(not 1 <= h <= 4 or not 1 <= v <= 4 or q >= _TABLES for _, h, v, q in told)
     if odd or len({identifier for identifier, *_ in told}) < count:
         raise OddJpeg("its components are not as they should be")
+    return frame(width, height, told, progressive)
+
+
+def frame(width: int, height: int, told: list[tuple[int, int, int, int]], progressive: bool = False) -> Frame:
+    """That of a size and of components: identifier, sampling factors across and down, quantisation table."""
     across, down = max(h for _, h, _, _ in told), max(v for _, _, v, _ in told)
     mcus = -(-width // (8 * across)), -(-height // (8 * down))
     components = tuple(
