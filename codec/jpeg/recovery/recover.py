@@ -11,8 +11,8 @@ import numpy as np
 
 from codec.jpeg.likely import standard_steps
 from codec.jpeg.pixels import pixels as decoded_pixels
-from codec.jpeg.pixels import planes, upsampled
-from codec.jpeg.recovery.blocks import FORWARD, decoded, in_blocks, rounded, settle, transformed
+from codec.jpeg.pixels import upsampled
+from codec.jpeg.recovery.blocks import FORWARD, decoded, in_blocks, rounded, settle, settle_spread, transformed
 from codec.jpeg.recovery.chroma import means, solved
 from codec.jpeg.recovery.colours import luma_given_chroma, ranges
 from codec.jpeg.segments import Frame, frame
@@ -21,7 +21,7 @@ SAMPLINGS = ((1, 1), (2, 2), (2, 1), (1, 2))  # of luma, across and down
 _PROBES = 2000
 _MOST_ALIEN = 0.2  # share of pixels that no YCbCr makes, up to which a picture can have been a JPEG
 _SOME = 300  # blocks that tables are tried on
-_LEAST_SHARE = 0.5  # of these that have to be reproduced
+_LEAST_SHARE = 0.05  # of these that have to be reproduced
 _ROUNDS = 6
 
 
@@ -104,7 +104,7 @@ def _quality(low: np.ndarray, high: np.ndarray, chroma: bool) -> int:
         shares[quality] = (_decoded(rounded(frequencies, steps), steps) == samples).all(1).mean()
     if shares.max() < _LEAST_SHARE:
         return 0
-    return int(np.flatnonzero(shares >= shares.max() - 0.02)[0])
+    return int(np.flatnonzero(shares >= 0.9 * shares.max())[0])
 
 
 def _decoded(coefficients: np.ndarray, steps: np.ndarray) -> np.ndarray:
@@ -150,7 +150,8 @@ def _chroma_plane(
     shape = 8 * component.rows, 8 * component.stride
     known, wanted = low == high, ((low + high) / 2)
     samples = solved(wanted, known, means(wanted, known, times, shape), times)
-    coefficients, bad = rounded(transformed(in_blocks(samples)), steps), None
+    frequencies, bad = transformed(in_blocks(samples)), None
+    coefficients = rounded(frequencies, steps)
     for _ in range(_ROUNDS):
         whole = _upsampled(coefficients, of, place, steps)
         wrong = (whole < low) | (whole > high)
@@ -162,6 +163,12 @@ def _chroma_plane(
         start = _plane_samples(coefficients, component.rows, component.stride, steps)
         samples = solved(wanted, np.ones_like(known), start, times)
         coefficients[blocks] = rounded(transformed(in_blocks(samples)), steps)[blocks]
+    for _ in range(2):
+        whole = _upsampled(coefficients, of, place, steps)
+        wrong = np.flatnonzero(_blocks_of((whole < low) | (whole > high), times))
+        made = _plane_samples(coefficients, component.rows, component.stride, steps)
+        work = np.zeros(64, np.int64), np.zeros(64, np.int64)
+        settle_spread(wrong, coefficients, frequencies, made, low, high, steps, times, *work)
     return coefficients, _upsampled(coefficients, of, place, steps)
 
 
@@ -188,7 +195,10 @@ def _finish(
     height, width = picture.shape[:2]
     rows, columns = slice(offset[0], offset[0] + height), slice(offset[1], offset[1] + width)
     least, most = luma_given_chroma(picture, *(part[rows, columns] for part in chroma.samples))
-    least, most = np.where(least <= most, least, low[0][rows, columns]), np.where(least <= most, most, high[0][rows, columns])
+    least, most = (
+        np.where(least <= most, least, low[0][rows, columns]),
+        np.where(least <= most, most, high[0][rows, columns]),
+    )
     low, high = low[0].copy(), high[0].copy()
     low[rows, columns], high[rows, columns] = least, most
     steps = standard_steps(quality, False)
