@@ -2,11 +2,14 @@
 
     python tools/bench_jpeg.py make PICTURES FOLDER [--limit N]
     python tools/bench_jpeg.py run FOLDER [--json FILE]
+    python tools/bench_jpeg.py found PICTURES [--limit N] [--json FILE]
 
 `make` writes the pictures of a folder as JPEGs of many settings, by Pillow and, where it is installed, by libjpeg's
 cjpeg: qualities 50 to 98, chroma whole, halved one way or both, optimised tables or not, progressive, restart markers,
 grey, CMYK, EXIF with a thumbnail, an ICC profile in several markers, odd sizes. `run` compresses and restores every
-JPEG of a folder, compares all bytes, and prints a table by setting. Needs the extras cpu and test.
+JPEG of a folder, compares all bytes, and prints a table by setting. `found` decodes JPEGs of the pictures of a folder by
+Pillow, at some settings, and keeps the pixels as the JPEG found again in them, beside JPEG XL at effort 9 and the walk
+through the pixels (`normal`). Needs the extras cpu and test.
 """
 
 from __future__ import annotations
@@ -131,6 +134,52 @@ def run(folder: Path, report: Path | None) -> None:
     print(f"\nEvery byte of {len(rows)} files came back; {stored} are stored without their coefficients.")
 
 
+FOUND = ["420_q75", "420_q90", "420_q95", "444_q75", "444_q90", "422_q85"]
+
+
+def found(pictures: Path, limit: int | None, report: Path | None) -> None:
+    import runtime
+    from codec import codec, images, models
+    from codec.format import container
+    from codec.jpeg.born import keep_pixels, pixels_of
+    from codec.jpeg.recovery.recover import recover
+
+    model, rows = runtime.load(models.resolve("photo-small"), threads=1), []
+    for path in sorted(pictures.glob("*.png"))[:limit]:
+        for name in FOUND:
+            jpeg = io.BytesIO()
+            Image.open(path).convert("RGB").save(jpeg, "JPEG", **SETTINGS[name])
+            picture = Image.open(jpeg).convert("RGB")
+            pixels, row = np.asarray(picture), {"file": path.stem, "setting": name, "jpeg": len(jpeg.getvalue())}
+            recover(pixels)  # compiles
+            start = time.perf_counter()
+            again = recover(pixels)
+            row["seconds"], row["exact"] = time.perf_counter() - start, again.exact.mean() if again else 0.0
+            kept = keep_pixels(pixels)
+            if kept and (pixels_of(kept, pixels.size) != pixels).any():
+                sys.exit(f"{path}: other pixels came back")
+            row["bytes"] = len(container.pack_kept(kept)) if kept else 0
+            row["walk"] = len(codec.compress(images.Image(pixels, "RGB"), model).data)
+            peer = io.BytesIO()
+            picture.save(peer, "JXL", lossless=True, effort=9)
+            rows.append(row | {"jxl": len(peer.getvalue())})
+            print(rows[-1], file=sys.stderr)
+    if report:
+        report.write_text(json.dumps(rows, indent=1))
+    print(
+        "| setting | found | whole | least pixels | JPEG | JPEG XL of the pixels | walk | this | to JPEG XL | s to find |"
+    )
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+    for name in FOUND:
+        group = [row for row in rows if row["setting"] == name]
+        kept = [row for row in group if row["bytes"]]
+        jpeg, jxl, walk, ours = (sum(row[key] for row in kept) for key in ("jpeg", "jxl", "walk", "bytes"))
+        whole, least = sum(row["exact"] == 1 for row in group), min(row["exact"] for row in group)
+        ratio, seconds = jxl / max(ours, 1), sum(row["seconds"] for row in group) / len(group)
+        numbers = f"{jpeg} | {jxl} | {walk} | {ours} | {ratio:.2f} x | {seconds:.1f}"
+        print(f"| {name} | {len(kept)} of {len(group)} | {whole} | {least:.4f} | {numbers} |")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -141,8 +190,16 @@ if __name__ == "__main__":
     running = commands.add_parser("run")
     running.add_argument("folder", type=Path)
     running.add_argument("--json", type=Path, metavar="FILE")
+    finding = commands.add_parser("found")
+    finding.add_argument("pictures", type=Path)
+    finding.add_argument("--limit", type=int, metavar="N")
+    finding.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
-    if arguments.command == "make":
+    if arguments.command == "found":
+        import pillow_jxl  # noqa: F401  Pillow's plugin
+
+        found(arguments.pictures, arguments.limit, arguments.json)
+    elif arguments.command == "make":
         make(arguments.pictures, arguments.folder, arguments.limit)
     else:
         run(arguments.folder, arguments.json)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from codec import files, models
-from codec.commands.kept import FORMS, is_jpeg, keep, restore, subpixels_of
+from codec.commands.kept import FORMS, is_jpeg, keep, keep_decoded, restore, restore_decoded, subpixels_of
 from codec.commands.options import options
 from codec.commands.running import compare, each, load, named, progress_bar, read_picture, say, shown, targets_of
 from codec.errors import PixelsDiffer
 from codec.format import container
+from codec.format.container import Kept
 
 if TYPE_CHECKING:
     import runtime
@@ -86,13 +87,16 @@ def compress(
         seconds = time.perf_counter() - start
         if verify and restore(kept, "verifying", max_pixels, quiet) != data:
             raise PixelsDiffer("not the same as what it decodes to: keep the original")
+        return written(source, target, len(data), kept, seconds)
+
+    def written(source: Path, target: Path, raw_bytes: int, kept: Kept, seconds: float) -> Compression:
         coded = container.pack_kept(kept)
         files.write_atomically(target, coded, force=force)
         subpixels = subpixels_of(kept)
         return Compression(
             input=str(source),
             output=str(target),
-            raw_bytes=len(data),
+            raw_bytes=raw_bytes,
             bytes=len(coded),
             bpsp=8 * len(coded) / subpixels if subpixels else None,
             nll_bits=None,
@@ -108,6 +112,12 @@ def compress(
         if image.dropped and not quiet:
             say(f"{source}: warning: {' and '.join(image.dropped)} of this picture will not be kept")
         start = time.perf_counter()
+        kept = keep_decoded(image, source.name, quiet) if order == "auto" else None
+        if kept is not None:
+            seconds = time.perf_counter() - start
+            if verify:
+                compare(image, restore_decoded(kept, "verifying", max_pixels, quiet), "what it decodes to")
+            return written(source, target, image.pixels.nbytes, kept, seconds)
         with progress_bar(source.name, quiet) as progress:
             coded = encode(image, network, effort=effort, order=order, progress=progress)
         seconds = time.perf_counter() - start

@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from codec import files
-from codec.commands.kept import JPEG_SUFFIXES, is_kept, read_kept, restore, size_of
+from codec.commands.kept import JPEG_SUFFIXES, is_kept, read_kept, restore, restore_decoded, size_of, suffix_of
 from codec.commands.options import options
 from codec.commands.running import Decoder, each, shown, targets_of
 from codec.errors import UnsupportedOutput
+from codec.format.container import DECODED, Kept
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def decompress(
     quiet: bool,
 ) -> None:
     """Restore pictures and files: IN.lmc becomes IN.png, or what the name after -o ends with; a JPEG IN.jpg again."""
-    targets = targets_of(inputs, output, lambda path: ".jpg" if is_kept(path) else ".png")
+    targets = targets_of(inputs, output, suffix_of)
     from codec import images
 
     decoder = Decoder(model, threads, provider, max_pixels, quiet)
@@ -50,17 +51,27 @@ def decompress(
         source, target = pair
         files.check_output(target, force=force)
         if is_kept(source):
-            return restore_whole(source, target)
+            kept = read_kept(source)
+            return (restore_picture if kept.form == DECODED else restore_whole)(source, target, kept)
         file = decoder.read(source)
         images.format_of(target, file.parsed.header.mode)
         image, seconds = decoder.decode(file)
         images.write(target, image, force=force)
         return Decompression(str(source), str(target), image.width, image.height, image.mode, file.size, seconds)
 
-    def restore_whole(source: Path, target: Path) -> Decompression:
+    def restore_picture(source: Path, target: Path, kept: Kept) -> Decompression:
+        images.format_of(target, "RGB")
+        start = time.perf_counter()
+        image = restore_decoded(kept, source.name, max_pixels, quiet)
+        seconds = time.perf_counter() - start
+        images.write(target, image, force=force)
+        size = source.stat().st_size
+        return Decompression(str(source), str(target), image.width, image.height, image.mode, size, seconds)
+
+    def restore_whole(source: Path, target: Path, kept: Kept) -> Decompression:
         if target.suffix.lower() not in JPEG_SUFFIXES:
             raise UnsupportedOutput(f"it keeps a JPEG file: end {target.name} with .jpg")
-        kept, size = read_kept(source), source.stat().st_size
+        size = source.stat().st_size
         start = time.perf_counter()
         data = restore(kept, source.name, max_pixels, quiet)
         seconds = time.perf_counter() - start

@@ -7,18 +7,19 @@ from pathlib import Path
 import click
 
 from codec import models
-from codec.commands.kept import FORMS, is_kept, read_kept, size_of, subpixels_of
+from codec.commands.kept import FORMS, is_kept, read_kept, size_of, source_of, subpixels_of
 from codec.commands.options import options
 from codec.commands.running import each, named, shown
 from codec.format import container
+from codec.format.container import DECODED
 
 
 @dataclass(frozen=True)
 class Information:
     """A line of `info`; model and order are None when it is neither among the shipped ones nor given.
 
-    methods: tiles by method. kept_bytes: of the JPEG file that is kept whole, None for a picture's pixels; then what
-    belongs to pixels is None.
+    methods: tiles by method. kept_bytes: of the JPEG file that is kept whole, None for a picture's pixels; source:
+    which JPEG these came from, if that was found. What does not belong to a file is None.
     """
 
     input: str
@@ -36,6 +37,7 @@ class Information:
     version: int
     methods: dict[str, int]
     kept_bytes: int | None = None
+    source: str | None = None
 
 
 @click.command()
@@ -81,7 +83,7 @@ def info(inputs: tuple[Path, ...], model: str | None, as_json: bool) -> None:
             input=str(path),
             width=width,
             height=height,
-            mode="JPEG",
+            mode="RGB" if kept.form == DECODED else "JPEG",
             model=None,
             model_id=None,
             order=None,
@@ -92,7 +94,8 @@ def info(inputs: tuple[Path, ...], model: str | None, as_json: bool) -> None:
             bpsp=8 * size / subpixels if subpixels else None,
             version=container.VERSION,
             methods={FORMS[kept.form]: 1},
-            kept_bytes=kept.size,
+            kept_bytes=None if kept.form == DECODED else kept.size,
+            source=source_of(kept),
         )
 
     def line(row: Information, width: int) -> str:
@@ -103,6 +106,10 @@ def info(inputs: tuple[Path, ...], model: str | None, as_json: bool) -> None:
             return f"{shown(row.input, width)}  {size:<18}  {sizes}  {', '.join(row.methods)}"
         picture = f"{row.width} x {row.height} {row.mode}"
         sizes = f"{row.bytes:>10} bytes  {row.bpsp:6.3f} bpsp  {row.tiles:>3} tile{'s' if row.tiles > 1 else ' '}"
+        if row.source is not None:
+            return (
+                f"{shown(row.input, width)}  {picture:<18}  {row.bytes:>10} bytes  {row.bpsp:6.3f} bpsp  {row.source}"
+            )
         model = f"{row.model or 'unknown'} {(row.model_id or '')[:12]}"
         return f"{shown(row.input, width)}  {picture:<18}  {sizes}  {model}  {', '.join(row.methods)}"
 

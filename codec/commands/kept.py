@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from codec.commands.running import announce, progress_bar, say
 from codec.format import container
-from codec.format.container import JPEG, STORED, Kept
+from codec.format.container import DECODED, JPEG, STORED, Kept
 
-FORMS = {STORED: "stored bytes", JPEG: "JPEG coefficients"}
+if TYPE_CHECKING:
+    from codec.images import Image
+
+FORMS = {STORED: "stored bytes", JPEG: "JPEG coefficients", DECODED: "decoded JPEG"}
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 
 
@@ -22,12 +26,20 @@ def is_jpeg(path: Path) -> bool:
 
 
 def is_kept(path: Path) -> bool:
-    """Whether a compressed file keeps another whole; what cannot be opened does not."""
+    """Whether a compressed file keeps something whole, in no tiles; what cannot be opened does not."""
     try:
         with open(path, "rb") as stream:
             return container.keeps_a_file(stream)
     except OSError:
         return False
+
+
+def suffix_of(path: Path) -> str:
+    """Of what a compressed file is restored to."""
+    if not is_kept(path):
+        return ".png"
+    with open(path, "rb") as stream:
+        return ".png" if container.form_of(stream) == DECODED else ".jpg"
 
 
 def read_kept(path: Path) -> Kept:
@@ -58,17 +70,51 @@ def restore(kept: Kept, label: str, max_pixels: int, quiet: bool) -> bytes:
         return keep.restore(kept, max_pixels, progress)
 
 
-def size_of(kept: Kept) -> tuple[int, int] | None:
-    """Width and height of a JPEG that was kept by its coefficients, None for stored bytes."""
-    from codec.jpeg import keep
+def keep_decoded(image: Image, name: str, quiet: bool) -> Kept | None:
+    """What keeps a picture as the JPEG that made it, None if none is found."""
+    if image.mode != "RGB":
+        return None
+    from codec.jpeg.born import keep_pixels
 
+    with progress_bar(name, quiet) as progress:
+        return keep_pixels(image.pixels, progress)
+
+
+def restore_decoded(kept: Kept, label: str, max_pixels: int, quiet: bool) -> Image:
+    """The picture that was kept so."""
+    from codec.images import Image
+    from codec.jpeg.born import pixels_of
+
+    announce(quiet)
+    with progress_bar(label, quiet) as progress:
+        return Image(pixels_of(kept, max_pixels, progress), "RGB")
+
+
+def size_of(kept: Kept) -> tuple[int, int] | None:
+    """Width and height of a picture or of a JPEG that was kept by its coefficients, None for stored bytes."""
+    from codec.jpeg import born, keep
+
+    if kept.form == DECODED:
+        return born.shape_of(kept)[::-1]
     frame = keep.frame_of(kept)
     return (frame.width, frame.height) if frame else None
 
 
 def subpixels_of(kept: Kept) -> int | None:
-    """How many subpixels such a JPEG's decoder would make, None for stored bytes."""
+    """How many subpixels it has or such a JPEG's decoder would make, None for stored bytes."""
     from codec.jpeg import keep
 
+    if kept.form == DECODED:
+        return kept.size
     frame = keep.frame_of(kept)
     return frame.width * frame.height * len(frame.components) if frame else None
+
+
+def source_of(kept: Kept) -> str | None:
+    """Which JPEG a picture came from, in words, None for other files."""
+    from codec.jpeg import born
+
+    if kept.form != DECODED:
+        return None
+    born.shape_of(kept)
+    return born.description(kept)

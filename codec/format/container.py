@@ -57,7 +57,7 @@ MODES = {
 }
 _MODE_OF_CODE = {mode.code: name for name, mode in MODES.items()}
 _KEPT = 3  # where a picture has the number of its mode: another file is kept whole, form where it has its variant
-STORED, JPEG = range(2)  # forms of a kept file
+STORED, JPEG, DECODED = range(3)  # forms of a kept file, and of a picture that is kept as the JPEG which made it
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ class Parsed:
 
 @dataclass(frozen=True)
 class Kept:
-    """A file that is kept whole: as packed bytes (form STORED) or by the coefficients of a JPEG. size and crc: how many
-    bytes it has, and their CRC-32."""
+    """A file that is kept whole: as packed bytes (form STORED) or by the coefficients of a JPEG; or the RGB pixels that
+    a JPEG's decoder made (DECODED). size and crc: how many bytes these have, and their CRC-32."""
 
     form: int
     size: int
@@ -201,11 +201,17 @@ def keeps_a_file(stream: BinaryIO) -> bool:
     return start == _START.pack(MAGIC, VERSION) and kind != b"" and kind[0] % 4 == _KEPT
 
 
+def form_of(stream: BinaryIO) -> int:
+    """The form in which such a file keeps it, whether it exists or not; leaves the position anywhere."""
+    stream.seek(_START.size)
+    return stream.read(1)[0] // 4
+
+
 def read_kept(stream: BinaryIO) -> Kept:
     """The file that one for which `keeps_a_file` is true keeps, every byte checked. Raises as `read` does."""
     end = _check(stream)
     form = _take(stream, 1)[0] // 4
-    if form not in (STORED, JPEG):
+    if form not in (STORED, JPEG, DECODED):
         raise DamagedFile(f"a file is kept in form {form}, which does not exist: get the file again")
     size = _read_varint(stream)
     (crc,) = _CRC.unpack(_take(stream, _CRC.size))

@@ -15,6 +15,7 @@ from codec.jpeg.blocks import MOST_DECISIONS, Blocks, blocks, code_level, planes
 from codec.jpeg.file import take_apart
 from codec.jpeg.segments import Frame
 from runtime.least_squares import rows_of
+from runtime.progress import Progress
 
 Report = Callable[[int], None]  # told of blocks that are done
 _START = Path(__file__).with_name("start")
@@ -73,3 +74,16 @@ def _learned() -> tuple[np.ndarray, ...]:
         _walk(Rehearsal(), state, jpeg.frame, jpeg.steps, lambda blocks: None)
         learned = _what_learns(state)
     return learned
+
+
+def of_frame(frame: Frame, progress: Progress | None) -> Report:
+    """What is told of a frame's blocks, and tells `progress`."""
+    done, total = 0, sum(component.blocks for component in frame.components)
+
+    def report(blocks: int) -> None:
+        nonlocal done
+        done += blocks
+        if progress:
+            progress(min(done, total), total)
+
+    return report

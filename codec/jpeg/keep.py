@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from codec.errors import DamagedFile, ImageTooLarge, UnsupportedImage
 from codec.format.container import JPEG, MAX_PIXELS, STORED, Kept
 from codec.format.packed import pack, unpack
-from codec.jpeg.coder import Report, decode, encode
+from codec.jpeg.coder import decode, encode, of_frame
 from codec.jpeg.file import Jpeg, empty, outline, put_together, take_apart
 from codec.jpeg.likely import likely_segments
 from codec.jpeg.segments import ArithmeticJpeg, Frame, OddJpeg
@@ -37,7 +37,7 @@ def keep(data: bytes, max_pixels: int = MAX_PIXELS, progress: Progress | None = 
     _check_size(jpeg.frame, max_pixels)
     if len(set(jpeg.pads)) > 1:
         return _stored(data, "its scans end in different ways")
-    coded = encode(jpeg.coefficients, jpeg.frame, jpeg.steps, _report(jpeg.frame, progress))
+    coded = encode(jpeg.coefficients, jpeg.frame, jpeg.steps, of_frame(jpeg.frame, progress))
     around = pack(jpeg.around, likely_segments())
     payload = len(around).to_bytes(_LENGTH, "little") + bytes([jpeg.pads[0]]) + around + coded
     return Keeping(Kept(JPEG, len(data), zlib.crc32(data), payload))
@@ -68,7 +68,7 @@ def _restore_jpeg(kept: Kept, max_pixels: int, progress: Progress | None) -> byt
     told = outline(around)
     _check_size(told.frame, max_pixels)
     coefficients = empty(told.frame, 8 * kept.size)
-    decode(coded, told.frame, told.steps, coefficients, _report(told.frame, progress))
+    decode(coded, told.frame, told.steps, coefficients, of_frame(told.frame, progress))
     return put_together(Jpeg(told.frame, told.steps, coefficients, around, (pad,) * len(told.scans)))
 
 
@@ -95,16 +95,3 @@ def frame_of(kept: Kept) -> Frame | None:
         return outline(_parts(kept)[0]).frame
     except OddJpeg as error:
         raise DamagedFile(f"the JPEG in it is none ({error}): get the file again") from error
-
-
-def _report(frame: Frame, progress: Progress | None) -> Report:
-    """Tells of blocks what `progress` wants to know."""
-    done, total = 0, sum(component.blocks for component in frame.components)
-
-    def report(blocks: int) -> None:
-        nonlocal done
-        done += blocks
-        if progress:
-            progress(min(done, total), total)
-
-    return report

@@ -18,7 +18,8 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image as Pillow
 
-import runtime.files  # noqa: F401  what the made-up runtime does not stand for
+import codec.jpeg.born  # noqa: F401  what the made-up runtime does not stand for
+import runtime.files  # noqa: F401  nor for this
 from codec import models
 from codec.cli import cli
 from codec.commands.running import progress_bar
@@ -202,6 +203,7 @@ def test_info_json(folder):
         "version": 0,
         "methods": {"network + quick learning": 1},
         "kept_bytes": None,
+        "source": None,
     }
     assert json.loads(run("info", "a.lmc", "--json").stdout) == [about]
     (models.BUNDLES / "drawing.lmconv").unlink()

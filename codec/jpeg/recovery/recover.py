@@ -29,12 +29,13 @@ _ROUNDS = 6
 class Recovered:
     """A JPEG that makes nearly these pixels.
 
-    frame: of the whole JPEG; offset: its rows and columns before the picture's first. exact: bool [H, W], which pixels
-    it makes.
+    frame: of the whole JPEG; quality: that of libjpeg's tables, which give the steps; offset: its rows and columns
+    before the picture's first. exact: bool [H, W], which pixels it makes.
     """
 
     frame: Frame
     steps: tuple[np.ndarray, ...]
+    quality: int
     coefficients: np.ndarray
     offset: tuple[int, int]
     exact: np.ndarray
@@ -126,7 +127,7 @@ class _Chroma:
 
 def _chroma(low: np.ndarray, high: np.ndarray, sampling: tuple[int, int], quality: int) -> _Chroma:
     height, width = low.shape[1:]
-    of = _frame(width, height, sampling)
+    of = frame_of(width, height, sampling)
     steps, parts, whole, right = standard_steps(quality, True), [], [], []
     for plane in (1, 2):
         coefficients, samples = _chroma_plane(low[plane], high[plane], of, plane, steps)
@@ -138,7 +139,14 @@ def _chroma(low: np.ndarray, high: np.ndarray, sampling: tuple[int, int], qualit
     return _Chroma(sampling, parts, steps, whole, float(np.mean(right)))
 
 
-def _frame(width: int, height: int, sampling: tuple[int, int]) -> Frame:
+def steps_of(quality: int) -> tuple[np.ndarray, ...]:
+    """libjpeg's steps of Y, Cb and Cr."""
+    luma, chroma = standard_steps(quality, False), standard_steps(quality, True)
+    return luma, chroma, chroma
+
+
+def frame_of(width: int, height: int, sampling: tuple[int, int]) -> Frame:
+    """Of Y, Cb and Cr, and a size in pixels."""
     return frame(width, height, [(1, *sampling, 0), (2, 1, 1, 1), (3, 1, 1, 1)])
 
 
@@ -165,10 +173,10 @@ def _chroma_plane(
         coefficients[blocks] = rounded(transformed(in_blocks(samples)), steps)[blocks]
     for _ in range(2):
         whole = _upsampled(coefficients, of, place, steps)
-        wrong = np.flatnonzero(_blocks_of((whole < low) | (whole > high), times))
+        odd = np.flatnonzero(_blocks_of((whole < low) | (whole > high), times))
         made = _plane_samples(coefficients, component.rows, component.stride, steps)
         work = np.zeros(64, np.int64), np.zeros(64, np.int64)
-        settle_spread(wrong, coefficients, frequencies, made, low, high, steps, times, *work)
+        settle_spread(odd, coefficients, frequencies, made, low, high, steps, times, *work)
     return coefficients, _upsampled(coefficients, of, place, steps)
 
 
@@ -195,20 +203,17 @@ def _finish(
     height, width = picture.shape[:2]
     rows, columns = slice(offset[0], offset[0] + height), slice(offset[1], offset[1] + width)
     least, most = luma_given_chroma(picture, *(part[rows, columns] for part in chroma.samples))
-    least, most = (
-        np.where(least <= most, least, low[0][rows, columns]),
-        np.where(least <= most, most, high[0][rows, columns]),
-    )
+    made = least <= most  # where this chroma can be right
     low, high = low[0].copy(), high[0].copy()
-    low[rows, columns], high[rows, columns] = least, most
-    steps = standard_steps(quality, False)
-    luma = _settled(in_blocks(low), in_blocks(high), steps)
-    of = _frame(offset[1] + width, offset[0] + height, chroma.sampling)
+    low[rows, columns] = np.where(made, least, low[rows, columns])
+    high[rows, columns] = np.where(made, most, high[rows, columns])
+    luma = _settled(in_blocks(low), in_blocks(high), steps_of(quality)[0])
+    of = frame_of(offset[1] + width, offset[0] + height, chroma.sampling)
     kept = [_cropped(luma, low.shape, of, 0)]
     kept += [_cropped(part, low.shape, of, place) for place, part in enumerate(chroma.coefficients, 1)]
-    coefficients, tables = np.concatenate(kept), (steps, chroma.steps, chroma.steps)
-    made = decoded_pixels(of, tables, coefficients)[rows, columns]
-    return Recovered(of, tables, coefficients, offset, (made == picture).all(2))
+    coefficients, tables = np.concatenate(kept), steps_of(quality)
+    found = decoded_pixels(of, tables, coefficients)[rows, columns]
+    return Recovered(of, tables, quality, coefficients, offset, (found == picture).all(2))
 
 
 def _settled(low: np.ndarray, high: np.ndarray, steps: np.ndarray) -> np.ndarray:
