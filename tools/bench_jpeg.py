@@ -7,9 +7,9 @@
 `make` writes the pictures of a folder as JPEGs of many settings, by Pillow and, where it is installed, by libjpeg's
 cjpeg: qualities 50 to 98, chroma whole, halved one way or both, optimised tables or not, progressive, restart markers,
 grey, CMYK, EXIF with a thumbnail, an ICC profile in several markers, odd sizes. `run` compresses and restores every
-JPEG of a folder, compares all bytes, and prints a table by setting. `found` decodes JPEGs of the pictures of a folder by
-Pillow, at some settings, and keeps the pixels as the JPEG found again in them, beside JPEG XL at effort 9 and the walk
-through the pixels (`normal`). Needs the extras cpu and test.
+JPEG of a folder, compares all bytes, and prints a table by setting. `found` decodes JPEGs of the pictures of a folder
+by Pillow, at some settings, and keeps the pixels as the JPEG found again in them, beside JPEG XL at effort 9 and the
+walk through the pixels (`normal`). Needs the extras cpu and test.
 """
 
 from __future__ import annotations
@@ -166,9 +166,7 @@ def found(pictures: Path, limit: int | None, report: Path | None) -> None:
             print(rows[-1], file=sys.stderr)
     if report:
         report.write_text(json.dumps(rows, indent=1))
-    print(
-        "| setting | found | whole | least pixels | JPEG | JPEG XL of the pixels | walk | this | to JPEG XL | s to find |"
-    )
+    print("| setting | found | whole | least pixels | JPEG | JPEG XL | walk | this | JPEG XL to this | s |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     for name in FOUND:
         group = [row for row in rows if row["setting"] == name]

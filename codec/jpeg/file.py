@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from codec.jpeg.scans import read_scan, write_scan
 from codec.jpeg.segments import ZIGZAG, Frame, OddJpeg, Reader, Scan
+
+Check = Callable[[Frame], None]  # is told a frame before anything of its size is allocated, and raises what it will
 
 
 @dataclass(frozen=True)
@@ -35,14 +38,14 @@ class Outline:
     scans: tuple[tuple[Scan, int], ...]
 
 
-def take_apart(data: bytes) -> Jpeg:
+def take_apart(data: bytes, check: Check | None = None) -> Jpeg:
     """The file of these bytes, which `put_together` gives again. Raises OddJpeg for one that it does not."""
     reader, pieces, begun, whole = Reader(), [], 0, np.frombuffer(data, np.uint8)
     coefficients, pads = np.zeros((0, 64), np.int16), list[int]()
     scan, at = reader.next_scan(data, reader.start(data))
     while scan is not None:
         if not pads:
-            coefficients = empty(scan.frame, 8 * len(data))
+            coefficients = empty(scan.frame, 8 * len(data), check)
         pieces.append(data[begun:at])
         begun, pad = read_scan(whole, at, scan, coefficients)
         pads.append(pad)
@@ -54,11 +57,14 @@ def take_apart(data: bytes) -> Jpeg:
     return found
 
 
-def empty(frame: Frame, most: float) -> np.ndarray:
-    """Room for a frame's coefficients, int16 [blocks, 64], zeros. Raises OddJpeg for more than so many blocks."""
+def empty(frame: Frame, most: float, check: Check | None = None) -> np.ndarray:
+    """Room for a frame's coefficients, int16 [blocks, 64], zeros. Raises OddJpeg for more than so many blocks, and what
+    `check` does."""
     blocks = sum(component.blocks for component in frame.components)
     if blocks > most:
         raise OddJpeg("its frame is larger than its bytes can fill")
+    if check:
+        check(frame)
     return np.zeros((blocks, 64), np.int16)
 
 

@@ -29,12 +29,11 @@ class Keeping:
 def keep(data: bytes, max_pixels: int = MAX_PIXELS, progress: Progress | None = None) -> Keeping:
     """What holds these bytes. Raises UnsupportedImage for arithmetic coding, and ImageTooLarge."""
     try:
-        jpeg = take_apart(data)
+        jpeg = take_apart(data, lambda frame: _check_size(frame, max_pixels))
     except ArithmeticJpeg as error:
         raise UnsupportedImage(f"{error}, which is not supported: convert it with jpegtran") from error
     except OddJpeg as error:
         return _stored(data, str(error))
-    _check_size(jpeg.frame, max_pixels)
     if len(set(jpeg.pads)) > 1:
         return _stored(data, "its scans end in different ways")
     coded = encode(jpeg.coefficients, jpeg.frame, jpeg.steps, of_frame(jpeg.frame, progress))
