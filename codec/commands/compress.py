@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import cache
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from codec import files, models
-from codec.commands.kept import FORMS, is_jpeg, keep, keep_decoded, restore, restore_decoded, subpixels_of
+from codec.commands.kept import FORMS, is_jpeg, keep, keep_decoded, restore, restore_decoded, shape_of
 from codec.commands.options import options
 from codec.commands.running import compare, each, load, named, progress_bar, read_picture, say, shown, targets_of
 from codec.errors import PixelsDiffer
@@ -92,13 +93,13 @@ def compress(
     def written(source: Path, target: Path, raw_bytes: int, kept: Kept, seconds: float) -> Compression:
         coded = container.pack_kept(kept)
         files.write_atomically(target, coded, force=force)
-        subpixels = subpixels_of(kept)
+        shape = shape_of(kept)
         return Compression(
             input=str(source),
             output=str(target),
             raw_bytes=raw_bytes,
             bytes=len(coded),
-            bpsp=8 * len(coded) / subpixels if subpixels else None,
+            bpsp=8 * len(coded) / prod(shape) if shape else None,
             nll_bits=None,
             seconds=seconds,
             model=None,

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from codec import files
-from codec.commands.kept import JPEG_SUFFIXES, is_kept, read_kept, restore, restore_decoded, size_of, suffix_of
+from codec.commands.kept import JPEG_SUFFIXES, is_kept, read_kept, restore, restore_decoded, shape_of, suffix_of
 from codec.commands.options import options
 from codec.commands.running import Decoder, each, shown, targets_of
 from codec.errors import UnsupportedOutput
@@ -76,7 +76,7 @@ def decompress(
         data = restore(kept, source.name, max_pixels, quiet)
         seconds = time.perf_counter() - start
         files.write_atomically(target, data, force=force)
-        width, height = size_of(kept) or (None, None)
+        width, height, _ = shape_of(kept) or (None, None, None)
         return Decompression(str(source), str(target), width, height, "JPEG", size, seconds)
 
     def line(row: Decompression, width: int) -> str:

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import click
 
 from codec import models
-from codec.commands.kept import FORMS, is_kept, read_kept, size_of, source_of, subpixels_of
+from codec.commands.kept import FORMS, is_kept, read_kept, shape_of, source_of
 from codec.commands.options import options
 from codec.commands.running import each, named, shown
 from codec.format import container
@@ -77,8 +78,8 @@ def info(inputs: tuple[Path, ...], model: str | None, as_json: bool) -> None:
 
     def of_kept(path: Path) -> Information:
         kept, size = read_kept(path), path.stat().st_size
-        width, height = size_of(kept) or (None, None)
-        subpixels = subpixels_of(kept)
+        shape = shape_of(kept)
+        width, height, _ = shape or (None, None, None)
         return Information(
             input=str(path),
             width=width,
@@ -91,7 +92,7 @@ def info(inputs: tuple[Path, ...], model: str | None, as_json: bool) -> None:
             tile=None,
             tiles=0,
             bytes=size,
-            bpsp=8 * size / subpixels if subpixels else None,
+            bpsp=8 * size / prod(shape) if shape else None,
             version=container.VERSION,
             methods={FORMS[kept.form]: 1},
             kept_bytes=None if kept.form == DECODED else kept.size,

@@ -90,24 +90,15 @@ def restore_decoded(kept: Kept, label: str, max_pixels: int, quiet: bool) -> Ima
         return Image(pixels_of(kept, max_pixels, progress), "RGB")
 
 
-def size_of(kept: Kept) -> tuple[int, int] | None:
-    """Width and height of a picture or of a JPEG that was kept by its coefficients, None for stored bytes."""
+def shape_of(kept: Kept) -> tuple[int, int, int] | None:
+    """Width, height and channels of a picture or of a JPEG that was kept by its coefficients, None for stored bytes."""
     from codec.jpeg import born, keep
 
     if kept.form == DECODED:
-        return born.shape_of(kept)[::-1]
+        height, width = born.shape_of(kept)
+        return width, height, 3
     frame = keep.frame_of(kept)
-    return (frame.width, frame.height) if frame else None
-
-
-def subpixels_of(kept: Kept) -> int | None:
-    """How many subpixels it has or such a JPEG's decoder would make, None for stored bytes."""
-    from codec.jpeg import keep
-
-    if kept.form == DECODED:
-        return kept.size
-    frame = keep.frame_of(kept)
-    return frame.width * frame.height * len(frame.components) if frame else None
+    return (frame.width, frame.height, len(frame.components)) if frame else None
 
 
 def source_of(kept: Kept) -> str | None:

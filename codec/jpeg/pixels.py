@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from codec.jpeg.segments import Frame
+from codec.jpeg.segments import Component, Frame
 from codec.modelling.lattice import CONVERSIONS
 from runtime.kernels import inlined, kernel
 
@@ -32,13 +32,19 @@ def planes(frame: Frame, steps: tuple[np.ndarray, ...], coefficients: np.ndarray
     """Samples of each component, int32 [rows, columns] in 0 .. 255, as many as the picture has."""
     found, first, (across, down) = [], 0, frame.sampling
     for component, step in zip(frame.components, steps):
-        samples = np.empty((8 * component.rows, 8 * component.stride), np.int32)
-        _transform(coefficients[first : first + component.blocks], step, samples, np.zeros(64, np.int64))
+        samples = samples_of(coefficients[first : first + component.blocks], component, step)
         height = -(-frame.height * component.vertical // down)
         width = -(-frame.width * component.horizontal // across)
         found.append(samples[:height, :width])
         first += component.blocks
     return found
+
+
+def samples_of(blocks: np.ndarray, component: Component, steps: np.ndarray) -> np.ndarray:
+    """Samples of a component's blocks, int32 [8 rows, 8 stride] in 0 .. 255."""
+    samples = np.empty((8 * component.rows, 8 * component.stride), np.int32)
+    _transform(blocks, steps, samples, np.zeros(64, np.int64))
+    return samples
 
 
 def upsampled(samples: np.ndarray, frame: Frame, place: int) -> np.ndarray:

@@ -56,8 +56,8 @@ def _fill_ranges(pixels, low, high, alien):
             first, end = (np.int64(0), np.int64(256)) if held else (max(grey - 2, 0), min(grey + 3, 256))
             found = False
             for y in range(first, end):
-                a, b = _of_red(red, y)
-                c, d = _of_blue(blue, y)
+                a, b = _of(red, y, _RED_AT, _RED_FROM)
+                c, d = _of(blue, y, _BLUE_AT, _BLUE_FROM)
                 if a > b or c > d or not _green_is_possible(green, y, a, b, c, d):
                     continue
                 if not found:
@@ -71,24 +71,14 @@ def _fill_ranges(pixels, low, high, alien):
 
 
 @inlined
-def _of_red(red, y):
-    """The least and the greatest Cr that make a red of a Y; none if the least is greater."""
-    if red == 0:
-        return np.int64(0), np.int64(_RED_FROM[1 - y + _MOST]) - 1
-    if red == 255:
-        return np.int64(_RED_FROM[255 - y + _MOST]), np.int64(255)
-    at = np.int64(_RED_AT[red - y + _MOST])
-    return (at, at) if at >= 0 else (np.int64(1), np.int64(0))
-
-
-@inlined
-def _of_blue(blue, y):
-    """The same of Cb and blue."""
-    if blue == 0:
-        return np.int64(0), np.int64(_BLUE_FROM[1 - y + _MOST]) - 1
-    if blue == 255:
-        return np.int64(_BLUE_FROM[255 - y + _MOST]), np.int64(255)
-    at = np.int64(_BLUE_AT[blue - y + _MOST])
+def _of(value, y, places, firsts):
+    """The least and the greatest Cr that make a red of a Y, or Cb a blue, by their tables; none if the least is
+    greater."""
+    if value == 0:
+        return np.int64(0), np.int64(firsts[1 - y + _MOST]) - 1
+    if value == 255:
+        return np.int64(firsts[255 - y + _MOST]), np.int64(255)
+    at = np.int64(places[value - y + _MOST])
     return (at, at) if at >= 0 else (np.int64(1), np.int64(0))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from codec.jpeg.likely import standard_steps
 from codec.jpeg.pixels import pixels as decoded_pixels
-from codec.jpeg.pixels import upsampled
+from codec.jpeg.pixels import samples_of, upsampled
 from codec.jpeg.recovery.blocks import FORWARD, decoded, in_blocks, rounded, settle, settle_spread, transformed
 from codec.jpeg.recovery.chroma import means, solved
 from codec.jpeg.recovery.colours import luma_given_chroma, ranges
@@ -120,7 +120,6 @@ class _Chroma:
 
     sampling: tuple[int, int]
     coefficients: list[np.ndarray]
-    steps: np.ndarray
     samples: list[np.ndarray]  # upsampled
     share: float
 
@@ -136,7 +135,7 @@ def _chroma(low: np.ndarray, high: np.ndarray, sampling: tuple[int, int], qualit
         inside = (samples >= low[plane]) & (samples <= high[plane])
         known = low[plane] == high[plane]
         right.append(inside[known].mean() if known.any() else 0)
-    return _Chroma(sampling, parts, steps, whole, float(np.mean(right)))
+    return _Chroma(sampling, parts, whole, float(np.mean(right)))
 
 
 def steps_of(quality: int) -> tuple[np.ndarray, ...]:
@@ -168,13 +167,13 @@ def _chroma_plane(
             break
         bad = blocks.sum()
         wanted = np.clip(whole, low, high).astype(np.float64)
-        start = _plane_samples(coefficients, component.rows, component.stride, steps)
+        start = samples_of(coefficients, component, steps)
         samples = solved(wanted, np.ones_like(known), start, times)
         coefficients[blocks] = rounded(transformed(in_blocks(samples)), steps)[blocks]
     for _ in range(2):
         whole = _upsampled(coefficients, of, place, steps)
         odd = np.flatnonzero(_blocks_of((whole < low) | (whole > high), times))
-        made = _plane_samples(coefficients, component.rows, component.stride, steps)
+        made = samples_of(coefficients, component, steps)
         work = np.zeros(64, np.int64), np.zeros(64, np.int64)
         settle_spread(odd, coefficients, frequencies, made, low, high, steps, times, *work)
     return coefficients, _upsampled(coefficients, of, place, steps)
@@ -186,14 +185,9 @@ def _blocks_of(wrong: np.ndarray, times: tuple[int, int]) -> np.ndarray:
     return wrong.reshape(rows, 8 * times[1], columns, 8 * times[0]).any((1, 3)).ravel()
 
 
-def _plane_samples(coefficients: np.ndarray, rows: int, columns: int, steps: np.ndarray) -> np.ndarray:
-    blocks = _decoded(coefficients, steps).reshape(rows, columns, 8, 8)
-    return blocks.swapaxes(1, 2).reshape(8 * rows, 8 * columns).astype(np.int32)
-
-
 def _upsampled(coefficients: np.ndarray, of: Frame, place: int, steps: np.ndarray) -> np.ndarray:
     component = of.components[place]
-    return upsampled(_plane_samples(coefficients, component.rows, component.stride, steps), of, place)
+    return upsampled(samples_of(coefficients, component, steps), of, place)
 
 
 def _finish(
