@@ -1,7 +1,7 @@
 """Many arrays as one argument: what kernels take is kept in the form in which machine code has it.
 
 numba takes a NamedTuple of arrays apart at every call, array by array, which for a hundred of them costs more than
-some kernels do, with Python's lock held. `keep` does it once; kernels then take the result in a microsecond, and see
+some kernels do, with Python's lock held. `Kept` does it once; kernels then take the result in a microsecond, and see
 the same NamedTuple. (The mechanism is numba's own for extension types.)
 """
 
