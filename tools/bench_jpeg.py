@@ -8,8 +8,9 @@
 cjpeg: qualities 50 to 98, chroma whole, halved one way or both, optimised tables or not, progressive, restart markers,
 grey, CMYK, EXIF with a thumbnail, an ICC profile in several markers, odd sizes. `run` compresses and restores every
 JPEG of a folder, compares all bytes, and prints a table by setting. `found` decodes JPEGs of the pictures of a folder
-by Pillow, at some settings, and keeps the pixels as the JPEG found again in them, beside JPEG XL at effort 9 and the
-walk through the pixels (`normal`). Needs the extras cpu and test.
+by Pillow, or where it is installed by libjpeg's djpeg, at some settings, alters some of them, and compresses the pixels
+by `normal`, beside WebP, JPEG XL at effort 9 and the walk through the pixels without the JPEG. Needs the extras cpu and
+test.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 SETTINGS: dict[str, dict] = {
     **{f"420_q{quality}": {"quality": quality, "subsampling": 2} for quality in (50, 75, 85, 90, 95, 98)},
@@ -134,48 +135,92 @@ def run(folder: Path, report: Path | None) -> None:
     print(f"\nEvery byte of {len(rows)} files came back; {stored} are stored without their coefficients.")
 
 
-FOUND = ["420_q75", "420_q90", "420_q95", "444_q75", "444_q90", "422_q85"]
+PEERS: dict[str, dict] = {
+    "webp": {"format": "WEBP", "method": 6, "quality": 100},
+    "jxl": {"format": "JXL", "effort": 9},
+}
+FOUND: dict[str, dict] = {
+    **{f"420_q{quality}": SETTINGS[f"420_q{quality}"] for quality in (50, 75, 85, 90, 95, 98)},
+    **{f"444_q{quality}": SETTINGS[f"444_q{quality}"] for quality in (75, 90, 95)},
+    "422_q85": SETTINGS["422_q85"],
+    "grey_q85": {"quality": 85},
+    "own tables": {"qtables": [[3 + (i % 8 + i // 8) * 2 for i in range(64)], [5 + i % 8 + i // 8 for i in range(64)]]},
+    "420_q85, cropped": {"quality": 85, "subsampling": 2},
+    "420_q85, corner altered": {"quality": 85, "subsampling": 2},
+    "420_q85, logo": {"quality": 85, "subsampling": 2},
+    "420_q90 of 420_q75": {"quality": 90, "subsampling": 2},
+    "420_q85, not smoothed": {"quality": 85, "subsampling": 2},
+}
+
+
+def decoded(name: str, image: Image.Image, other: Image.Image) -> tuple[Image.Image, int]:
+    """The pixels that a JPEG of a picture decodes to, altered as the name says, and the bytes of the JPEG. other: what
+    a corner is painted over with."""
+    mode, jpeg = "L" if name.startswith("grey") else "RGB", io.BytesIO()
+    if name.endswith("of 420_q75"):
+        image.save(jpeg, "JPEG", quality=75, subsampling=2)
+        image, jpeg = Image.open(jpeg), io.BytesIO()
+    image.convert(mode).save(jpeg, "JPEG", **FOUND[name])
+    if name.endswith("not smoothed"):
+        plain = subprocess.run(["djpeg", "-nosmooth", "-ppm"], input=jpeg.getvalue(), capture_output=True, check=True)
+        picture = Image.open(io.BytesIO(plain.stdout))
+    else:
+        picture = Image.open(jpeg).convert(mode)
+    if name.endswith("cropped"):
+        picture = picture.crop((13, 7, picture.width - 21, picture.height - 9))
+    if name.endswith("altered"):
+        picture.paste(other.crop((0, 0, picture.width // 4, picture.height // 4)), (0, 0))
+    if name.endswith("logo"):
+        ImageDraw.Draw(picture).text((20, 20), "a few words", fill=(250, 240, 230), font_size=40)
+    return picture, len(jpeg.getvalue())
 
 
 def found(pictures: Path, limit: int | None, report: Path | None) -> None:
     import runtime
     from codec import codec, images, models
-    from codec.format import container
-    from codec.jpeg.born import keep_pixels, pixels_of
     from codec.jpeg.recovery.recover import recover
 
     model, rows = runtime.load(models.resolve("photo-small"), threads=1), []
-    for path in sorted(pictures.glob("*.png"))[:limit]:
+    paths = sorted(pictures.glob("*.png"))
+    for place, path in enumerate(paths[:limit]):
+        other = Image.open(paths[place - 1]).convert("RGB")
         for name in FOUND:
-            jpeg = io.BytesIO()
-            Image.open(path).convert("RGB").save(jpeg, "JPEG", **SETTINGS[name])
-            picture = Image.open(jpeg).convert("RGB")
-            pixels, row = np.asarray(picture), {"file": path.stem, "setting": name, "jpeg": len(jpeg.getvalue())}
+            if name.endswith("not smoothed") and not shutil.which("djpeg"):
+                continue
+            picture, jpeg = decoded(name, Image.open(path).convert("RGB"), other)
+            pixels, row = np.asarray(picture), {"file": path.stem, "setting": name, "jpeg": jpeg}
+            pixels = pixels.reshape(*pixels.shape[:2], -1)
             recover(pixels)  # compiles
             start = time.perf_counter()
             again = recover(pixels)
             row["seconds"], row["exact"] = time.perf_counter() - start, again.exact.mean() if again else 0.0
-            kept = keep_pixels(pixels)
-            if kept and (pixels_of(kept, pixels.size) != pixels).any():
+            image = images.Image(pixels, picture.mode)
+            coded = codec.compress(image, model)
+            if image.difference(codec.decompress(coded.data, model)):
                 sys.exit(f"{path}: other pixels came back")
-            row["bytes"] = len(container.pack_kept(kept)) if kept else 0
-            row["walk"] = len(codec.compress(images.Image(pixels, "RGB"), model).data)
-            peer = io.BytesIO()
-            picture.save(peer, "JXL", lossless=True, effort=9)
-            rows.append(row | {"jxl": len(peer.getvalue())})
-            print(rows[-1], file=sys.stderr)
+            row["bytes"], row["kept"] = len(coded.data), coded.source is not None
+            row["walk"] = len(codec.compress(image, model, order="wavefront").data)
+            for key, options in PEERS.items():
+                peer = io.BytesIO()
+                picture.save(peer, lossless=True, **options)
+                row[key] = len(peer.getvalue())
+            rows.append(row)
+            print(row, file=sys.stderr)
     if report:
         report.write_text(json.dumps(rows, indent=1))
-    print("| setting | found | whole | least pixels | JPEG | JPEG XL | walk | this | JPEG XL to this | s |")
-    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+    print("| setting | found | whole | pixels, least | JPEG | WebP | JPEG XL | walk | this | walk to this | s |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     for name in FOUND:
         group = [row for row in rows if row["setting"] == name]
-        kept = [row for row in group if row["bytes"]]
-        jpeg, jxl, walk, ours = (sum(row[key] for row in kept) for key in ("jpeg", "jxl", "walk", "bytes"))
-        whole, least = sum(row["exact"] == 1 for row in group), min(row["exact"] for row in group)
-        ratio, seconds = jxl / max(ours, 1), sum(row["seconds"] for row in group) / len(group)
-        numbers = f"{jpeg} | {jxl} | {walk} | {ours} | {ratio:.2f} x | {seconds:.1f}"
-        print(f"| {name} | {len(kept)} of {len(group)} | {whole} | {least:.4f} | {numbers} |")
+        if not group:
+            continue
+        kept = [row for row in group if row["kept"]]
+        jpeg, webp, jxl, walk, ours = (sum(row[key] for row in kept) for key in ("jpeg", *PEERS, "walk", "bytes"))
+        shares = [row["exact"] for row in group]
+        whole, share = sum(share == 1 for share in shares), f"{np.mean(shares):.4f}, {min(shares):.4f}"
+        ratio, seconds = walk / max(ours, 1), sum(row["seconds"] for row in group) / len(group)
+        numbers = f"{jpeg} | {webp} | {jxl} | {walk} | {ours} | {ratio:.2f} x | {seconds:.1f}"
+        print(f"| {name} | {len(kept)} of {len(group)} | {whole} | {share} | {numbers} |")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def learn(model: runtime.Model, pictures: np.ndarray, recipe: Recipe) -> dict[st
     weights, final = learning.start({}, recipe)
     carried = learning.experts(canvas(1, 1), {}, recipe, tables).mixer
 
-    def started(empty: Canvas, method: Method) -> Experts:
+    def started(empty: Canvas, method: Method, made: np.ndarray) -> Experts:
         return learning.experts(empty, {}, recipe, tables)._replace(mixer=carried)
 
     coder, method = PhotoCoder(model, started), Method(learning=Learning[recipe.name.upper()], tables=tables)

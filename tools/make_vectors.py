@@ -21,12 +21,15 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 
-from tests.reference import alpha, colours, container, experts, lattice, mixture, numbers, squares  # noqa: E402
+from tests.reference import alpha, colours, container, experts, jpeg, lattice, mixture, numbers, squares  # noqa: E402
+from tests.reference import jpeg_continuity as continuity  # noqa: E402
 from tests.reference.blend import FAST, SLOW, mean  # noqa: E402
 from tests.reference.bundle import Bundle  # noqa: E402
 from tests.reference.estimates import Chance, Knots  # noqa: E402
 from tests.reference.hashed import Slot, group, which  # noqa: E402
 from tests.reference.histograms import Histogram, Histograms, log2  # noqa: E402
+from tests.reference.jpeg_contexts import magnitude  # noqa: E402
+from tests.reference.jpeg_decisions import Decisions, line  # noqa: E402
 from tests.reference.least_squares import Canvas, Predictor, Settings, rows_of  # noqa: E402
 from tests.reference.mixer import Mixer, falling  # noqa: E402
 from tests.reference.pixelcnn import Order  # noqa: E402
@@ -759,6 +762,118 @@ def alpha_planes() -> dict:
 COMPRESSED = "e0007f00075d007f80336c00000000"  # an LZMA2 stream of an encoder's: 255, then 127 zeros
 
 
+# Section 15.
+
+
+JPEG_COMPONENTS = [jpeg.Component(2, 2, [4 + 2 * (k // 8 + k % 8) for k in range(64)])]
+JPEG_COMPONENTS.append(jpeg.Component(2, 3, [5 + 3 * (k // 8) + 4 * (k % 8) for k in range(64)]))
+JPEG_AT = 1, 1, 1  # component, row and column of the block of which all is told
+
+
+def jpeg_blocks() -> list[list[int]]:
+    """Coefficients of a small JPEG, [blocks][64]: large ones, and fewer and smaller ones the higher their frequency."""
+    found = []
+    for p, component in enumerate(JPEG_COMPONENTS):
+        for r in range(component.rows):
+            for c in range(component.columns):
+                mixed = [(37 * p + 23 * r + 11 * c + 7 * k) % 19 - 9 for k in range(64)]
+                block = [int(2 * m / (1 + (k // 8 + k % 8) ** 2)) for k, m in enumerate(mixed)]
+                block[0] = 300 - 90 * r + 25 * c - 400 * p
+                found.append(block)
+    return found
+
+
+class Asked(Decisions):
+    """Keeps what it is asked for: of each block keys and t of its numbers and coefficients, and single decisions."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks, self.asked = [], []
+
+    def number(self, p: int, j: int, keys: list[int], t: int) -> int:
+        if j == 0:
+            self.blocks.append({"j_keys_t": [], "k_keys_t": []})
+        self.blocks[-1]["j_keys_t"].append([j, keys, t])
+        return super().number(p, j, keys, t)
+
+    def coefficient(self, p: int, j: int, k: int, keys: list[int], t: int) -> int:
+        self.blocks[-1]["k_keys_t"].append([k, keys, t])
+        return super().coefficient(p, j, k, keys, t)
+
+    def ask(self, slot: int, k: int, stage: int) -> int:
+        self.asked.append([self.kind, self.t, slot, k, stage])
+        return super().ask(slot, k, stage)
+
+
+def coded_jpeg(before: Decisions) -> tuple[jpeg.Picture, bytes, list[list[int]]]:
+    """The small JPEG after others, its payload, and of each decision the frequency and how it went."""
+    picture, coder, coded = jpeg.Picture(JPEG_COMPONENTS, before), Encoder(), []
+    answer = jpeg.answers(picture, np.array(jpeg_blocks()))
+
+    def decide(frequency: int) -> int:
+        coded.append([frequency, answer(frequency)])
+        coder.code(*coded[-1])
+        return coded[-1][1]
+
+    assert picture.decoded(decide).tolist() == jpeg_blocks()
+    return picture, coder.finish(), coded
+
+
+def jpeg_coefficients() -> dict:
+    picture, payload, coded = coded_jpeg(Asked())
+    learned = picture.decisions
+    decisions = [[*asked, *each] for asked, each in zip(learned.asked, coded)]
+    p, r, c = JPEG_AT
+    before = sum(component.rows * component.columns for component in JPEG_COMPONENTS[:p])
+    place = before + list(JPEG_COMPONENTS[p].places()).index((r, c))
+    return {
+        "class": [[i, magnitude(i)] for i in (0, 3, 4, 5, 6, 7, 8, 100, 1023, 4095, 4096, 10**6)],
+        "key_salt_line": [[key, salt, line(key, salt)] for key, salt in ((0, 1), (4, 72), (123456, 3), (2**32 - 1, 4))],
+        "slot": {"d_q_n": slot_of_jpeg(), "steps": 213},
+        "rows_columns": [[component.rows, component.columns] for component in JPEG_COMPONENTS],
+        "s": [component.steps for component in JPEG_COMPONENTS],
+        "x": jpeg_blocks(),
+        "at": list(JPEG_AT),
+        "continuity": continuity_at(picture),
+        **learned.blocks[place],
+        "kind_t_slot_k_stage_frequency_decision": decisions[:8] + decisions[-16:],
+        "count": len(decisions),
+        "payload": payload.hex(),
+        "payload_after_itself": coded_jpeg(learned)[1].hex(),
+    }
+
+
+def slot_of_jpeg() -> list[list[int]]:
+    """The first steps of a slot that learns, and the last two."""
+    slots, steps = Decisions(), []
+    for d in (1, 1, 0, 1, *[0] * 209):
+        slots.learn(0, d)
+        steps.append([d, slots.q[0], slots.n[0]])
+    return steps[:6] + steps[-2:]
+
+
+def continuity_at(picture: jpeg.Picture) -> dict:
+    """Of the block of which all is told: when part 0 is known, but for up and back, which are those before it is."""
+    p, r, c = JPEG_AT
+    block, north, west = (picture.planes[p][at] for at in (JPEG_AT[1:], (r - 1, c), (r, c - 1)))
+    edges = [(north, continuity.COLUMNS), (west, continuity.ROWS)]
+    sums = {
+        name: [[continuity.across(weights, other, block, lines[at]) for at in range(1, 8)] for other, lines in edges]
+        for name, weights in (("F", continuity.F), ("G", continuity.G))
+    }
+    empty = continuity.Block(block.steps)
+    flat = [[k, *continuity.at_edge(block, k, north if k < 8 else west)] for k in (*range(1, 8), *range(8, 64, 8))]
+    block.samples = continuity.without_dc(block)
+    return sums | {
+        "k_up_back": [[k, *continuity.inside(empty, k, north, west)] for k in (9, 10, 17, 63)],
+        "k_flat_sloped": flat,
+        "a": block.samples.tolist(),
+        "A_N_6_7": north.samples[6:].tolist(),
+        "A_W_6_7": west.samples[:, 6:].T.tolist(),
+        **continuity.dc(block, north, west)._asdict(),
+    }
+
+
 def vectors() -> dict:
     """What the file holds."""
     walk = learned_walk()
@@ -787,6 +902,7 @@ def vectors() -> dict:
         "exact_colours": exact_colours(),
         "orders": orders(),
         "alpha": alpha_planes(),
+        "jpeg": jpeg_coefficients(),
     }
 
 

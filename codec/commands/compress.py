@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 import click
 
 from codec import files, models
-from codec.commands.kept import FORMS, is_jpeg, keep, keep_decoded, restore, restore_decoded, shape_of
+from codec.commands.kept import FORMS, is_jpeg, keep, restore, shape_of
 from codec.commands.options import options
 from codec.commands.running import compare, each, load, named, progress_bar, read_picture, say, shown, targets_of
 from codec.errors import PixelsDiffer
 from codec.format import container
-from codec.format.container import Kept
 
 if TYPE_CHECKING:
     import runtime
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
 class Compression:
     """A line of `compress`; bpsp is 8 x bytes / subpixels, seconds the time of the coding alone.
 
-    raw_bytes: of the pixels, or of a JPEG file that is kept. methods: tiles by method. What has no sense for a file
-    that is kept is None.
+    raw_bytes: of the pixels, or of a JPEG file that is kept. methods: tiles by method. source: which JPEG
+    made the picture, if one was found. What has no sense for a file that is kept is None.
     """
 
     input: str
@@ -42,6 +41,7 @@ class Compression:
     order: str | None
     effort: str
     methods: dict[str, int]
+    source: str | None = None
 
 
 @click.command()
@@ -88,16 +88,13 @@ def compress(
         seconds = time.perf_counter() - start
         if verify and restore(kept, "verifying", max_pixels, quiet) != data:
             raise PixelsDiffer("not the same as what it decodes to: keep the original")
-        return written(source, target, len(data), kept, seconds)
-
-    def written(source: Path, target: Path, raw_bytes: int, kept: Kept, seconds: float) -> Compression:
         coded = container.pack_kept(kept)
         files.write_atomically(target, coded, force=force)
         shape = shape_of(kept)
         return Compression(
             input=str(source),
             output=str(target),
-            raw_bytes=raw_bytes,
+            raw_bytes=len(data),
             bytes=len(coded),
             bpsp=8 * len(coded) / prod(shape) if shape else None,
             nll_bits=None,
@@ -113,12 +110,6 @@ def compress(
         if image.dropped and not quiet:
             say(f"{source}: warning: {' and '.join(image.dropped)} of this picture will not be kept")
         start = time.perf_counter()
-        kept = keep_decoded(image, source.name, quiet) if order == "auto" else None
-        if kept is not None:
-            seconds = time.perf_counter() - start
-            if verify:
-                compare(image, restore_decoded(kept, "verifying", max_pixels, quiet), "what it decodes to")
-            return written(source, target, image.pixels.nbytes, kept, seconds)
         with progress_bar(source.name, quiet) as progress:
             coded = encode(image, network, effort=effort, order=order, progress=progress)
         seconds = time.perf_counter() - start
@@ -140,6 +131,7 @@ def compress(
             order=network.manifest.order,
             effort=effort,
             methods=named(coded.methods, network.manifest),
+            source=str(coded.source) if coded.source else None,
         )
 
     def line(row: Compression, width: int) -> str:

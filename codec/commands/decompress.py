@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from codec import files
-from codec.commands.kept import JPEG_SUFFIXES, is_kept, read_kept, restore, restore_decoded, shape_of, suffix_of
+from codec.commands.kept import JPEG_SUFFIXES, is_kept, read_kept, restore, shape_of, suffix_of
 from codec.commands.options import options
 from codec.commands.running import Decoder, each, shown, targets_of
 from codec.errors import UnsupportedOutput
-from codec.format.container import DECODED, Kept
+from codec.format.container import KeptFile
 
 
 @dataclass(frozen=True)
@@ -51,24 +51,14 @@ def decompress(
         source, target = pair
         files.check_output(target, force=force)
         if is_kept(source):
-            kept = read_kept(source)
-            return (restore_picture if kept.form == DECODED else restore_whole)(source, target, kept)
+            return restore_whole(source, target, read_kept(source))
         file = decoder.read(source)
         images.format_of(target, file.parsed.header.mode)
         image, seconds = decoder.decode(file)
         images.write(target, image, force=force)
         return Decompression(str(source), str(target), image.width, image.height, image.mode, file.size, seconds)
 
-    def restore_picture(source: Path, target: Path, kept: Kept) -> Decompression:
-        images.format_of(target, "RGB")
-        start = time.perf_counter()
-        image = restore_decoded(kept, source.name, max_pixels, quiet)
-        seconds = time.perf_counter() - start
-        images.write(target, image, force=force)
-        size = source.stat().st_size
-        return Decompression(str(source), str(target), image.width, image.height, image.mode, size, seconds)
-
-    def restore_whole(source: Path, target: Path, kept: Kept) -> Decompression:
+    def restore_whole(source: Path, target: Path, kept: KeptFile) -> Decompression:
         if target.suffix.lower() not in JPEG_SUFFIXES:
             raise UnsupportedOutput(f"it keeps a JPEG file: end {target.name} with .jpg")
         size = source.stat().st_size

@@ -8,11 +8,10 @@ from pathlib import Path
 import click
 
 from codec import models
-from codec.commands.kept import FORMS, is_kept, read_kept, shape_of, source_of
+from codec.commands.kept import FORMS, is_kept, read_kept, shape_of
 from codec.commands.options import options
 from codec.commands.running import each, named, shown
 from codec.format import container
-from codec.format.container import DECODED
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,7 @@ class Information:
 def info(inputs: tuple[Path, ...], model: str | None, as_json: bool) -> None:
     """Say what compressed files hold, without decoding them."""
     import runtime
+    from codec.jpeg.origin import read_origin
 
     known = [shipped.manifest for shipped in models.available()]
     if model:
@@ -56,16 +56,16 @@ def info(inputs: tuple[Path, ...], model: str | None, as_json: bool) -> None:
         if is_kept(path):
             return of_kept(path)
         with open(path, "rb") as stream:
-            header, methods = container.describe(stream)
+            header, methods, source = container.describe(stream)
         manifest = manifests.get(header.model_id)
-        size = path.stat().st_size
+        size, needed = path.stat().st_size, header.model_id != container.NO_MODEL
         return Information(
             input=str(path),
             width=header.width,
             height=header.height,
             mode=header.mode,
             model=manifest.name if manifest else None,
-            model_id=header.model_id.hex(),
+            model_id=header.model_id.hex() if needed else None,
             order=manifest.order if manifest else None,
             variant=header.variant,
             tile=header.tile,
@@ -74,6 +74,7 @@ def info(inputs: tuple[Path, ...], model: str | None, as_json: bool) -> None:
             bpsp=8 * size / (header.width * header.height * container.MODES[header.mode].channels),
             version=container.VERSION,
             methods=named(Counter(methods), manifest),
+            source=str(read_origin(source)[0]) if source is not None else None,
         )
 
     def of_kept(path: Path) -> Information:
@@ -84,7 +85,7 @@ def info(inputs: tuple[Path, ...], model: str | None, as_json: bool) -> None:
             input=str(path),
             width=width,
             height=height,
-            mode="RGB" if kept.form == DECODED else "JPEG",
+            mode="JPEG",
             model=None,
             model_id=None,
             order=None,
@@ -95,8 +96,7 @@ def info(inputs: tuple[Path, ...], model: str | None, as_json: bool) -> None:
             bpsp=8 * size / prod(shape) if shape else None,
             version=container.VERSION,
             methods={FORMS[kept.form]: 1},
-            kept_bytes=None if kept.form == DECODED else kept.size,
-            source=source_of(kept),
+            kept_bytes=kept.size,
         )
 
     def line(row: Information, width: int) -> str:
@@ -107,11 +107,8 @@ def info(inputs: tuple[Path, ...], model: str | None, as_json: bool) -> None:
             return f"{shown(row.input, width)}  {size:<18}  {sizes}  {', '.join(row.methods)}"
         picture = f"{row.width} x {row.height} {row.mode}"
         sizes = f"{row.bytes:>10} bytes  {row.bpsp:6.3f} bpsp  {row.tiles:>3} tile{'s' if row.tiles > 1 else ' '}"
-        if row.source is not None:
-            return (
-                f"{shown(row.input, width)}  {picture:<18}  {row.bytes:>10} bytes  {row.bpsp:6.3f} bpsp  {row.source}"
-            )
-        model = f"{row.model or 'unknown'} {(row.model_id or '')[:12]}"
-        return f"{shown(row.input, width)}  {picture:<18}  {sizes}  {model}  {', '.join(row.methods)}"
+        model = f"{row.model or 'unknown'} {row.model_id[:12]}" if row.model_id else "no model"
+        parts = sizes, model, ", ".join(row.methods), *([row.source] if row.source else [])
+        return f"{shown(row.input, width)}  {picture:<18}  {'  '.join(parts)}"
 
     each(inputs, work, line, as_json)

@@ -64,7 +64,7 @@ class Decoder:
         """The picture, and the seconds that decoding took."""
         from codec.codec import decompress as decode
 
-        network = self._model(file)
+        network = self._model(file) if file.parsed.header.model_id != container.NO_MODEL else None
         start = time.perf_counter()
         with progress_bar(file.path.name, self.quiet) as progress:
             image = decode(file.parsed, network, progress=progress)

@@ -1,21 +1,14 @@
 """lmconv-codec verify."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from codec.commands.kept import is_kept, read_kept, restore, restore_decoded
+from codec.commands.kept import is_kept, read_kept, restore
 from codec.commands.options import options
 from codec.commands.running import Decoder, compare, each, read_picture, shown
 from codec.errors import PixelsDiffer
-from codec.format.container import DECODED
-
-if TYPE_CHECKING:
-    from codec.images import Image
 
 
 @dataclass(frozen=True)
@@ -47,17 +40,11 @@ def verify(
 
     def work(path: Path) -> Verification:
         if is_kept(path):
-            kept = read_kept(path)
-            if kept.form == DECODED:
-                return checked(path, restore_decoded(kept, path.name, max_pixels, quiet))
-            data = restore(kept, path.name, max_pixels, quiet)
+            data = restore(read_kept(path), path.name, max_pixels, quiet)
             if against is not None and against.read_bytes() != data:
                 raise PixelsDiffer(f"not the same bytes as {against}: keep the original")
             return Verification(str(path), f"JPEG file of {len(data)} bytes", "bytes")
         image, _ = decoder.decode(decoder.read(path))
-        return checked(path, image)
-
-    def checked(path: Path, image: Image) -> Verification:
         if against is not None:
             compare(read_picture(against, max_pixels), image, str(against))
         return Verification(str(path), image.description, "pixels")

@@ -72,6 +72,12 @@ def spend_on(coding, owner):
 
 
 @inlined
+def refuse(coding):
+    """Notes that no encoder can have written what was decoded."""
+    coding.state[_FAILED] = np.uint64(1)
+
+
+@inlined
 def trace(coding, inputs):
     """Keeps what a mixer sees of the next decision, int16, where somebody asks."""
     if len(coding.traces):

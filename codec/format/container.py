@@ -12,12 +12,13 @@ import io
 import os
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from codec.errors import DamagedFile, ImageTooLarge, KeepsAFile, NotAnLmcFile, UnknownVersion
 from codec.format import tiles as tiling
-from codec.format.method import METHODS, InOrder, Method
+from codec.format.method import MADE, METHODS, InOrder, Method
 from codec.format.tiles import Box
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ MAGIC = b"\x89LM"
 VERSION = 0
 MAX_PIXELS = 2**28  # default bound on width x height
 MODEL_ID_BYTES = 6  # of the model's SHA-256: enough to tell models apart, and small files stay small
+NO_MODEL = bytes(MODEL_ID_BYTES)  # of a file that none is needed for
 TILES = tuple(tiling.TILE >> shift for shift in range(8))  # sides of a tile that a file can say
 
 _START = struct.Struct(f"<{len(MAGIC)}sB")  # magic, version
@@ -56,8 +58,8 @@ MODES = {
     "RGBA": Mode(code=2, channels=4, colours=3),
 }
 _MODE_OF_CODE = {mode.code: name for name, mode in MODES.items()}
-_KEPT = 3  # where a picture has the number of its mode: another file is kept whole, form where it has its variant
-STORED, JPEG, DECODED = range(3)  # forms of a kept file, and of a picture that is kept as the JPEG which made it
+_OTHER = 3  # where a picture has the number of its mode: another kind of file, which stands where it has its variant
+STORED, JPEG, _MADE = range(3)  # forms of a file that is kept whole; a picture behind the JPEG that made it
 
 
 @dataclass(frozen=True)
@@ -113,17 +115,24 @@ class Tile:
 
 @dataclass(frozen=True)
 class Parsed:
-    """A whole file: tiles in the order of header.boxes, and the coded alpha plane if the mode has one."""
+    """A whole file: tiles in the order of header.boxes, the coded alpha plane if the mode has one, and what is kept of
+    a JPEG that made the picture or most of it."""
 
     header: Header
     tiles: tuple[Tile, ...]
     alpha: bytes | None
+    source: bytes | None = None
+
+    @property
+    def methods(self) -> list[Method | InOrder]:
+        """How the tiles are coded."""
+        return [METHODS[tile.method] for tile in self.tiles]
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A file that is kept whole: as packed bytes (form STORED) or by the coefficients of a JPEG; or the RGB pixels that
-    a JPEG's decoder made (DECODED). size and crc: how many bytes these have, and their CRC-32."""
+class KeptFile:
+    """A file that is kept whole: as packed bytes (form STORED) or by the coefficients of a JPEG. size and crc: how many
+    bytes it has, and their CRC-32."""
 
     form: int
     size: int
@@ -149,25 +158,26 @@ def pixels_crc(pixels: np.ndarray) -> int:
     return zlib.crc32(pixels.tobytes())
 
 
-def pack(header: Header, tiles: list[Tile] | tuple[Tile, ...], alpha: bytes | None = None) -> bytes:
+def pack(header: Header, tiles: Sequence[Tile], alpha: bytes | None = None, source: bytes | None = None) -> bytes:
     """The bytes of a file. Raises ValueError when tiles or alpha do not fit the header."""
     if len(tiles) != header.tile_count:
         raise ValueError(f"{len(tiles)} payloads for an image of {header.tile_count} tiles")
     if (alpha is not None) != MODES[header.mode].has_alpha:
         raise ValueError(f"alpha is {'missing' if alpha is None else 'given'} for an image of mode {header.mode}")
     kind = MODES[header.mode].code + 4 * header.variant + 32 * TILES.index(header.tile)
-    head = _START.pack(MAGIC, VERSION) + _HEADER.pack(kind, header.model_id)
+    before = b"" if source is None else bytes([_OTHER + 4 * _MADE]) + _varint(len(source)) + source
+    head = _START.pack(MAGIC, VERSION) + before + _HEADER.pack(kind, header.model_id)
     data = head + _varint(header.width) + _varint(header.height) + pack_tiles(tiles, alpha)
     return data + _CRC.pack(zlib.crc32(data))
 
 
-def pack_kept(kept: Kept) -> bytes:
+def pack_kept(kept: KeptFile) -> bytes:
     """The bytes of a file that keeps another."""
-    head = _START.pack(MAGIC, VERSION) + bytes([_KEPT + 4 * kept.form]) + _varint(kept.size) + _CRC.pack(kept.crc)
+    head = _START.pack(MAGIC, VERSION) + bytes([_OTHER + 4 * kept.form]) + _varint(kept.size) + _CRC.pack(kept.crc)
     return head + kept.payload + _CRC.pack(zlib.crc32(head + kept.payload))
 
 
-def pack_tiles(tiles: list[Tile] | tuple[Tile, ...], after: bytes | None = None) -> bytes:
+def pack_tiles(tiles: Sequence[Tile], after: bytes | None = None) -> bytes:
     """Index and payloads of tiles, and the payload `after` them if there is one.
 
     The index leaves out the length of the last payload: it is the rest.
@@ -189,49 +199,50 @@ def read(stream: BinaryIO, max_pixels: int = MAX_PIXELS) -> Parsed:
 
     Raises NotAnLmcFile, UnknownVersion, KeepsAFile, ImageTooLarge or DamagedFile.
     """
-    header, index = _read_head(stream, max_pixels)
+    header, source, index = _read_head(stream, max_pixels)
     tiles, alpha = _read_payloads(stream, index)
-    return Parsed(header, tiles, alpha)
+    return Parsed(header, tiles, alpha, source)
 
 
 def keeps_a_file(stream: BinaryIO) -> bool:
     """Whether a seekable binary file keeps another whole, by its start alone; leaves the position anywhere."""
     stream.seek(0)
     start, kind = stream.read(_START.size), stream.read(1)
-    return start == _START.pack(MAGIC, VERSION) and kind != b"" and kind[0] % 4 == _KEPT
+    return start == _START.pack(MAGIC, VERSION) and kind != b"" and _keeps_a_file(kind[0])
 
 
-def form_of(stream: BinaryIO) -> int:
-    """The form in which such a file keeps it, whether it exists or not; leaves the position anywhere."""
-    stream.seek(_START.size)
-    return stream.read(1)[0] // 4
-
-
-def read_kept(stream: BinaryIO) -> Kept:
+def read_kept(stream: BinaryIO) -> KeptFile:
     """The file that one for which `keeps_a_file` is true keeps, every byte checked. Raises as `read` does."""
     end = _check(stream)
     form = _take(stream, 1)[0] // 4
-    if form not in (STORED, JPEG, DECODED):
+    if form not in (STORED, JPEG):
         raise DamagedFile(f"a file is kept in form {form}, which does not exist: get the file again")
     size = _read_varint(stream)
     (crc,) = _CRC.unpack(_take(stream, _CRC.size))
-    return Kept(form, size, crc, stream.read(end - stream.tell()))
+    return KeptFile(form, size, crc, stream.read(end - stream.tell()))
 
 
 def unpack_tiles(data: bytes, count: int) -> tuple[Tile, ...]:
     """What `pack_tiles` made of that many tiles with nothing after them. Raises DamagedFile."""
     stream = io.BytesIO(data)
-    return _read_payloads(stream, _read_index(stream, count, count, len(data)))[0]
+    tiles, _ = _read_payloads(stream, _read_index(stream, count, count, len(data)))
+    if any(METHODS[tile.method].reconstruction for tile in tiles):
+        raise DamagedFile("a tile of alpha is that of a JPEG: get the file again")
+    return tiles
 
 
-def describe(stream: BinaryIO, max_pixels: int | None = None) -> tuple[Header, list[Method | InOrder]]:
-    """The header of a seekable binary file, and how its tiles are coded, in the order of their payloads.
+def describe(stream: BinaryIO, max_pixels: int | None = None) -> tuple[Header, list[Method | InOrder], bytes | None]:
+    """The header of a seekable binary file, how its tiles are coded, in the order of their payloads, and its source.
 
     All of the file is read and checked; leaves the position anywhere. Raises as `unpack` does; max_pixels None sets no
     bound, since nothing of the image's size is allocated.
     """
-    header, index = _read_head(stream, max_pixels)
-    return header, [METHODS[method] for method, _ in index.tiles]
+    header, source, index = _read_head(stream, max_pixels)
+    return header, [METHODS[method] for method, _ in index.tiles], source
+
+
+def _keeps_a_file(kind: int) -> bool:
+    return kind % 4 == _OTHER and kind // 4 != _MADE
 
 
 def _varint(value: int) -> bytes:
@@ -262,12 +273,31 @@ def _take(stream: BinaryIO, count: int) -> bytes:
     return taken
 
 
-def _read_head(stream: BinaryIO, max_pixels: int | None) -> tuple[Header, _Index]:
-    """Header and index of a file, all of whose bytes are checked; leaves the position at the first payload."""
+def _read_head(stream: BinaryIO, max_pixels: int | None) -> tuple[Header, bytes | None, _Index]:
+    """Header, source and index of a file, all of whose bytes are checked; leaves the position at the first payload."""
     end = _check(stream)
+    source = _read_source(stream, end)
     header = _read_header(stream, max_pixels)
     payloads = header.tile_count + MODES[header.mode].has_alpha
-    return header, _read_index(stream, header.tile_count, payloads, end)
+    index = _read_index(stream, header.tile_count, payloads, end)
+    methods = [METHODS[method] for method, _ in index.tiles]
+    if source is None and any(method.reconstruction for method in methods):
+        raise DamagedFile("a tile needs a JPEG that the file has not: get the file again")
+    if header.model_id == NO_MODEL and (MODES[header.mode].has_alpha or set(methods) != {MADE}):
+        raise DamagedFile("the file names no model, but needs one: get it again")
+    return header, source, index
+
+
+def _read_source(stream: BinaryIO, end: int) -> bytes | None:
+    """What stands before the header of a picture that was a JPEG, else None."""
+    start = stream.tell()
+    if _take(stream, 1)[0] != _OTHER + 4 * _MADE:
+        stream.seek(start)
+        return None
+    length = _read_varint(stream)
+    if length > end - stream.tell():
+        raise DamagedFile(f"a JPEG of {length} bytes does not fit into the data: get the file again")
+    return _take(stream, length)
 
 
 def _check(stream: BinaryIO) -> int:
@@ -306,7 +336,9 @@ def _check_sum(stream: BinaryIO, size: int) -> None:
 def _read_header(stream: BinaryIO, max_pixels: int | None) -> Header:
     """The header behind magic and version."""
     kind, model_id = _HEADER.unpack(_take(stream, _HEADER.size))
-    if kind % 4 == _KEPT:
+    if kind % 4 == _OTHER:
+        if not _keeps_a_file(kind):
+            raise DamagedFile("a JPEG stands where a picture's header belongs: get the file again")
         raise KeepsAFile("it keeps a file, not a picture's pixels: restore it with lmconv-codec decompress")
     width, height = _read_varint(stream), _read_varint(stream)
     if max_pixels is not None and width * height > max_pixels:

@@ -10,6 +10,7 @@ from itertools import product
 _NETWORK, _LEARNING, _TABLES, _COLOURS, _PALETTE = 1, 2, 8, 16, 32  # of the byte; learning has two bits
 _ORDERS, _MOST_ORDERS = 64, 64  # codes of InOrder
 _LATTICES, _LATTICE, LATTICES = 128, 16, 4  # codes of methods with a lattice; how far those of each are apart; how many
+_RECONSTRUCTION = 192  # codes of methods with one
 
 
 class Learning(IntEnum):
@@ -25,7 +26,8 @@ class Method:
     """network: the network gives the distribution, else the errors nearby do. learning: experts that learn the picture
     are mixed in. colours: exact colours are asked for first. tables: ratio tables are among the experts. palette:
     colours are coded as indices of a list, by nothing else of these. lattice: the number of the conversion that colours
-    came through, 0 for none."""
+    came through, 0 for none. reconstruction: that of the file is asked for first, and mixed in; without anything else
+    it is the tile."""
 
     network: bool = True
     learning: Learning = Learning.QUICK
@@ -33,15 +35,17 @@ class Method:
     tables: bool = False
     palette: bool = False
     lattice: int = 0
+    reconstruction: bool = False
 
     @property
     def code(self) -> int:
         code = _NETWORK * self.network + _LEARNING * self.learning + _TABLES * self.tables
-        code += _COLOURS * self.colours + _PALETTE * self.palette
+        code += _COLOURS * self.colours + _PALETTE * self.palette + _RECONSTRUCTION * self.reconstruction
         return code + (_LATTICES + _LATTICE * (self.lattice - 1) if self.lattice else 0)
 
     def __str__(self) -> str:
         parts = {
+            "reconstruction": self.reconstruction,
             "palette": self.palette,
             "colours": self.colours,
             "network": self.network,
@@ -57,6 +61,7 @@ class InOrder:
     """By one of the paper's networks alone, in the order of this number among its bundle's."""
 
     order: int
+    reconstruction = False
 
     @property
     def code(self) -> int:
@@ -67,6 +72,7 @@ class InOrder:
 
 
 INDEXED = Method(network=False, learning=Learning.NONE, palette=True)
+MADE = Method(network=False, learning=Learning.NONE, reconstruction=True)
 _FLAGS = False, True
 _ALL: list[Method | InOrder] = [
     *(
@@ -78,6 +84,11 @@ _ALL: list[Method | InOrder] = [
     *(
         Method(learning=learning, tables=tables, lattice=number)
         for number, learning, tables in product(range(1, LATTICES + 1), (Learning.QUICK, Learning.FULL), _FLAGS)
+    ),
+    MADE,
+    *(
+        Method(learning=learning, tables=tables, reconstruction=True)
+        for learning, tables in product((Learning.QUICK, Learning.FULL), _FLAGS)
     ),
     *map(InOrder, range(_MOST_ORDERS)),
 ]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from codec.entropy.range_coder import ONE, code
+from codec.entropy.range_coder import ONE, code, refuse
 from codec.jpeg.continuity import (
     Continuity,
     begin,
@@ -152,6 +152,8 @@ def _code_block(row, column, plane, blocks, coding):
             find_lines(blocks.lines, part + 1)
             value = _code_value(truth[k] - base, part, k, plane, blocks, coding) + base
             block[k] = value
+            if block[k] != value:  # it does not fit
+                refuse(coding)
             if part != _DC:
                 left -= value != 0
                 found[1] += abs(value)

@@ -76,7 +76,7 @@ def _learned() -> tuple[np.ndarray, ...]:
     return learned
 
 
-def of_frame(frame: Frame, progress: Progress | None) -> Report:
+def block_report(frame: Frame, progress: Progress | None) -> Report:
     """What is told of a frame's blocks, and tells `progress`."""
     done, total = 0, sum(component.blocks for component in frame.components)
 

@@ -6,9 +6,9 @@ import zlib
 from dataclasses import dataclass
 
 from codec.errors import DamagedFile, ImageTooLarge, UnsupportedImage
-from codec.format.container import JPEG, MAX_PIXELS, STORED, Kept
+from codec.format.container import JPEG, MAX_PIXELS, STORED, KeptFile
 from codec.format.packed import pack, unpack
-from codec.jpeg.coder import decode, encode, of_frame
+from codec.jpeg.coder import block_report, decode, encode
 from codec.jpeg.file import Jpeg, empty, outline, put_together, take_apart
 from codec.jpeg.likely import likely_segments
 from codec.jpeg.segments import ArithmeticJpeg, Frame, OddJpeg
@@ -22,7 +22,7 @@ _BYTES_OF_PIXEL = 8  # a file may have for each of --max-pixels
 class Keeping:
     """A file to be kept: how, and why not by its coefficients if it is stored."""
 
-    kept: Kept
+    kept: KeptFile
     reason: str | None = None
 
 
@@ -36,17 +36,17 @@ def keep(data: bytes, max_pixels: int = MAX_PIXELS, progress: Progress | None = 
         return _stored(data, str(error))
     if len(set(jpeg.pads)) > 1:
         return _stored(data, "its scans end in different ways")
-    coded = encode(jpeg.coefficients, jpeg.frame, jpeg.steps, of_frame(jpeg.frame, progress))
+    coded = encode(jpeg.coefficients, jpeg.frame, jpeg.steps, block_report(jpeg.frame, progress))
     around = pack(jpeg.around, likely_segments())
     payload = len(around).to_bytes(_LENGTH, "little") + bytes([jpeg.pads[0]]) + around + coded
-    return Keeping(Kept(JPEG, len(data), zlib.crc32(data), payload))
+    return Keeping(KeptFile(JPEG, len(data), zlib.crc32(data), payload))
 
 
 def _stored(data: bytes, reason: str) -> Keeping:
-    return Keeping(Kept(STORED, len(data), zlib.crc32(data), pack(data)), reason)
+    return Keeping(KeptFile(STORED, len(data), zlib.crc32(data), pack(data)), reason)
 
 
-def restore(kept: Kept, max_pixels: int = MAX_PIXELS, progress: Progress | None = None) -> bytes:
+def restore(kept: KeptFile, max_pixels: int = MAX_PIXELS, progress: Progress | None = None) -> bytes:
     """The bytes of a file that was kept. Raises DamagedFile and, before so much is allocated, ImageTooLarge."""
     if kept.size > _BYTES_OF_PIXEL * max_pixels:
         raise ImageTooLarge(f"it claims {kept.size} bytes: allow more with --max-pixels if you trust it")
@@ -62,12 +62,12 @@ def restore(kept: Kept, max_pixels: int = MAX_PIXELS, progress: Progress | None 
     return data
 
 
-def _restore_jpeg(kept: Kept, max_pixels: int, progress: Progress | None) -> bytes:
+def _restore_jpeg(kept: KeptFile, max_pixels: int, progress: Progress | None) -> bytes:
     around, pad, coded = _parts(kept)
     told = outline(around)
     _check_size(told.frame, max_pixels)
     coefficients = empty(told.frame, 8 * kept.size)
-    decode(coded, told.frame, told.steps, coefficients, of_frame(told.frame, progress))
+    decode(coded, told.frame, told.steps, coefficients, block_report(told.frame, progress))
     return put_together(Jpeg(told.frame, told.steps, coefficients, around, (pad,) * len(told.scans)))
 
 
@@ -77,7 +77,7 @@ def _check_size(frame: Frame, max_pixels: int) -> None:
         raise ImageTooLarge(f"{size} pixels are more than {max_pixels} in all: allow more with --max-pixels")
 
 
-def _parts(kept: Kept) -> tuple[bytes, int, bytes]:
+def _parts(kept: KeptFile) -> tuple[bytes, int, bytes]:
     """What is around the scans, the bit that fills their last bytes, and the coefficients' payload."""
     start = _LENGTH + 1
     end = start + int.from_bytes(kept.payload[:_LENGTH], "little")
@@ -86,7 +86,7 @@ def _parts(kept: Kept) -> tuple[bytes, int, bytes]:
     return unpack(kept.payload[start:end], kept.size, likely_segments()), kept.payload[_LENGTH], kept.payload[end:]
 
 
-def frame_of(kept: Kept) -> Frame | None:
+def frame_of(kept: KeptFile) -> Frame | None:
     """The frame of a JPEG that was kept by its coefficients, None for other files. Raises DamagedFile."""
     if kept.form == STORED:
         return None

@@ -14,28 +14,37 @@ from codec.modelling.lattice import CONVERSIONS
 from runtime.kernels import inlined, kernel
 
 _FIRST, _SECOND = 11, 18  # bits that the passes of the transform lose
+_STRIP = 64  # rows of pixels that are made at a time
 _NARROW = 2  # samples of a row up to which libjpeg repeats them
 
 
-def pixels(frame: Frame, steps: tuple[np.ndarray, ...], coefficients: np.ndarray) -> np.ndarray:
+def pixels(frame: Frame, steps: tuple[np.ndarray, ...], coefficients: np.ndarray, smooth: bool = True) -> np.ndarray:
     """Grey or RGB pixels of a frame of one component or of Y, Cb and Cr: uint8 [H, W, C].
 
-    coefficients: int16 [blocks, 64] of all components. Raises ValueError for another number of components.
+    coefficients: int16 [blocks, 64] of all components. smooth: whether chroma is interpolated, as libjpeg does unless
+    it is told not to. Raises ValueError for another number of components.
     """
     if len(frame.components) not in (1, 3):
         raise ValueError(f"pixels of {len(frame.components)} components are not known")
-    whole = [upsampled(samples, frame, place) for place, samples in enumerate(planes(frame, steps, coefficients))]
-    return whole[0].astype(np.uint8)[..., None] if len(whole) == 1 else converted(*whole)
+    samples = planes(frame, steps, coefficients)
+    if len(samples) == 1:
+        return samples[0][..., None]
+    found = np.empty((frame.height, frame.width, 3), np.uint8)
+    for first in range(0, frame.height, _STRIP):
+        rows = slice(first, min(first + _STRIP, frame.height))
+        strip = [upsampled(plane, frame, place, smooth, rows) for place, plane in enumerate(samples)]
+        found[rows] = converted(*strip)
+    return found
 
 
 def planes(frame: Frame, steps: tuple[np.ndarray, ...], coefficients: np.ndarray) -> list[np.ndarray]:
-    """Samples of each component, int32 [rows, columns] in 0 .. 255, as many as the picture has."""
+    """Samples of each component, uint8 [rows, columns], as many as the picture has."""
     found, first, (across, down) = [], 0, frame.sampling
     for component, step in zip(frame.components, steps):
         samples = samples_of(coefficients[first : first + component.blocks], component, step)
         height = -(-frame.height * component.vertical // down)
         width = -(-frame.width * component.horizontal // across)
-        found.append(samples[:height, :width])
+        found.append(samples[:height, :width].astype(np.uint8))
         first += component.blocks
     return found
 
@@ -47,20 +56,26 @@ def samples_of(blocks: np.ndarray, component: Component, steps: np.ndarray) -> n
     return samples
 
 
-def upsampled(samples: np.ndarray, frame: Frame, place: int) -> np.ndarray:
-    """A component's samples for each pixel of the frame."""
+def upsampled(
+    samples: np.ndarray, frame: Frame, place: int, smooth: bool = True, rows: slice | None = None
+) -> np.ndarray:
+    """A component's samples for each pixel of the frame, or of some rows from an even one on: int32, interpolated or
+    repeated."""
     component, (across, down) = frame.components[place], frame.sampling
     times = across // component.horizontal, down // component.vertical
-    smooth = samples.shape[1] > _NARROW
-    if times == (2, 1) and smooth:
+    first, last = (rows.start, rows.stop) if rows else (0, frame.height)
+    above = min(first // times[1], 1)  # rows that are interpolated with
+    samples = samples[first // times[1] - above : -(-last // times[1]) + 1].astype(np.int32)
+    wide = smooth and samples.shape[1] > _NARROW
+    if times == (2, 1) and wide:
         whole = _doubled(samples, 1, 1, 2) >> 2
-    elif times == (1, 2):
+    elif times == (1, 2) and smooth:
         whole = _doubled(samples, 0, 1, 2) >> 2
-    elif times == (2, 2) and smooth:
+    elif times == (2, 2) and wide:
         whole = _doubled(_doubled(samples, 0, 0, 0), 1, 8, 7) >> 4
     else:
         whole = samples.repeat(times[1], 0).repeat(times[0], 1)
-    return whole[: frame.height, : frame.width]
+    return whole[above * times[1] :][: last - first, : frame.width]
 
 
 def _doubled(samples: np.ndarray, axis: int, first: int, second: int) -> np.ndarray:

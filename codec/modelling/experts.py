@@ -30,6 +30,7 @@ from codec.modelling.lattice import Lattice, lattice, look_for_lattice, weigh_wi
 from codec.modelling.logistic import COST
 from codec.modelling.mixer import Mixer, adjust, equal, fetch, mix, mixer, squash, stretch
 from codec.modelling.ratio_tables import STAGES, RatioTables, correct_window, corrected_below, count, ratio_tables
+from codec.modelling.reconstruction import NONE
 from codec.modelling.selectors import ALL, FIRST, PLACES, Selectors, look_around, select, selectors, vectors
 from codec.modelling.simple import Simple, foretell, settle_simple, simple
 from codec.modelling.window import Window, mass_below, open_window, window
@@ -97,8 +98,16 @@ class Experts(NamedTuple):
     spent: np.ndarray  # int64 [1]: on the value at hand
 
 
-def experts(canvas: Canvas, model: dict[str, np.ndarray], recipe: Recipe, tables: bool, number: int = 0) -> Experts:
-    """What starts a tile. model: its tensors; number: of the lattice, 0 for none. Raises WrongModel."""
+def experts(
+    canvas: Canvas,
+    model: dict[str, np.ndarray],
+    recipe: Recipe,
+    tables: bool,
+    number: int = 0,
+    made: np.ndarray = NONE,
+) -> Experts:
+    """What starts a tile. model: its tensors; number: of the lattice, 0 for none; made: a reconstruction, uint8
+    [C, H, W]. Raises WrongModel."""
     height, width = canvas.size
     weights, final = start(model, recipe)
     return Experts(
@@ -107,7 +116,7 @@ def experts(canvas: Canvas, model: dict[str, np.ndarray], recipe: Recipe, tables
         tables,
         ratio_tables(tables),
         lattice(number),
-        simple(height, width, recipe.predictors),
+        simple(height, width, recipe.predictors, made),
         histograms(recipe.predictors, recipe.twice),
         hashed(recipe.contexts),
         selectors(recipe.sets),

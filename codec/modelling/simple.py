@@ -10,6 +10,7 @@ import numpy as np
 
 from codec.modelling import predictors
 from codec.modelling.blend import MEMBERS
+from codec.modelling.reconstruction import NONE
 from runtime.kernels import inlined
 from runtime.least_squares import LAST, LEFT, RIGHT, RING, TOP, draw_in
 from runtime.vectors import LANES, product
@@ -38,10 +39,12 @@ class Simple(NamedTuple):
     near: np.ndarray  # int32 [Q]: 2 W + 2 N + NE + NW + WW + NN of the errors, 1/64 of a grey level of their mean
     errors: np.ndarray  # uint8 [3, H + 2, RING, Q]: absolute, in eighths, at [r + 2, c & LAST]
     best: np.ndarray  # uint8 [3, H + 2, RING]: which predictor missed least, the first of several
+    made: np.ndarray  # uint8 [C, H, W]: a reconstruction, which two predictors go by; or NONE
 
 
-def simple(height: int, width: int, count: int) -> Simple:
-    """The first `count` predictors, the blend's members among them, which have seen nothing."""
+def simple(height: int, width: int, count: int, made: np.ndarray = NONE) -> Simple:
+    """The first `count` predictors, the blend's members among them, which have seen nothing; a reconstruction's in
+    place of the last two."""
     chosen = predictors.names()[: count - KNOWN]
     forms = [predictors.form(name) for name in chosen]
     taps = sorted({tap for form in forms for tap in form})
@@ -67,6 +70,7 @@ def simple(height: int, width: int, count: int) -> Simple:
         np.zeros(count, np.int32),
         np.full((3, height + 2, RING, count), _FIRST_ERROR, np.uint8),
         np.zeros((3, height + 2, RING), np.uint8),
+        made,
     )
 
 
@@ -93,7 +97,21 @@ def foretell(k, row, c, width, members, simple):
     least, most = min(min(w, n), min(nw, ne)) + _MIDDLE, max(max(w, n), max(nw, ne)) + _MIDDLE
     for q in simple.held:
         predictions[q] = min(max(predictions[q], least), most)
+    if len(simple.made):
+        _foretell_made(simple.made[k], row, c, own[y, x - 1], own[y - 1, x], predictions[-2:])
     _look_around(simple.errors[k], row, c, simple.near)
+
+
+@inlined
+def _foretell_made(made, row, c, w, n, out):
+    """By a reconstruction: its value, and the same with the mean of what it missed by at W and N added."""
+    out[1] = np.int32(UNIT * made[row, c])
+    missed = np.int32(0)
+    if c > 0:
+        missed += w + _MIDDLE - UNIT * made[row, c - 1]
+    if row > 0:
+        missed += n + _MIDDLE - UNIT * made[row - 1, c]
+    out[0] = out[1] + (missed >> np.int32(c > 0 and row > 0))
 
 
 @inlined

@@ -23,7 +23,7 @@ Report = Callable[[float], None]  # told how many pixels more are done
 class TileCoder(Protocol):
     """What compress and decompress ask of a kind of model. Planes are uint8 [C, H, W]."""
 
-    codes_alpha: bool  # whether grey planes can be coded as tiles beside the model's own
+    general: bool  # whether it codes any planes: alpha's as grey ones, those that a JPEG made
 
     def check(self, planes: np.ndarray) -> None:
         """Raises UnsupportedImage for a picture that the model is not for, before any work."""
@@ -31,14 +31,22 @@ class TileCoder(Protocol):
     def variant(self, planes: np.ndarray, effort: str, order: str) -> int:
         """The way round in which a picture is coded. Raises UnknownOrder."""
 
-    def candidates(self, tile: np.ndarray, effort: str, order: str) -> list[Method | InOrder]:
-        """The methods worth trying on a tile. Raises UnknownOrder."""
+    def candidates(self, tile: np.ndarray, effort: str, order: str, made: np.ndarray = ...) -> list[Method | InOrder]:
+        """The methods worth trying on a tile. made: what a JPEG makes of it, or no planes. Raises UnknownOrder."""
 
-    def code(self, coder: Coder, pixels: np.ndarray, method: Method | InOrder, threads: int, report: Report) -> None:
+    def code(
+        self,
+        coder: Coder,
+        pixels: np.ndarray,
+        method: Method | InOrder,
+        threads: int,
+        report: Report,
+        made: np.ndarray = ...,
+    ) -> None:
         """Runs a tile through a coder: an Encoder is told the pixels, a Decoder's decisions are written into them.
 
-        threads: how many may be used. Raises DamagedFile for what no encoder can have written, or a method that the
-        model has not.
+        threads: how many may be used. made: as for `candidates`, of methods with a reconstruction. Raises DamagedFile
+        for what no encoder can have written, or a method that the model has not.
         """
 
 

@@ -29,6 +29,7 @@ from codec.modelling.mixture import PARAMETERS, Tables, cdf, explain, place, tab
 from codec.modelling.palette.index import code_index, palette
 from codec.modelling.palette.listing import code_palette, has_palette
 from codec.modelling.ratio_tables import fetch
+from codec.modelling.reconstruction import NONE, ask_whether_right, reconstruction
 from codec.tile_coders import AUTO, Report
 from codec.tile_coders.orientation import REPEATING, best_variant, repetition, usual_variant
 from codec.tile_coders.parts import Part, Parts
@@ -43,21 +44,23 @@ _MOST_DECISIONS = 3 * binarisation.MOST_DECISIONS + question.MOST_DECISIONS  # a
 _LEARNING = {"fast": Learning.NONE, "normal": Learning.QUICK, "best": Learning.FULL}
 _SMALL = 128 * 128  # pixels up to which learning may not pay, so that both ways are tried
 _FLAT = 0.6  # share of pixels like a neighbour from which on exact colours surely pay
+_MADE = 0.05  # share of pixels from which on a reconstruction helps
 _LOG_SCALE = 4  # column of the first log-scale of one component: after a logit and three shifts
 
 
 class PhotoCoder:
     """The TileCoder of photo networks."""
 
-    codes_alpha = True
+    general = True
 
-    def __init__(self, model: PhotoModel, start: Callable[[Canvas, Method], Experts] | None = None) -> None:
+    def __init__(self, model: PhotoModel, start: Callable[[Canvas, Method, np.ndarray], Experts] | None = None) -> None:
         """start: gives what a tile's learning starts with, in place of what the model says."""
         self._model = model
         self._start_learning = start or self._first_experts
 
-    def _first_experts(self, canvas: Canvas, method: Method) -> Experts:
-        return experts(canvas, self._model.tables, RECIPES[method.learning - 1], method.tables, method.lattice)
+    def _first_experts(self, canvas: Canvas, method: Method, made: np.ndarray) -> Experts:
+        recipe = RECIPES[method.learning - 1]
+        return experts(canvas, self._model.tables, recipe, method.tables, method.lattice, made)
 
     def check(self, planes: np.ndarray) -> None:
         """Any picture will do."""
@@ -68,9 +71,12 @@ class PhotoCoder:
             return variant_of(self._model, order)
         return best_variant(planes, self._model.threads) if effort == "best" else usual_variant(planes)
 
-    def candidates(self, tile: np.ndarray, effort: str, order: str) -> list[Method]:
-        """One for a photograph, several where colours repeat."""
+    def candidates(self, tile: np.ndarray, effort: str, order: str, made: np.ndarray = NONE) -> list[Method]:
+        """One for a photograph, several where colours repeat; the reconstruction's where one makes some of it."""
         learning, found, repeated = _LEARNING[effort], [], repetition(tile)
+        if len(made) and (tile == made).all(0).mean() > _MADE:
+            learning = max(learning, Learning.QUICK)
+            return [Method(learning=learning, tables=learning == Learning.FULL, reconstruction=True)]
         if repeated < _FLAT:
             lattice = lattice_of(tile) if learning else 0
             tables = learning == Learning.FULL or (learning == Learning.QUICK and not lattice and sparse(tile))
@@ -85,16 +91,25 @@ class PhotoCoder:
             found.append(Method(learning=Learning.NONE))
         return found
 
-    def code(self, coder: Coder, pixels: np.ndarray, method: Method | InOrder, threads: int, report: Report) -> None:
+    def code(
+        self,
+        coder: Coder,
+        pixels: np.ndarray,
+        method: Method | InOrder,
+        threads: int,
+        report: Report,
+        made: np.ndarray = NONE,
+    ) -> None:
         if not isinstance(method, Method):
             raise DamagedFile(f"a tile is coded by {method}, which a photo model has not: get the file again")
         _, height, width = pixels.shape
         whole = self._start(pixels, method.network)
         size, inputs = whole.photo.canvas.size, whole.photo.inputs
         tile, photo = Kept(whole), Kept(whole.photo)
-        learned = Kept(self._start_learning(whole.photo.canvas, method)) if method.learning else None
+        learned = Kept(self._start_learning(whole.photo.canvas, method, made)) if method.learning else None
         exact = Kept(exact_colours(*pixels.shape)) if method.colours else None
         indexed = Kept(palette(code_palette(pixels, coder), height, width)) if method.palette else None
+        nearly = Kept(reconstruction(made)) if method.reconstruction else None
         parts = Parts(size, threads)
         network = None
         if method.network:
@@ -112,7 +127,7 @@ class PhotoCoder:
             if learned is None:
                 refit(part.level, tile, learned, part.rows)
             coder.reserve(len(parameters) * _MOST_DECISIONS)
-            code_level(part.level, parameters, tile, learned, exact, indexed, coder.coding, part.rows)
+            code_level(part.level, parameters, tile, learned, exact, indexed, nearly, coder.coding, part.rows)
             coder.check()
             report(len(parameters))
 
@@ -159,11 +174,11 @@ def refit(level, tile, learned, rows):
 
 
 @kernel
-def code_level(level, parameters, tile, learned, exact, indexed, coding, rows):
+def code_level(level, parameters, tile, learned, exact, indexed, nearly, coding, rows):
     """Codes every position of a level in some rows.
 
-    parameters: int32 [n, 10 K], the network's of these. learned: Experts, or None for a method that does not learn;
-    exact: ExactColours, or None for one that does not ask for them; indexed: Palette, or None for one without.
+    parameters: int32 [n, 10 K], the network's of these. learned: Experts, or None for a method that does not learn.
+    exact, indexed, nearly: ExactColours, Palette and Reconstruction, None for each that the method has not.
     """
     canvas, own, channels = tile.photo.canvas, tile.photo.predictor, len(tile.pixels)
     height, width = canvas.size
@@ -177,6 +192,9 @@ def code_level(level, parameters, tile, learned, exact, indexed, coding, rows):
         if indexed is not None:
             spend_on(coding, channels * height * width + position)
             colour = code_index(level, row, colour_of(tile.pixels, row, c), tile, indexed, coding)
+        if nearly is not None:
+            spend_on(coding, channels * height * width + position)
+            colour = ask_whether_right(row, c, colour_of(tile.pixels, row, c), nearly, coding)
         if not tile.network:
             _set_scales(row, c, own.fits.errors, here)
         weigh(here, tile.tables.exponential, tile.mixture)

@@ -15,6 +15,7 @@ from codec.entropy.range_coder import Coder, code, spend_on
 from codec.errors import DamagedFile, UnknownOrder, UnsupportedImage
 from codec.format.method import InOrder, Method
 from codec.modelling.mixture import Tables, explain, odds, place, tables_of, weigh
+from codec.modelling.reconstruction import NONE
 from codec.tile_coders import AUTO, Report
 from codec.tile_coders.photo import code_plain
 from runtime import rules
@@ -57,7 +58,7 @@ def squares(height: int, width: int, layout: PixelCnnLayout, most: int = _MOST) 
 class SquareCoder:
     """The TileCoder of the paper's networks."""
 
-    codes_alpha = False
+    general = False
 
     def __init__(self, model: PixelCnnModel) -> None:
         self._model = model
@@ -74,7 +75,7 @@ class SquareCoder:
         self._numbers(order)
         return 0
 
-    def candidates(self, tile: np.ndarray, effort: str, order: str) -> list[InOrder]:
+    def candidates(self, tile: np.ndarray, effort: str, order: str, made: np.ndarray = NONE) -> list[InOrder]:
         return [InOrder(number) for number in self._numbers(order)]
 
     def _numbers(self, order: str) -> list[int]:
@@ -86,7 +87,15 @@ class SquareCoder:
             raise UnknownOrder(f"model {self._model.manifest.name} has no order {order!r}, but {', '.join(orders)}")
         return [orders.index(name)]
 
-    def code(self, coder: Coder, pixels: np.ndarray, method: Method | InOrder, threads: int, report: Report) -> None:
+    def code(
+        self,
+        coder: Coder,
+        pixels: np.ndarray,
+        method: Method | InOrder,
+        threads: int,
+        report: Report,
+        made: np.ndarray = NONE,
+    ) -> None:
         """An Encoder's pixels are there from the beginning, so the network sees all of them in one pass."""
         layout = self._model.layout
         if not isinstance(method, InOrder) or method.order >= len(layout.orders):

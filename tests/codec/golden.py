@@ -10,15 +10,19 @@ import codec
 from codec import images
 from codec.codec import compress
 from codec.format.container import MODES
-from codec.format.method import METHODS, Method
+from codec.format.method import MADE, METHODS, Learning, Method
 from codec.images import Image
+from codec.jpeg.born import Source, made_by
+from codec.jpeg.coder import encode
+from codec.jpeg.origin import Origin
 from runtime import Model
 from tests.small_tiles import tiled
 
 FOLDER = Path(__file__).parents[1] / "golden"
 TINY = FOLDER / "tiny.lmconv"
 SHIPPED = FOLDER / "shipped.json"  # by a shipped model's id: its name, and by effort the SHA-256 of the corner's file
-ALL = [METHODS[code] for code in sorted(METHODS) if isinstance(METHODS[code], Method)]
+WITH_SOURCE = [Method(learning=learning, reconstruction=True) for learning in (Learning.QUICK, Learning.FULL)]
+ALL = [METHODS[code] for code in sorted(METHODS) if isinstance(METHODS[code], Method) and code < 192]
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Case:
     screen: bool = False  # few colours that repeat
     order: str = "wavefront:0"
     every_method: bool = False  # in tiles of 16 x 16, else as `compress` has it
+    made: bool = False  # by a JPEG, all of it or most, in such tiles
 
 
 CASES = {
@@ -42,6 +47,7 @@ CASES = {
     "screen_fast": Case("fast", "RGB", 30, 40, screen=True),
     "pixel": Case("normal", "RGB", 1, 1),
     "every_method": Case("normal", "RGBA", 76, 124, every_method=True),
+    "made": Case("normal", "RGB", 37, 51, made=True),
 }
 
 
@@ -53,6 +59,11 @@ def case_image(name: str) -> Image:
     """Slopes with a little noise, or rectangles, by a linear congruence."""
     case = CASES[name]
     rows, cols, planes = np.ogrid[: case.height, : case.width, : MODES[case.mode].channels]
+    if case.made:
+        pixels = source(case.height, case.width).planes.transpose(1, 2, 0).copy()
+        pixels[20:25, 14:19] ^= 1
+        pixels[5:9, 20:24] = 200
+        return Image(pixels, case.mode)
     if case.screen:
         pixels = (rows // 7 * 3 + cols // 9 * 5) % 4 * 60 + 20 * planes
     else:
@@ -66,7 +77,21 @@ def case_data(name: str, model: Model) -> bytes:
     case, image = CASES[name], case_image(name)
     if case.every_method:
         return tiled(image, model, *ALL)
+    if case.made:
+        return tiled(image, model, MADE, *WITH_SOURCE, source=source(case.height, case.width))
     return compress(image, model, effort=case.effort, order=case.order).data
+
+
+def source(height: int, width: int) -> Source:
+    """A JPEG of coefficients by a linear congruence, with tables of its own, of which a picture is a part."""
+    steps = np.arange(3, 67)
+    origin = Origin(3, 13, (2, 2), True, steps, steps[::-1], 97)
+    frame = origin.frame(height, width)
+    blocks, k = np.ogrid[: sum(component.blocks for component in frame.components), :64]
+    mixed = ((blocks * 104729 + k * 1299709) * 1103515245 + 12345) >> 16
+    coefficients = ((mixed % 41 - 20) // (1 + k * k)).astype(np.int16)
+    data = origin.pack() + encode(coefficients, frame, origin.steps, lambda blocks: None)
+    return Source(data, origin, made_by(data, height, width))
 
 
 def shipped_hash(model: Model, effort: str) -> str:

@@ -56,6 +56,7 @@ class Compressed:
     data: bytes
     nll_bits: float
     methods: dict
+    source: None = None
 
 
 def read_manifest(path):
@@ -180,6 +181,7 @@ def test_compress_json(folder):
             "order": "wavefront",
             "effort": "normal",
             "methods": {"network + quick learning": 1},
+            "source": None,
         }
     ]
 

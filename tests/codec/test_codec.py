@@ -136,7 +136,7 @@ def test_memory_does_not_grow_with_the_number_of_tiles(tiny_model):
     pictures = [Image(np.ascontiguousarray(slope[:, : 1000 * tiles]), "RGB") for tiles in (1, 1, 5)]
     for picture in pictures:  # the first warms up
         tracemalloc.start()
-        compress(picture, tiny_model, effort="fast")
+        compress(picture, tiny_model, effort="fast", order="wavefront")
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[2] - peaks[1] < (pictures[2].pixels.nbytes - pictures[1].pixels.nbytes) / 2

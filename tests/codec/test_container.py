@@ -54,24 +54,27 @@ def files(draw):
         width=draw(st.integers(1, 40) | st.integers(1, 300)),
         height=draw(st.integers(1, 40)),
         mode=mode,
-        model_id=draw(st.binary(min_size=6, max_size=6)),
+        model_id=draw(st.binary(min_size=6, max_size=6).filter(any)),
         variant=draw(st.integers(0, 7)),
         tile=draw(st.sampled_from(container.TILES)),
     )
     payload = st.binary(max_size=30) | st.just(bytes(200))
-    tile = st.builds(Tile, payload, st.integers(0, 2**32 - 1), st.sampled_from(sorted(METHODS)))
+    source = draw(st.none() | st.binary(max_size=300))
+    codes = [code for code in sorted(METHODS) if source is not None or not METHODS[code].reconstruction]
+    tile = st.builds(Tile, payload, st.integers(0, 2**32 - 1), st.sampled_from(codes))
     tiles = draw(st.lists(tile, min_size=header.tile_count, max_size=header.tile_count))
-    return header, tuple(tiles), draw(st.binary(max_size=30)) if mode == "RGBA" else None
+    return header, tuple(tiles), draw(st.binary(max_size=30)) if mode == "RGBA" else None, source
 
 
 @given(files())
 def test_what_is_packed_is_unpacked(file):
-    header, tiles, alpha = file
-    data = container.pack(header, tiles, alpha)
+    header, tiles, _, source = file
+    data = container.pack(*file)
     parsed = container.unpack(data)
-    assert (parsed.header, parsed.tiles, parsed.alpha) == file
+    assert (parsed.header, parsed.tiles, parsed.alpha, parsed.source) == file
     assert container.read(io.BytesIO(data)) == container.unpack(data)
-    assert container.describe(io.BytesIO(data)) == (header, [METHODS[tile.method] for tile in tiles])
+    assert container.describe(io.BytesIO(data)) == (header, parsed.methods, source)
+    assert parsed.methods == [METHODS[tile.method] for tile in tiles]
 
 
 @given(files(), st.binary(min_size=1, max_size=3))
@@ -101,7 +104,7 @@ def test_other_bytes_under_a_right_checksum_are_read_as_they_were_packed(data, m
             parsed = container.unpack(forged)
         except CodecError:
             continue
-        assert container.pack(parsed.header, parsed.tiles, parsed.alpha) == forged
+        assert container.pack(parsed.header, parsed.tiles, parsed.alpha, parsed.source) == forged
 
 
 def test_golden_bytes():
@@ -277,7 +280,7 @@ def test_a_large_file_is_checked_in_chunks():
             Stream.longest = max(Stream.longest, len(found))
             return found
 
-    header, methods = container.describe(Stream(data))
+    header, methods, _ = container.describe(Stream(data))
     assert header.width == 32 and methods == [METHODS[0]]
     assert Stream.longest == 2**16
     for position in (2**16 - 1, 2**16, 2**17 + 5, len(data) - 5):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from codec.format.method import INDEXED, METHODS, InOrder, Learning, Method
+from codec.format.method import INDEXED, MADE, METHODS, InOrder, Learning, Method
 
 NONE, FULL = Learning.NONE, Learning.FULL
 
@@ -10,9 +10,10 @@ NONE, FULL = Learning.NONE, Learning.FULL
 def test_codes_are_these():
     photo = [0, 1, 2, 3, 4, 5, 10, 11, 12, 13]
     lattices = [128 + 16 * number + code for number in range(4) for code in (3, 5, 11, 13)]
-    assert sorted(METHODS) == [*photo, *(16 + code for code in photo), 32, *range(64, 128), *lattices]
+    made = [192, 195, 197, 203, 205]
+    assert sorted(METHODS) == [*photo, *(16 + code for code in photo), 32, *range(64, 128), *lattices, *made]
     assert all(method.code == code for code, method in METHODS.items())
-    assert len(set(METHODS.values())) == len(set(map(str, METHODS.values()))) == 20 + 1 + 64 + 16
+    assert len(set(METHODS.values())) == len(set(map(str, METHODS.values()))) == 20 + 1 + 64 + 16 + 5
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,8 @@ def test_codes_are_these():
         (32, INDEXED, "palette"),
         (131, Method(lattice=1), "network + quick learning + lattice 1"),
         (189, Method(learning=FULL, tables=True, lattice=4), "network + full learning + tables + lattice 4"),
+        (192, MADE, "reconstruction"),
+        (195, Method(reconstruction=True), "reconstruction + network + quick learning"),
         (64, InOrder(0), "order 0"),
         (127, InOrder(63), "order 63"),
     ],

@@ -9,8 +9,9 @@ MOST_PIXELS = 1 << 28
 CHANNELS = (1, 3, 4)  # by mode: grey, RGB, RGBA
 LEARNED = [learning + tables for learning in (2, 4) for tables in (0, 8)]
 METHODS = {network + colours + way for network in (0, 1) for colours in (0, 16) for way in (0, *LEARNED)}
-ORDERS = range(64, 128)
+ORDERS, MADE = range(64, 128), range(192, 206)
 METHODS |= {32, *ORDERS} | {129 + 16 * lattice + way for lattice in range(4) for way in LEARNED}
+METHODS |= {192} | {193 + way for way in LEARNED}
 
 
 class Refused(ValueError):
@@ -41,6 +42,7 @@ class File:
     model_id: bytes
     tiles: list[Tile]
     alpha: bytes | None
+    source: bytes | None
 
 
 class Bytes:
@@ -93,7 +95,10 @@ def read(data: bytes, most_pixels: int = MOST_PIXELS) -> File:
     check(data[:3] == b"\x89LM", "no .lmc file")
     check(data[3:4] == b"\0", "another version")
     check(len(data) >= 22 and zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], "little"), "damaged")
-    rest = Bytes(data[4:-4])
+    rest, source = Bytes(data[4:-4]), None
+    if rest.data[0] == 11:
+        rest.take(1)
+        source = rest.take(rest.varint())
     about, model_id, width, height = rest.number(1), rest.take(6), rest.varint(), rest.varint()
     check(width * height <= most_pixels, "too many pixels")
     mode, variant, shift = about & 3, about >> 2 & 7, about >> 5
@@ -101,4 +106,7 @@ def read(data: bytes, most_pixels: int = MOST_PIXELS) -> File:
     tile, has_alpha = 1024 >> shift, mode == 2
     count = -(-width // tile) * -(-height // tile)
     found = tiles(rest, count, count if has_alpha else count - 1)
-    return File(width, height, mode, variant, tile, model_id, found, rest.data if has_alpha else None)
+    methods = {tile.method for tile in found}
+    check(source is not None or not methods & set(MADE), "a tile without its JPEG")
+    check(model_id != bytes(6) or (methods == {192} and not has_alpha), "a picture without its model")
+    return File(width, height, mode, variant, tile, model_id, found, rest.data if has_alpha else None, source)

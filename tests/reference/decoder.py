@@ -10,46 +10,65 @@ tests can answer in the place of the range coder and look at every frequency.
                                              9  colours.py; estimates.py
                 4  tile.py                  10  squares.py; pixelcnn.py
                 5  least_squares.py         11  alpha.py
-                6  network.py
+                6  network.py               14  jpeg_file.py, jpeg_pixels.py, reconstruction.py
+                                            15  jpeg.py; jpeg_contexts.py, jpeg_continuity.py, jpeg_decisions.py
 """
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 
 from tests.reference import alpha, container, squares
 from tests.reference.bundle import Bundle
-from tests.reference.container import ORDERS, Bytes, File, check
+from tests.reference.container import MADE, ORDERS, Bytes, File, check
 from tests.reference.range_coder import Decoder
-from tests.reference.tile import PhotoTile, restored
+from tests.reference.reconstruction import Reconstruction
+from tests.reference.tile import PhotoTile, oriented_as, restored
+
+Make = Callable[[bytes, int, int], np.ndarray]
 
 
-def decoded(data: bytes, bundle: Bundle) -> np.ndarray:
-    """uint8 [H, W, C]. Raises container.Refused."""
+def decoded(data: bytes, bundle: Bundle, make: Make | None = None) -> np.ndarray:
+    """uint8 [H, W, C]. make(source, height, width): the planes of a JPEG. Raises container.Refused."""
     file = container.read(data)
-    check(file.model_id == bundle.model_id[:6], "another model")
+    check(file.model_id in (bytes(6), bundle.model_id[:6]), "another model")
+    colours = 1 if file.mode == 0 else 3
+    made = None
+    if file.source is not None:
+        made = np.broadcast_to(make(file.source, file.height, file.width), (colours, file.height, file.width))
     picture = np.zeros((file.height, file.width, container.CHANNELS[file.mode]), np.uint8)
-    fill(picture[:, :, : 1 if file.mode == 0 else 3], file.tiles, file, bundle)
+    fill(picture[:, :, :colours], file.tiles, file, bundle, made)
     if file.alpha is not None:
         kind, rest = file.alpha[:1], Bytes(file.alpha[1:])
         check(kind == b"\0" or kind == b"\1" and bundle.kind == "photo", "an unknown kind of alpha plane")
         if kind == b"\0":
             picture[:, :, 3] = alpha.decoded(rest.data, file.height, file.width)
         else:
-            fill(picture[:, :, 3:], container.tiles(rest, len(file.tiles), len(file.tiles) - 1), file, bundle)
+            tiles = container.tiles(rest, len(file.tiles), len(file.tiles) - 1)
+            check(not {tile.method for tile in tiles} & set(MADE), "a tile of alpha that a JPEG makes")
+            fill(picture[:, :, 3:], tiles, file, bundle, None)
     return picture
 
 
-def fill(picture: np.ndarray, tiles: list[container.Tile], file: File, bundle: Bundle) -> None:
-    """Decodes tiles into a picture, [H, W, C]."""
+def fill(
+    picture: np.ndarray, tiles: list[container.Tile], file: File, bundle: Bundle, planes: np.ndarray | None
+) -> None:
+    """Decodes tiles into a picture, [H, W, C]. planes: what the file's JPEG makes, [C, H, W]."""
     for tile, (row, col, height, width) in zip(tiles, container.places(file.height, file.width, file.tile)):
         oriented = (width, height) if file.variant & 4 else (height, width)
         coder, shape = Decoder(tile.payload), (picture.shape[2], *oriented)
         check((tile.method in ORDERS) == (bundle.kind == "pixelcnn"), "a method that the model has not")
-        if bundle.kind == "photo":
-            found = PhotoTile(bundle, shape, tile.method).decoded(coder)
+        made = None
+        if tile.method in MADE:
+            made = oriented_as(planes[:, row : row + height, col : col + width], file.variant)
+        if tile.method == 192:
+            found = made
+        elif bundle.kind == "photo":
+            found = PhotoTile(bundle, shape, tile.method, Reconstruction(made) if made is not None else None)
+            found = found.decoded(coder)
         else:
             found = squares.decoded(bundle, shape, tile.method - 64, coder)
         check(not coder.failed, "a payload that no encoder has written")

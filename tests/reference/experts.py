@@ -15,6 +15,7 @@ from tests.reference.mixture import Mixture, Split, centre_and_class, decoded
 from tests.reference.numbers import clip, cost, f32, squash, stretch
 from tests.reference.predictors import Simple
 from tests.reference.ratio_tables import Counts, Window
+from tests.reference.reconstruction import Reconstruction
 from tests.reference.selectors import SETS, contexts, parts, vector_number
 
 CONSTANT = 1229
@@ -50,10 +51,19 @@ def place_number(place: tuple) -> int:
 class Experts:
     """What a tile has taught so far."""
 
-    def __init__(self, canvas: Canvas, planes: int, tables: dict, recipe: Recipe, ratio_tables: bool, lattice: int = 0):
+    def __init__(
+        self,
+        canvas: Canvas,
+        planes: int,
+        tables: dict,
+        recipe: Recipe,
+        ratio_tables: bool,
+        lattice: int = 0,
+        made: Reconstruction | None = None,
+    ):
         self.canvas, self.tables, self.recipe, self.lattice = canvas, tables, recipe, lattice
         self.blend, self.counts = Blend(canvas, planes), Counts() if ratio_tables else None
-        self.simple, self.histograms = Simple(canvas, recipe.predictors), Histograms(recipe.twice)
+        self.simple, self.histograms = Simple(canvas, recipe.predictors, made), Histograms(recipe.twice)
         self.hashed, self.costs = Hashed(recipe.contexts), Errors(FIRST_COST)
         self.mixer = Mixer(self.first_weights, self.first_final, RATE, SECOND_RATE)
 

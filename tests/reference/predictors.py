@@ -13,6 +13,7 @@ import numpy as np
 from tests.reference.blend import Errors
 from tests.reference.least_squares import Canvas
 from tests.reference.numbers import clip
+from tests.reference.reconstruction import Reconstruction
 
 FORMS = """
 W | A; W+WW-WWW | A; N | 1/2 A, 1/2 B; N+NN-NNN | B; W | 1/2 A, 1/2 B; [W+N-NW]; W+1/2NNE-1/2NE; WW | B; 2NW-NNWW | A;
@@ -74,8 +75,8 @@ class Plane(dict):
 class Simple:
     """The first `count` predictors: for each plane in turn `predict`, then `learn`."""
 
-    def __init__(self, canvas: Canvas, count: int):
-        self.width = canvas.width
+    def __init__(self, canvas: Canvas, count: int, made: Reconstruction | None = None):
+        self.width, self.made = canvas.width, made
         texts = [" ".join(text.split()) for text in FORMS.split(";")][: count - ALIKE]
         self.forms, self.held = [form(text.strip("[]")) for text in texts], [text[0] == "[" for text in texts]
         self.x = [Plane(self.width) for _ in range(3)]
@@ -102,6 +103,9 @@ class Simple:
             total = sum(f * planes[name].at(r + dr, c + dc) for (name, dr, dc), f in coefficients.items())
             found = clip((total + 2) >> 2, LEAST, MOST)
             self.predictions.append(clip(found, min(around), max(around)) if held else found)
+        if self.made:
+            x = self.x[k]
+            self.predictions[-2:] = self.made.predictions(k, r, c, lambda dr, dc: x.at(r + dr, c + dc))
         self.near = self.errors.sum(k, r, c, self.width).tolist()
 
     def learn(self, k: int, r: int, c: int, x: int) -> None:

@@ -10,8 +10,10 @@ import pytest
 import runtime
 from codec.entropy.range_coder import Encoder
 from codec.format import alpha, container
+from codec.format.method import MADE, InOrder, Learning, Method
 from codec.format.method import METHODS as CODES
-from codec.format.method import InOrder, Learning, Method
+from codec.jpeg.born import _made, made_by
+from codec.jpeg.origin import read_origin
 from codec.tile_coders import tile_coder
 from export.bundle import export_bundle
 from runtime.variants import orient
@@ -21,13 +23,13 @@ from tests.codec.modelling.test_lattice import from_video
 from tests.export.checkpoints import checkpoint_of
 from tests.export.pixelcnn import squares
 from tests.pictures import checker, magnified, noise, photograph, screen, two_values
-from tests.reference import bundle, decoder
+from tests.reference import bundle, decoder, jpeg_pixels
 from tests.reference.container import METHODS as METHODS_READ
 from tests.reference.container import Refused
 from tests.test_rooms import imported
 
 HERE = Path(__file__).parent
-METHODS = [method for method in CODES.values() if isinstance(method, Method)]
+METHODS = [method for method in CODES.values() if isinstance(method, Method) and not method.reconstruction]
 ALL = Method(colours=True)
 PLAIN = Method(False, Learning.NONE)
 
@@ -42,8 +44,9 @@ def square_references(square_bundles):
     return {kind: bundle.read(path) for kind, path in square_bundles.items()}
 
 
-def written(model, planes, method, variant=0, tile=1024, plane=None, of_alpha=None) -> bytes:
-    """A file of planes, uint8 [C, H, W], in tiles of any side; of_alpha: method of the alpha plane's tiles, if any."""
+def written(model, planes, method, variant=0, tile=1024, plane=None, of_alpha=None, made=None) -> bytes:
+    """A file of planes, uint8 [C, H, W], in tiles of any side; of_alpha: method of the alpha plane's tiles, if any;
+    made: what a JPEG makes, which stands in the file as one byte."""
     mode = "L" if len(planes) == 1 else "RGB" if plane is None else "RGBA"
     model_id = container.short_id(model.manifest.model_id)
     header = container.Header(planes.shape[2], planes.shape[1], mode, model_id, variant, tile)
@@ -51,15 +54,18 @@ def written(model, planes, method, variant=0, tile=1024, plane=None, of_alpha=No
     def coded(planes, method) -> list[container.Tile]:
         found = []
         for box in header.boxes:
-            encoder, part = Encoder(), planes[:, box.row : box.row + box.height, box.col : box.col + box.width]
-            tile_coder(model).code(encoder, np.array(orient(part, variant), order="C"), method, 1, lambda pixels: None)
+            rows, columns = slice(box.row, box.row + box.height), slice(box.col, box.col + box.width)
+            encoder, part = Encoder(), planes[:, rows, columns]
+            given = [] if made is None else [np.array(orient(made[:, rows, columns], variant), order="C")]
+            pixels = np.array(orient(part, variant), order="C")
+            tile_coder(model).code(encoder, pixels, method, 1, lambda pixels: None, *given)
             found.append(container.Tile(encoder.finish(), container.pixels_crc(part.transpose(1, 2, 0)), method.code))
         return found
 
     payload = None
     if plane is not None:
         payload = alpha.pack(coded(plane[None], of_alpha)) if of_alpha else alpha.encode(plane)
-    return container.pack(header, coded(planes, method), payload)
+    return container.pack(header, coded(planes, method), payload, None if made is None else b"a")
 
 
 def agree(model, reference, planes, method, variant=0, tile=1024, plane=None, of_alpha=None) -> None:
@@ -71,7 +77,7 @@ def agree(model, reference, planes, method, variant=0, tile=1024, plane=None, of
 @pytest.mark.parametrize("name", CASES)
 def test_kept_files(name):
     """By the model that is kept with them: every method, every mode, another variant."""
-    found = decoder.decoded(case_file(name).read_bytes(), bundle.read(TINY))
+    found = decoder.decoded(case_file(name).read_bytes(), bundle.read(TINY), made_by)
     np.testing.assert_array_equal(found, case_image(name).pixels)
 
 
@@ -82,6 +88,47 @@ def test_every_method(tiny_model, tiny_reference, method, channels):
     pictures = [photograph(8, 11), magnified(23, 9, 2, 50), noise(1, 1), two_values(2, 3), screen(1, 17)]
     for planes in [from_video(method.lattice, 7, 9), noise(2, 3)] if method.lattice else pictures:
         agree(tiny_model, tiny_reference, planes[:channels], method)
+
+
+@pytest.mark.parametrize("channels", [1, 3], ids=["grey", "colour"])
+@pytest.mark.parametrize("method", [method for method in CODES.values() if method.reconstruction], ids=str)
+def test_what_a_jpeg_makes(tiny_model, tiny_reference, method, channels):
+    """Several tiles of which most is right, or all, in a variant."""
+    planes, made = photograph(11, 19)[:channels], photograph(11, 19)[:channels]
+    if method != MADE:
+        made[:, 3:6, 4:10] = noise(3, 6)[:channels]
+        made[0, -1, 0] = 255
+        data = written(tiny_model, planes, method, 5, 16, made=made)
+    else:
+        model_id = container.short_id(tiny_model.manifest.model_id)
+        tile = container.Tile(b"", container.pixels_crc(planes.transpose(1, 2, 0)), MADE.code)
+        header = container.Header(19, 11, "L" if channels == 1 else "RGB", model_id, 5)
+        data = container.pack(header, [tile], None, b"a")
+    found = decoder.decoded(data, tiny_reference, lambda source, height, width: made)
+    np.testing.assert_array_equal(found, planes.transpose(1, 2, 0))
+    with pytest.raises(Refused):
+        decoder.decoded(container.pack(*_parts(data), None), tiny_reference)
+
+
+def _parts(data: bytes) -> tuple:
+    parsed = container.unpack(data)
+    return parsed.header, parsed.tiles, parsed.alpha
+
+
+@pytest.mark.parametrize("kind", [0, 1, 2, 3, 4, 8, 9, 10, 11])
+def test_planes_of_a_jpeg(kind):
+    """From coefficients of all sizes, by quality and by tables of its own."""
+    rng = np.random.default_rng(kind)
+    for place, height, width, quality in [(0, 1, 1, 75), (0x5A, 21, 30, 90), (0xF0, 7, 50, 0), (7, 33, 2, 12)]:
+        tables = b"" if quality else rng.integers(1, 256, 64 * (1 if kind == 4 else 2)).astype(np.uint8).tobytes()
+        data = bytes([place, kind, quality, 7]) + tables + b"rest"
+        (origin, rest), (plain, others) = read_origin(data), jpeg_pixels.read(data)
+        frame, sizes = origin.frame(height, width), plain.blocks(height, width)
+        assert rest == others and sizes == [(part.rows, part.stride) for part in frame.components]
+        blocks = [rng.integers(-40, 41, (*size, 64)) // rng.integers(1, 60, 64) for size in sizes]
+        coefficients = np.concatenate([part.reshape(-1, 64) for part in blocks]).astype(np.int16)
+        expected = _made(frame, origin, coefficients)
+        np.testing.assert_array_equal(plain.planes(blocks, height, width), expected)
 
 
 @pytest.mark.parametrize("size", [(1, 40), (40, 1), (2, 19), (21, 3)], ids=str)

@@ -12,8 +12,9 @@ from tests.reference.experts import RECIPES, Experts
 from tests.reference.least_squares import Canvas, Predictor, Settings, rows_of
 from tests.reference.mixture import Mixture, integers
 from tests.reference.network import Network, without_network
+from tests.reference.reconstruction import Reconstruction
 
-NETWORK, TABLES, COLOURS, PALETTE, LATTICE = 1, 8, 16, 32, 128  # bits of a method; two more are its learning
+NETWORK, TABLES, COLOURS, PALETTE, LATTICE, MADE = 1, 8, 16, 32, 128, 192  # bits of a method; two more are its learning
 
 
 def restored(oriented: np.ndarray, variant: int) -> np.ndarray:
@@ -23,25 +24,33 @@ def restored(oriented: np.ndarray, variant: int) -> np.ndarray:
     return tile[:, :, ::-1] if variant & 2 else tile
 
 
+def oriented_as(tile: np.ndarray, variant: int) -> np.ndarray:
+    """A tile, [C, h, w], oriented by a variant."""
+    tile = tile[:, :, ::-1] if variant & 2 else tile
+    tile = tile[:, ::-1] if variant & 1 else tile
+    return tile.transpose(0, 2, 1) if variant & 4 else tile
+
+
 class PhotoTile:
     """An oriented tile while it is decoded. `place`: the position at hand, and the plane, or None where it is asked for
     exact colours."""
 
-    def __init__(self, bundle: Bundle, shape: tuple[int, int, int], method: int):
+    def __init__(self, bundle: Bundle, shape: tuple[int, int, int], method: int, made: Reconstruction | None = None):
         layout = bundle.layout
         (self.planes, self.height, self.width), self.tables = shape, integers(bundle.tables)
         self.canvas, self.bases, self.place = Canvas(self.height, self.width), {}, None
         self.own = Predictor(self.canvas, Settings(**layout["predictor"]))
         self.network = self.experts = self.colours = self.palette = None
-        lattice = (method >> 4 & 3) + 1 if method & LATTICE else 0
-        method = method & 15 if lattice else method
+        lattice = (method >> 4 & 3) + 1 if LATTICE <= method < MADE else 0
+        method, self.made = (method & 15 if method >= LATTICE else method), made
         self.indexed = method & PALETTE
         if method & NETWORK:
             codes = bundle.tables["codes"]
             self.network = Network(bundle.weights, codes, layout["first_offsets"], layout["kernel"])
         if method >> 1 & 3:
             recipe = RECIPES[method >> 1 & 3]
-            self.experts = Experts(self.canvas, self.planes, bundle.tables, recipe, bool(method & TABLES), lattice)
+            tables = bool(method & TABLES)
+            self.experts = Experts(self.canvas, self.planes, bundle.tables, recipe, tables, lattice, made)
         if method & COLOURS:
             self.colours = colours.State(self.height, self.width)
 
@@ -69,6 +78,8 @@ class PhotoTile:
         if self.colours:
             self.place, asked = (r, c, None), colours.Position(self.colours, r, c)
             colour = asked.ask(self.colours, decide)
+        if self.made:
+            self.place, colour = (r, c, None), self.made.asked(r, c, decide)
         if self.palette:
             self.place, colour = (r, c, None), self.palette.decoded(r, c, decide)
         mixture = Mixture(parameters or without_network(self.own.fits, r, c), self.tables)

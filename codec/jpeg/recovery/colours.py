@@ -60,6 +60,7 @@ def _fill_ranges(pixels, low, high, alien):
                 c, d = _of(blue, y, _BLUE_AT, _BLUE_FROM)
                 if a > b or c > d or not _green_is_possible(green, y, a, b, c, d):
                     continue
+                a, b, c, d = _narrowed(green, y, a, b, c, d)
                 if not found:
                     low[0, row, column], low[1, row, column], low[2, row, column] = y, c, a
                     high[1, row, column], high[2, row, column] = d, b
@@ -88,6 +89,35 @@ def _green_is_possible(green, y, cr_low, cr_high, cb_low, cb_high):
     most = y + ((_GREEN_CR[cr_low] + _GREEN_CB[cb_low]) >> 16)
     least = y + ((_GREEN_CR[cr_high] + _GREEN_CB[cb_high]) >> 16)
     return min(max(least, 0), 255) <= green <= min(max(most, 0), 255)
+
+
+@inlined
+def _narrowed(green, y, cr_low, cr_high, cb_low, cb_high):
+    """The ranges of Cr and Cb without what no Cb or Cr of the other's range makes this green with."""
+    a, b = _between(green - y, green, _GREEN_CR, cr_low, cr_high, _GREEN_CB[cb_low], _GREEN_CB[cb_high])
+    c, d = _between(green - y, green, _GREEN_CB, cb_low, cb_high, _GREEN_CR[cr_low], _GREEN_CR[cr_high])
+    return a, b, c, d
+
+
+@inlined
+def _between(left, green, added, low, high, most, least):
+    """The first and the last place from low to high whose sum with the least reaches down to what is left for green,
+    and with the most up to it; what is added falls."""
+    first, end = low, high
+    while first < end and green < 255:
+        middle = (first + end) >> 1
+        if (added[middle] + least) >> 16 <= left:
+            end = middle
+        else:
+            first = middle + 1
+    start, last = low, high
+    while start < last and green > 0:
+        middle = (start + last + 1) >> 1
+        if (added[middle] + most) >> 16 >= left:
+            start = middle
+        else:
+            last = middle - 1
+    return first if green < 255 else low, last if green > 0 else high
 
 
 def luma_given_chroma(

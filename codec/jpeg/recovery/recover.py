@@ -11,26 +11,31 @@ import numpy as np
 
 from codec.jpeg.likely import standard_steps
 from codec.jpeg.pixels import pixels as decoded_pixels
-from codec.jpeg.pixels import samples_of, upsampled
-from codec.jpeg.recovery.blocks import FORWARD, decoded, in_blocks, rounded, settle, settle_spread, transformed
-from codec.jpeg.recovery.chroma import means, solved
+from codec.jpeg.recovery.blocks import around
+from codec.jpeg.recovery.chroma import Chroma, chroma_by, chroma_of
 from codec.jpeg.recovery.colours import luma_given_chroma, ranges
+from codec.jpeg.recovery.detect import comes_from_ycc, grid
+from codec.jpeg.recovery.planes import coefficients_within, luma_table
+from codec.jpeg.recovery.sampling import Sampling
+from codec.jpeg.recovery.tables import Table
 from codec.jpeg.segments import Frame, frame
 
 SAMPLINGS = ((1, 1), (2, 2), (2, 1), (1, 2))  # of luma, across and down
-_PROBES = 2000
-_MOST_ALIEN = 0.2  # share of pixels that no YCbCr makes, up to which a picture can have been a JPEG
-_SOME = 300  # blocks that tables are tried on
-_LEAST_SHARE = 0.05  # of these that have to be reproduced
-_ROUNDS = 6
+_WINDOWS_OF_COLOUR, _WINDOWS_OF_GREY = 400, 96  # that the grid is sought in
+_CLEAR = 1.4  # standard deviations by which a JPEG's grid stands out
+_FINE = 1.4  # mean logarithm of steps that explain nearly anything, so that the grid has to be clear
+_NEAR = 2  # pixels around an impossible one that are not trusted either
+_MCU = 16
+_MOST, _LEAST_ROWS = 1 << 19, 2 * _MCU  # pixels that are worked on at once, and rows of them
 
 
 @dataclass(frozen=True)
 class Recovered:
-    """A JPEG that makes nearly these pixels.
+    """A JPEG that makes some of these pixels, mostly nearly all.
 
-    frame: of the whole JPEG; quality: that of libjpeg's tables, which give the steps; offset: its rows and columns
-    before the picture's first. exact: bool [H, W], which pixels it makes.
+    frame: of the whole JPEG, of one component for grey pixels. quality: that of libjpeg's tables if the steps of all
+    components are such, else 0. offset: its rows and columns before the picture's first, below 16. smooth: whether
+    chroma is interpolated or repeated. exact: bool [H, W], which pixels it makes.
     """
 
     frame: Frame
@@ -38,104 +43,72 @@ class Recovered:
     quality: int
     coefficients: np.ndarray
     offset: tuple[int, int]
+    smooth: bool
     exact: np.ndarray
 
 
 def recover(picture: np.ndarray) -> Recovered | None:
-    """What made an RGB picture, uint8 [H, W, 3], None if nothing is found."""
-    if not _comes_from_ycc(picture):
+    """What made a grey or an RGB picture, uint8 [H, W, 1 or 3], None if nothing is found.
+
+    A picture in RGB whose channels are equal is grey. Of a large picture some bands are searched, then all are solved
+    one by one, as the best of these says.
+    """
+    height, width, channels = picture.shape
+    if channels == 3 and not _is_grey(picture) and not comes_from_ycc(picture):
         return None
-    low, high, _ = ranges(picture)
-    offset = _grid(low[0], high[0])
-    low, high = (_placed(part, offset, fill) for part, fill in ((low, 0), (high, 255)))
-    quality = _quality(low[0], high[0], False)
-    if not quality:
-        return None
-    found = [_chroma(low, high, sampling, quality) for sampling in SAMPLINGS]
-    best = max(found, key=lambda part: part.share)
-    return _finish(picture, low, high, offset, quality, best)
+    rows = max(_MOST // width, _LEAST_ROWS)
+    if height <= rows + rows // 2:
+        return _searched(picture)
+    firsts = [(height - rows) * third // 2 // _MCU * _MCU for third in range(3)]
+    found = [(_searched(picture[first : first + rows]), first) for first in firsts]
+    known = [(of_band, first) for of_band, first in found if of_band is not None]
+    return _in_bands(picture, *max(known, key=lambda pair: pair[0].exact.mean()), rows) if known else None
 
 
-def _comes_from_ycc(picture: np.ndarray) -> bool:
-    """Whether most of some pixels can have come from YCbCr of eight bits, by a few at random places."""
-    rng = np.random.default_rng(0)
-    flat = picture.reshape(-1, 3)
-    some = flat[rng.integers(0, len(flat), _PROBES)]
-    _, _, alien = ranges(some[None])
-    coloured = (some.min(1) != some.max(1)) & (some.min(1) > 0) & (some.max(1) < 255)
-    return coloured.sum() > 20 and alien[0][coloured].mean() < _MOST_ALIEN
+def _searched(picture: np.ndarray) -> Recovered | None:
+    """What made a picture, in one piece."""
+    return _recover_grey(picture) if picture.shape[2] == 1 or _is_grey(picture) else _recover_colour(picture)
 
 
-def _grid(low: np.ndarray, high: np.ndarray) -> tuple[int, int]:
-    """How far into a block the first row and column are: where most coefficients are next to nothing."""
-    best = (-1.0, (0, 0))
-    for row in range(8):
-        for column in range(8):
-            parts = (part[row : row + (part.shape[0] - row) // 8 * 8, column:] for part in (low, high))
-            least, most = (in_blocks(part[:, : part.shape[1] // 8 * 8]) for part in parts)
-            clean = np.flatnonzero((least == most).all(1) & (least.min(1) < least.max(1)))
-            if len(clean) < 4:
-                continue
-            chosen = clean[:: max(len(clean) // _SOME, 1)]
-            share = (abs(transformed(least[chosen])) < 0.9).mean()
-            best = max(best, (share, (-row % 8, -column % 8)))
-    return best[1]
+def _in_bands(picture: np.ndarray, known: Recovered, first: int, rows: int) -> Recovered:
+    """A picture band by band, where what is known was found in the band that begins with the row `first`.
+
+    Bands have some rows more, as chroma is interpolated with the next one's.
+    """
+    height, width, _ = picture.shape
+    down = 8 * known.frame.sampling[1]
+    row, column = (known.offset[0] - first) % down, known.offset[1]
+    of = frame_of(column + width, row + height, known.frame.sampling, len(known.frame.components))
+    parts: list[list[np.ndarray]] = [[] for _ in of.components]
+    for begin in range(0, of.mcus[1], rows // down):
+        end = min(begin + rows // down, of.mcus[1])
+        start = max((begin - 1) * down - row, 0)
+        band = _solved(picture[start : (end + 1) * down - row], known, ((row + start) % down, column))
+        above = begin - (row + start) // down
+        for place, blocks in enumerate(_by_component(band)):
+            vertical = of.components[place].vertical
+            parts[place].append(blocks[above * vertical : (above + end - begin) * vertical].reshape(-1, 64))
+    coefficients = np.concatenate([part for of_component in parts for part in of_component])
+    return _compared(picture, of, known.steps, known.quality, coefficients, (row, column), known.smooth)
 
 
-def _placed(part: np.ndarray, offset: tuple[int, int], fill: int) -> np.ndarray:
-    """Ranges in whole blocks: what lies outside of the picture may be anything."""
-    height, width = part.shape[1] + offset[0], part.shape[2] + offset[1]
-    padding = (0, 0), (offset[0], -height % 16), (offset[1], -width % 16)
-    return np.pad(part, padding, constant_values=fill)
+def _solved(band: np.ndarray, known: Recovered, offset: tuple[int, int]) -> Recovered:
+    """A band by the tables and the sampling of another one. offset: its place in whole MCUs."""
+    (row, below), (column, behind) = (divmod(part, 8)[::-1] for part in offset)
+    place, phase = (row, column), (8 * below, 8 * behind)
+    luma, chroma = (known.steps[0], known.quality), (known.steps[-1], known.quality)
+    if len(known.steps) == 1:
+        return _grey_by(band, place, luma)
+    low, high = _placed_ranges(*_trusted(band), place)
+    sampling = Sampling(known.frame.sampling, known.smooth, phase)
+    return _finish(band, low, high, place, luma, chroma_by(low, high, sampling, chroma))
 
 
-def _quality(low: np.ndarray, high: np.ndarray, chroma: bool) -> int:
-    """The quality of the standard tables that makes most blocks exactly, the lowest of those, 0 for none."""
-    least, most = in_blocks(low), in_blocks(high)
-    clean = np.flatnonzero((least == most).all(1))
-    if len(clean) == 0:
-        return 0
-    busy = (abs(transformed(least[clean])) > 1).sum(1)
-    chosen = clean[np.argsort(-busy, kind="stable")[: len(clean) // 2 + 1]]
-    chosen = chosen[:: max(len(chosen) // _SOME, 1)]
-    samples = least[chosen]
-    frequencies, shares = transformed(samples), np.zeros(101)
-    for quality in range(1, 101):
-        steps = standard_steps(quality, chroma)
-        shares[quality] = (_decoded(rounded(frequencies, steps), steps) == samples).all(1).mean()
-    if shares.max() < _LEAST_SHARE:
-        return 0
-    return int(np.flatnonzero(shares >= 0.9 * shares.max())[0])
-
-
-def _decoded(coefficients: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    out = np.empty(coefficients.shape, np.int16)
-    decoded(coefficients, steps, out, np.zeros(64, np.int64))
-    return out
-
-
-@dataclass(frozen=True)
-class _Chroma:
-    """Coefficients of Cb and Cr, and the share of pixels whose ranges their upsampled samples are within."""
-
-    sampling: tuple[int, int]
-    coefficients: list[np.ndarray]
-    samples: list[np.ndarray]  # upsampled
-    share: float
-
-
-def _chroma(low: np.ndarray, high: np.ndarray, sampling: tuple[int, int], quality: int) -> _Chroma:
-    height, width = low.shape[1:]
-    of = frame_of(width, height, sampling)
-    steps, parts, whole, right = standard_steps(quality, True), [], [], []
-    for plane in (1, 2):
-        coefficients, samples = _chroma_plane(low[plane], high[plane], of, plane, steps)
-        parts.append(coefficients)
-        whole.append(samples)
-        inside = (samples >= low[plane]) & (samples <= high[plane])
-        known = low[plane] == high[plane]
-        right.append(inside[known].mean() if known.any() else 0)
-    return _Chroma(sampling, parts, whole, float(np.mean(right)))
+def _by_component(found: Recovered) -> list[np.ndarray]:
+    """Coefficients of each component, [rows, stride, 64]."""
+    firsts = np.cumsum([component.blocks for component in found.frame.components])[:-1]
+    parts = zip(np.split(found.coefficients, firsts), found.frame.components)
+    return [part.reshape(component.rows, component.stride, 64) for part, component in parts]
 
 
 def steps_of(quality: int) -> tuple[np.ndarray, ...]:
@@ -144,78 +117,104 @@ def steps_of(quality: int) -> tuple[np.ndarray, ...]:
     return luma, chroma, chroma
 
 
-def frame_of(width: int, height: int, sampling: tuple[int, int]) -> Frame:
-    """Of Y, Cb and Cr, and a size in pixels."""
-    return frame(width, height, [(1, *sampling, 0), (2, 1, 1, 1), (3, 1, 1, 1)])
+def frame_of(width: int, height: int, sampling: tuple[int, int], components: int = 3) -> Frame:
+    """Of Y, Cb and Cr, or of Y alone, and a size in pixels."""
+    return frame(width, height, [(1, *sampling, 0), (2, 1, 1, 1), (3, 1, 1, 1)][:components])
 
 
-def _chroma_plane(
-    low: np.ndarray, high: np.ndarray, of: Frame, place: int, steps: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients of a plane of chroma, and its samples for each pixel."""
-    component, times = of.components[place], of.sampling
-    shape = 8 * component.rows, 8 * component.stride
-    known, wanted = low == high, ((low + high) / 2)
-    samples = solved(wanted, known, means(wanted, known, times, shape), times)
-    frequencies, bad = transformed(in_blocks(samples)), None
-    coefficients = rounded(frequencies, steps)
-    for _ in range(_ROUNDS):
-        whole = _upsampled(coefficients, of, place, steps)
-        wrong = (whole < low) | (whole > high)
-        blocks = _blocks_of(wrong, times)
-        if not blocks.any() or (bad is not None and blocks.sum() >= bad):
-            break
-        bad = blocks.sum()
-        wanted = np.clip(whole, low, high).astype(np.float64)
-        start = samples_of(coefficients, component, steps)
-        samples = solved(wanted, np.ones_like(known), start, times)
-        coefficients[blocks] = rounded(transformed(in_blocks(samples)), steps)[blocks]
-    for _ in range(2):
-        whole = _upsampled(coefficients, of, place, steps)
-        odd = np.flatnonzero(_blocks_of((whole < low) | (whole > high), times))
-        made = samples_of(coefficients, component, steps)
-        work = np.zeros(64, np.int64), np.zeros(64, np.int64)
-        settle_spread(odd, coefficients, frequencies, made, low, high, steps, times, *work)
-    return coefficients, _upsampled(coefficients, of, place, steps)
+def _is_grey(picture: np.ndarray) -> bool:
+    some = picture[::31]
+    return all((part[..., :1] == part).all() for part in (some, picture))
 
 
-def _blocks_of(wrong: np.ndarray, times: tuple[int, int]) -> np.ndarray:
-    """Which blocks of a component have a wrong pixel."""
-    rows, columns = wrong.shape[0] // (8 * times[1]), wrong.shape[1] // (8 * times[0])
-    return wrong.reshape(rows, 8 * times[1], columns, 8 * times[0]).any((1, 3)).ravel()
+def _recover_grey(picture: np.ndarray) -> Recovered | None:
+    grey = picture[..., 0].astype(np.int16)
+    offset, clearness = grid(grey, (grey > 0) & (grey < 255), _WINDOWS_OF_GREY)
+    if clearness < _CLEAR:
+        return None
+    table = luma_table(*(_placed(grey[None], offset, fill)[0] for fill in (0, 255)))
+    return _grey_by(picture, offset, table) if table is not None else None
 
 
-def _upsampled(coefficients: np.ndarray, of: Frame, place: int, steps: np.ndarray) -> np.ndarray:
-    component = of.components[place]
-    return upsampled(samples_of(coefficients, component, steps), of, place)
+def _grey_by(picture: np.ndarray, offset: tuple[int, int], table: Table) -> Recovered:
+    low, high = (_placed(picture[None, ..., 0].astype(np.int16), offset, fill)[0] for fill in (0, 255))
+    height, width, _ = picture.shape
+    of = frame_of(offset[1] + width, offset[0] + height, (1, 1), 1)
+    coefficients = _cropped(coefficients_within(low, high, table[0]), low.shape, of, 0)
+    return _compared(picture, of, (table[0],), table[1], coefficients, offset)
+
+
+def _recover_colour(picture: np.ndarray) -> Recovered | None:
+    low, high = _trusted(picture)
+    offset, clearness = grid(low[0], low[0] == high[0], _WINDOWS_OF_COLOUR)
+    low, high = _placed_ranges(low, high, offset)
+    luma = luma_table(low[0], high[0])
+    if luma is None or (clearness < _CLEAR and np.log(luma[0]).mean() < _FINE):
+        return None
+    return _finish(picture, low, high, offset, luma, chroma_of(low, high, luma))
+
+
+def _trusted(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ranges of Y, Cb and Cr, int16 [3, H, W], whole ones around pixels that no JPEG makes."""
+    low, high, alien = ranges(picture)
+    doubtful = around(alien, _NEAR)
+    low[:, doubtful], high[:, doubtful] = 0, 255
+    return low, high
+
+
+def _placed_ranges(low: np.ndarray, high: np.ndarray, offset: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Ranges in whole MCUs. Chroma of a row or column that an MCU is cut off behind is interpolated with what is not
+    there."""
+    for axis in range(2):
+        if (low.shape[1 + axis] + offset[axis]) % _MCU:
+            last = np.s_[1:, -1] if axis == 0 else np.s_[1:, :, -1]
+            low[last], high[last] = 0, 255
+    return _placed(low, offset, 0), _placed(high, offset, 255)
+
+
+def _placed(part: np.ndarray, offset: tuple[int, int], fill: int) -> np.ndarray:
+    """Ranges in whole MCUs: what lies outside of the picture may be anything."""
+    height, width = part.shape[1] + offset[0], part.shape[2] + offset[1]
+    padding = (0, 0), (offset[0], -height % _MCU), (offset[1], -width % _MCU)
+    return np.pad(part, padding, constant_values=fill)
 
 
 def _finish(
-    picture: np.ndarray, low: np.ndarray, high: np.ndarray, offset: tuple[int, int], quality: int, chroma: _Chroma
+    picture: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    offset: tuple[int, int],
+    table: Table,
+    chroma: Chroma,
 ) -> Recovered:
-    """Luma by the chroma that was found, and all of it compared."""
+    """Luma by the chroma that was found, and all of it compared. low, high: ranges from the first block of luma on."""
     height, width = picture.shape[:2]
-    rows, columns = slice(offset[0], offset[0] + height), slice(offset[1], offset[1] + width)
-    least, most = luma_given_chroma(picture, *(part[rows, columns] for part in chroma.samples))
+    phase, (luma_steps, quality) = chroma.sampling.phase, table
+    low, high = (_placed(part[:1], phase, fill)[0] for part, fill in ((low, 0), (high, 255)))
+    offset = offset[0] + phase[0], offset[1] + phase[1]
+    inside = slice(offset[0], offset[0] + height), slice(offset[1], offset[1] + width)
+    least, most = luma_given_chroma(picture, *(part[inside] for part in chroma.samples))
     made = least <= most  # where this chroma can be right
-    low, high = low[0].copy(), high[0].copy()
-    low[rows, columns] = np.where(made, least, low[rows, columns])
-    high[rows, columns] = np.where(made, most, high[rows, columns])
-    luma = _settled(in_blocks(low), in_blocks(high), steps_of(quality)[0])
-    of = frame_of(offset[1] + width, offset[0] + height, chroma.sampling)
-    kept = [_cropped(luma, low.shape, of, 0)]
-    kept += [_cropped(part, low.shape, of, place) for place, part in enumerate(chroma.coefficients, 1)]
-    coefficients, tables = np.concatenate(kept), steps_of(quality)
-    found = decoded_pixels(of, tables, coefficients)[rows, columns]
-    return Recovered(of, tables, quality, coefficients, offset, (found == picture).all(2))
+    low[inside] = np.where(made, least, low[inside])
+    high[inside] = np.where(made, most, high[inside])
+    of = frame_of(offset[1] + width, offset[0] + height, chroma.sampling.times)
+    parts = enumerate([coefficients_within(low, high, luma_steps), *chroma.coefficients])
+    coefficients = np.concatenate([_cropped(part, low.shape, of, place) for place, part in parts])
+    steps, quality = (luma_steps, chroma.steps, chroma.steps), quality if quality == chroma.quality else 0
+    return _compared(picture, of, steps, quality, coefficients, offset, chroma.sampling.smooth)
 
 
-def _settled(low: np.ndarray, high: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    middle = np.where(low == 0, np.minimum(high, low + 2), np.where(high == 255, low, (low + high) / 2))
-    coefficients, wrong = rounded(transformed(middle), steps), np.zeros(len(low), np.int64)
-    state = np.zeros((3, 64)), np.zeros((3, 64), np.int64)
-    settle(coefficients, low, high, steps, wrong, FORWARD, state)
-    return coefficients
+def _compared(
+    picture: np.ndarray,
+    of: Frame,
+    steps: tuple[np.ndarray, ...],
+    quality: int,
+    coefficients: np.ndarray,
+    offset: tuple[int, int],
+    smooth: bool = True,
+) -> Recovered:
+    made = decoded_pixels(of, steps, coefficients, smooth)[offset[0] :, offset[1] :]
+    return Recovered(of, steps, quality, coefficients, offset, smooth, (made == picture).all(2))
 
 
 def _cropped(coefficients: np.ndarray, shape: tuple[int, int], of: Frame, place: int) -> np.ndarray:

@@ -93,9 +93,10 @@ def test_a_picture_that_was_a_jpeg(photo):
     planes = (40 + photograph(96, 144, 2) * 0.7).astype(np.uint8)
     Pillow.open(io.BytesIO(jpeg(planes, quality=85))).save("was.png")
     (row,) = json.loads(run("compress", "was.png", "--verify", "--json", "--model", str(TINY)).stdout)
-    assert row["methods"] == {"decoded JPEG": 1} and row["model"] is None and row["bpsp"] < 1
+    assert row["methods"] == {"reconstruction": 1} and row["bpsp"] < 1
+    assert row["source"] == "was a JPEG, quality 85, 4:2:0"
     (about,) = json.loads(run("info", "was.lmc", "--json").stdout)
-    assert about["source"] == "was a JPEG, quality 85, 4:2:0"
+    assert about["source"] == row["source"] and about["model_id"] is None
     assert (about["mode"], about["width"], about["kept_bytes"]) == ("RGB", 144, None)
     assert "was a JPEG" in run("info", "was.lmc").stdout
     assert "the pixels of was.png" in run("verify", "was.lmc", "--against", "was.png").stdout
@@ -104,4 +105,4 @@ def test_a_picture_that_was_a_jpeg(photo):
     np.testing.assert_array_equal(np.asarray(Pillow.open("again.bmp")), np.asarray(Pillow.open("was.png")))
     assert "names no lossless format" in run("decompress", "was.lmc", "-o", "again.jpg", code=1).stderr
     options = "--order", "wavefront", "--force", "--json", "--model", str(TINY)
-    assert json.loads(run("compress", "was.png", *options).stdout)[0]["model"] == "tiny"
+    assert json.loads(run("compress", "was.png", *options).stdout)[0]["source"] is None

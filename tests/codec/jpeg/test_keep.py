@@ -3,14 +3,15 @@
 import hashlib
 import io
 import zlib
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from codec.errors import DamagedFile, ImageTooLarge, KeepsAFile, UnknownVersion, UnsupportedImage
+from codec.errors import CodecError, DamagedFile, ImageTooLarge, KeepsAFile, UnknownVersion, UnsupportedImage
 from codec.format import container
-from codec.format.container import JPEG, STORED, Kept
+from codec.format.container import JPEG, STORED, KeptFile
 from codec.format.packed import pack, unpack
 from codec.jpeg.coder import _START as START
 from codec.jpeg.coder import _learned
@@ -21,6 +22,8 @@ from tests.pictures import photograph
 
 KINDS = jpegs()
 SUMS = ["ccfa4655d3c7bbe4", "51fb1841029fb087", "b0ce82785d572fbc"]
+DAMAGED = ("grey", "size (17, 33)", "size (16, 17) progressive", "restarts", "progressive restarts", "CMYK")
+DAMAGED += ("CMYK progressive", "bytes behind its end", "EXIF with a thumbnail", "two pictures")
 LEARNED = [61463907, 412557763, 3111655436, 1904549878]
 
 
@@ -85,8 +88,51 @@ def test_every_altered_byte_is_told():
             restore(replace(kept, **wrong))
 
 
+def damaged(data: bytearray, rng: np.random.Generator) -> None:
+    """Changes a JPEG in one of eight ways: a bit, a byte, a run of zeros, bytes cut off, inserted or removed, a segment
+    that comes twice, a marker that is another."""
+    at, count, way = int(rng.integers(len(data))), int(rng.integers(1, 17)), rng.integers(8)
+    markers = [i for i in range(len(data) - 1) if data[i] == 0xFF and data[i + 1] not in (0x00, 0xFF)]
+    if way == 0:
+        data[at] ^= 1 << int(rng.integers(8))
+    elif way == 1:
+        data[at] = rng.integers(256)
+    elif way == 2:
+        data[at : at + count] = bytes(len(data[at : at + count]))
+    elif way == 3:
+        del data[at:]
+    elif way == 4:
+        data[at:at] = rng.bytes(count)
+    elif way == 5:
+        del data[at : at + count]
+    elif markers:
+        number = int(rng.integers(len(markers)))
+        first, end = [*markers, len(data)][number : number + 2]
+        if way == 6:
+            data[first:first] = data[first:end]
+        else:
+            data[first + 1] = rng.integers(0xC0, 0xE0)
+
+
+def test_damaged_files_come_back_or_are_refused():
+    outcomes = Counter()
+    for seed in range(2000):
+        rng, data = np.random.default_rng(seed), bytearray(KINDS[DAMAGED[seed % len(DAMAGED)]])
+        for _ in range(rng.integers(1, 4)):
+            if data:
+                damaged(data, rng)
+        try:
+            kept = keep(bytes(data), max_pixels=1 << 14).kept
+        except CodecError:
+            outcomes["refused"] += 1
+        else:
+            outcomes[kept.form] += 1
+            assert restore(kept) == data
+    assert min(outcomes[outcome] for outcome in (JPEG, STORED, "refused")) > 0
+
+
 def test_forms_that_do_not_exist_and_pictures_are_told_apart():
-    packed = container.pack_kept(Kept(7, 1, 0, b""))
+    packed = container.pack_kept(KeptFile(7, 1, 0, b""))
     with pytest.raises(DamagedFile, match="form 7"):
         container.read_kept(io.BytesIO(packed))
     with pytest.raises(KeepsAFile):
@@ -103,7 +149,7 @@ def test_sizes_are_bounded_before_anything_is_allocated():
         restore(kept, max_pixels=1000)
     with pytest.raises(ImageTooLarge, match="claims"):
         restore(replace(kept, size=2**32 - 1))
-    bomb = Kept(STORED, 1000, 0, pack(bytes(10**7)))
+    bomb = KeptFile(STORED, 1000, 0, pack(bytes(10**7)))
     with pytest.raises(DamagedFile):
         restore(bomb)
 

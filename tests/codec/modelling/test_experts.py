@@ -46,7 +46,7 @@ TABLES = distribution_tables() | {"codes": (np.arange(8192) // 32).astype(np.uin
 SIZES = [(1, 1), (1, 17), (17, 1), (2, 2), (6, 5), (9, 11)]
 CAME, EXPECTED = (1 << 12) - 1, (1 << 20) - 1  # the most that counts of ratio tables hold
 QUICKLY, FULLY, ALONE = Method(), Method(learning=Learning.FULL, tables=True), Method(learning=Learning.NONE)
-WAYS = [method for method in METHODS.values() if isinstance(method, Method)]
+WAYS = [method for method in METHODS.values() if isinstance(method, Method) and not method.reconstruction]
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Coded:
     """A tile that was coded, and what it taught; decoding gives it back."""
 
     def __init__(self, made: PhotoModel, pixels: np.ndarray, method: Method, begin: Start | None = None):
-        def started(canvas, method):
+        def started(canvas, method, given):
             self.state = experts(canvas, made.tables, RECIPES[method.learning - 1], method.tables, method.lattice)
             if begin:
                 begin.apply(self.state)
