@@ -3,14 +3,16 @@
     python tools/bench_jpeg.py make PICTURES FOLDER [--limit N]
     python tools/bench_jpeg.py run FOLDER [--json FILE]
     python tools/bench_jpeg.py found PICTURES [--limit N] [--json FILE]
+    python tools/bench_jpeg.py never PICTURES
 
 `make` writes the pictures of a folder as JPEGs of many settings, by Pillow and, where it is installed, by libjpeg's
 cjpeg: qualities 50 to 98, chroma whole, halved one way or both, optimised tables or not, progressive, restart markers,
 grey, CMYK, EXIF with a thumbnail, an ICC profile in several markers, odd sizes. `run` compresses and restores every
 JPEG of a folder, compares all bytes, and prints a table by setting. `found` decodes JPEGs of the pictures of a folder
 by Pillow, or where it is installed by libjpeg's djpeg, at some settings, alters some of them, and compresses the pixels
-by `normal`, beside WebP, JPEG XL at effort 9 and the walk through the pixels without the JPEG. Needs the extras cpu and
-test.
+by `normal`, beside WebP, JPEG XL at effort 9 and the walk through pixels without the JPEG. `never` says how many of the
+pictures of a folder, which never were JPEGs, are taken for one, and how long it takes to say no: as they are, shrunk by
+a third, in grey. Needs the extras cpu and test.
 """
 
 from __future__ import annotations
@@ -223,6 +225,23 @@ def found(pictures: Path, limit: int | None, report: Path | None) -> None:
         print(f"| {name} | {len(kept)} of {len(group)} | {whole} | {share} | {numbers} |")
 
 
+def never(pictures: Path) -> None:
+    from codec.jpeg.recovery.recover import recover
+
+    seconds, alarms = [], []
+    for path in sorted(pictures.glob("*.png")):
+        image = Image.open(path).convert("RGB")
+        shrunk = image.resize((2 * image.width // 3, 2 * image.height // 3), Image.Resampling.LANCZOS)
+        for name, tried in {"": image, "shrunk": shrunk, "grey": image.convert("L")}.items():
+            pixels = np.asarray(tried).reshape(tried.height, tried.width, -1)
+            recover(pixels)  # compiles
+            start = time.perf_counter()
+            alarms += [f"{path.name} {name}"] if recover(pixels) else []
+            seconds.append(time.perf_counter() - start)
+    middle, most = 1000 * np.median(seconds), 1000 * max(seconds)
+    print(f"{len(seconds)} pictures: {len(alarms)} taken for a JPEG {alarms}; {middle:.0f} ms, {most:.0f} at most")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -237,11 +256,15 @@ if __name__ == "__main__":
     finding.add_argument("pictures", type=Path)
     finding.add_argument("--limit", type=int, metavar="N")
     finding.add_argument("--json", type=Path, metavar="FILE")
+    asking = commands.add_parser("never")
+    asking.add_argument("pictures", type=Path)
     arguments = parser.parse_args()
     if arguments.command == "found":
         import pillow_jxl  # noqa: F401  Pillow's plugin
 
         found(arguments.pictures, arguments.limit, arguments.json)
+    elif arguments.command == "never":
+        never(arguments.pictures)
     elif arguments.command == "make":
         make(arguments.pictures, arguments.folder, arguments.limit)
     else:

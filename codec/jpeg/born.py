@@ -14,6 +14,8 @@ from codec.jpeg.recovery.recover import recover
 from codec.jpeg.segments import Frame
 from runtime.progress import Progress
 
+_LEAST = 0.05  # share of pixels that have to be made, for coefficients to be worth their bytes
+
 
 @dataclass(frozen=True)
 class Source:
@@ -27,7 +29,7 @@ class Source:
 def find_source(planes: np.ndarray, progress: Progress | None = None) -> Source | None:
     """The JPEG that made most of a picture's planes, uint8 [C, H, W] of 1 or 3 channels; None where none is found."""
     found = recover(np.ascontiguousarray(planes.transpose(1, 2, 0)))
-    if found is None:
+    if found is None or found.exact.mean() < _LEAST:
         return None
     sampling, chroma = (None if len(found.frame.components) == 1 else found.frame.sampling), found.steps[-1]
     origin = Origin(*found.offset, sampling, found.smooth, found.steps[0], chroma, int(100 * found.exact.mean()))

@@ -119,7 +119,13 @@ def _parts(data: bytes) -> tuple:
 def test_planes_of_a_jpeg(kind):
     """From coefficients of all sizes, by quality and by tables of its own."""
     rng = np.random.default_rng(kind)
-    for place, height, width, quality in [(0, 1, 1, 75), (0x5A, 21, 30, 90), (0xF0, 7, 50, 0), (7, 33, 2, 12)]:
+    for place, height, width, quality in [
+        (0, 1, 1, 75),
+        (0x5A, 21, 30, 90),
+        (0xF0, 7, 50, 0),
+        (7, 33, 2, 12),
+        (3, 150, 5, 60),
+    ]:
         tables = b"" if quality else rng.integers(1, 256, 64 * (1 if kind == 4 else 2)).astype(np.uint8).tobytes()
         data = bytes([place, kind, quality, 7]) + tables + b"rest"
         (origin, rest), (plain, others) = read_origin(data), jpeg_pixels.read(data)

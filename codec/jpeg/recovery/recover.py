@@ -25,6 +25,7 @@ _WINDOWS_OF_COLOUR, _WINDOWS_OF_GREY = 400, 96  # that the grid is sought in
 _CLEAR = 1.4  # standard deviations by which a JPEG's grid stands out
 _FINE = 1.4  # mean logarithm of steps that explain nearly anything, so that the grid has to be clear
 _NEAR = 2  # pixels around an impossible one that are not trusted either
+_LITTLE = 0.05  # share of pixels that have to be made for all bands of a picture to be solved
 _MCU = 16
 _MOST, _LEAST_ROWS = 1 << 19, 2 * _MCU  # pixels that are worked on at once, and rows of them
 
@@ -61,7 +62,7 @@ def recover(picture: np.ndarray) -> Recovered | None:
         return _searched(picture)
     firsts = [(height - rows) * third // 2 // _MCU * _MCU for third in range(3)]
     found = [(_searched(picture[first : first + rows]), first) for first in firsts]
-    known = [(of_band, first) for of_band, first in found if of_band is not None]
+    known = [(of_band, first) for of_band, first in found if of_band is not None and of_band.exact.mean() > _LITTLE]
     return _in_bands(picture, *max(known, key=lambda pair: pair[0].exact.mean()), rows) if known else None
 
 
@@ -99,7 +100,7 @@ def _solved(band: np.ndarray, known: Recovered, offset: tuple[int, int]) -> Reco
     luma, chroma = (known.steps[0], known.quality), (known.steps[-1], known.quality)
     if len(known.steps) == 1:
         return _grey_by(band, place, luma)
-    low, high = _placed_ranges(*_trusted(band), place)
+    low, high = (_placed(part, place, fill) for part, fill in zip(_trusted(band), (0, 255)))
     sampling = Sampling(known.frame.sampling, known.smooth, phase)
     return _finish(band, low, high, place, luma, chroma_by(low, high, sampling, chroma))
 
@@ -147,7 +148,7 @@ def _grey_by(picture: np.ndarray, offset: tuple[int, int], table: Table) -> Reco
 def _recover_colour(picture: np.ndarray) -> Recovered | None:
     low, high = _trusted(picture)
     offset, clearness = grid(low[0], low[0] == high[0], _WINDOWS_OF_COLOUR)
-    low, high = _placed_ranges(low, high, offset)
+    low, high = _placed(low, offset, 0), _placed(high, offset, 255)
     luma = luma_table(low[0], high[0])
     if luma is None or (clearness < _CLEAR and np.log(luma[0]).mean() < _FINE):
         return None
@@ -160,16 +161,6 @@ def _trusted(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     doubtful = around(alien, _NEAR)
     low[:, doubtful], high[:, doubtful] = 0, 255
     return low, high
-
-
-def _placed_ranges(low: np.ndarray, high: np.ndarray, offset: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Ranges in whole MCUs. Chroma of a row or column that an MCU is cut off behind is interpolated with what is not
-    there."""
-    for axis in range(2):
-        if (low.shape[1 + axis] + offset[axis]) % _MCU:
-            last = np.s_[1:, -1] if axis == 0 else np.s_[1:, :, -1]
-            low[last], high[last] = 0, 255
-    return _placed(low, offset, 0), _placed(high, offset, 255)
 
 
 def _placed(part: np.ndarray, offset: tuple[int, int], fill: int) -> np.ndarray:

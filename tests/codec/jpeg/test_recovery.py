@@ -8,6 +8,7 @@ from PIL import Image
 
 from codec.jpeg.file import take_apart
 from codec.jpeg.pixels import pixels, upsampled
+from codec.jpeg.recovery import recover as recover_
 from codec.jpeg.recovery.blocks import in_blocks, rounded, transformed
 from codec.jpeg.recovery.colours import luma_given_chroma, ranges
 from codec.jpeg.recovery.interpolation import filled, gathered, solved, spread
@@ -141,6 +142,34 @@ def test_a_part_of_a_picture_has_its_grid(offset, sampling):
     assert found.offset == tuple(at % 16 if both else at % 8 for at, both in zip(offset, halved))
     assert found.frame.sampling == sampling and found.quality == 80 and found.exact.mean() > 0.93
     check(found, part)
+
+
+@pytest.mark.parametrize("sampling", [*SAMPLINGS, None], ids=str)
+def test_a_large_picture_is_solved_in_bands(sampling, monkeypatch):
+    """As it is in one piece, wherever its first row lies; also where only one of the bands was a JPEG."""
+    planes = picture(264, 136)
+    if sampling is None:
+        data = jpeg(planes[:1], "L", quality=85)
+        whole = np.asarray(Image.open(io.BytesIO(data)))[..., None]
+    else:
+        whole = through_jpeg(planes, sampling, steps_of(85), True)
+    for first in (0, 13):
+        part = np.ascontiguousarray(whole[first:])
+        alone = recover(part)
+        monkeypatch.setattr(recover_, "_MOST", 136 * 64)
+        found = recover(part)
+        monkeypatch.undo()
+        check(found, part)
+        assert found.offset == alone.offset and found.frame == alone.frame and found.quality == 85
+        assert found.exact.mean() > alone.exact.mean() - 0.005 > 0.96
+        parts = (found.coefficients != alone.coefficients).any(1).mean(), len(found.coefficients)
+        assert parts[0] < 0.02, parts
+    foreign = whole.copy()
+    foreign[96:] = noise(168, 136)[: whole.shape[2]].transpose(1, 2, 0)
+    monkeypatch.setattr(recover_, "_MOST", 136 * 64)
+    found = recover(foreign)
+    assert found.exact[:80].mean() > 0.97 and found.quality == 85
+    assert recover(np.ascontiguousarray(noise(264, 136).transpose(1, 2, 0))) is None
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS[1:], ids=str)
