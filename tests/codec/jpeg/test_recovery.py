@@ -258,3 +258,31 @@ def test_what_never_was_a_jpeg_is_not_found(kind):
         planes = KINDS[kind](*size)
         assert recover(np.ascontiguousarray(planes.transpose(1, 2, 0))) is None
         assert recover(np.ascontiguousarray(planes[0][..., None])) is None
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_the_picture_is_what_is_found_fits_it(seed, monkeypatch):
+    """Small ones of any size and kind, through a JPEG or not, cut, painted over, in bands or whole."""
+    rng = np.random.default_rng(seed)
+    height, width = rng.integers(1, 90, 2).tolist()
+    kinds = [
+        photograph(height, width, seed),
+        noise(height, width),
+        picture(height, width),
+        photograph(height, width) // 64 * 85,
+    ]
+    planes = kinds[seed % 4]
+    if seed % 5:
+        options = {"quality": int(rng.integers(1, 101)), "subsampling": int(rng.integers(0, 3))}
+        image = Image.open(io.BytesIO(jpeg(planes, "L" if seed % 3 == 0 else "RGB", **options)))
+        planes = np.asarray(image).reshape(height, width, -1).transpose(2, 0, 1)
+    planes = planes[:, rng.integers(0, height) :, rng.integers(0, width) :].copy()
+    planes[:, : rng.integers(0, 9), : rng.integers(0, 9)] = rng.integers(0, 256)
+    monkeypatch.setattr(recover_, "_MOST", int(rng.choice([1 << 19, 1 << 11])))
+    pixels_ = np.ascontiguousarray(planes.transpose(1, 2, 0))
+    found = recover(pixels_)
+    if found is not None:
+        check(found, pixels_)
+        assert max(found.offset) < 16 and all((1 <= steps).all() and (steps <= 255).all() for steps in found.steps)
+        rows, columns = (side + at for side, at in zip(pixels_.shape, found.offset))
+        assert (found.frame.height, found.frame.width) == (rows, columns)
