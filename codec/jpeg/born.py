@@ -11,7 +11,6 @@ from codec.jpeg.file import empty
 from codec.jpeg.origin import Origin, read_origin
 from codec.jpeg.pixels import pixels
 from codec.jpeg.recovery.recover import recover
-from codec.jpeg.segments import Frame
 from runtime.progress import Progress
 
 _LEAST = 0.05  # share of pixels that have to be made, for coefficients to be worth their bytes
@@ -34,7 +33,7 @@ def find_source(planes: np.ndarray, progress: Progress | None = None) -> Source 
     sampling, chroma = (None if len(found.frame.components) == 1 else found.frame.sampling), found.steps[-1]
     origin = Origin(*found.offset, sampling, found.smooth, found.steps[0], chroma, int(100 * found.exact.mean()))
     coded = encode(found.coefficients, found.frame, found.steps, block_report(found.frame, progress))
-    return Source(origin.pack() + coded, origin, _made(found.frame, origin, found.coefficients))
+    return Source(origin.pack() + coded, origin, _in_planes(found.made))
 
 
 def made_by(data: bytes, height: int, width: int, progress: Progress | None = None) -> np.ndarray:
@@ -43,9 +42,8 @@ def made_by(data: bytes, height: int, width: int, progress: Progress | None = No
     frame = origin.frame(height, width)
     coefficients = empty(frame, float("inf"))
     decode(coded, frame, origin.steps, coefficients, block_report(frame, progress))
-    return _made(frame, origin, coefficients)
+    return _in_planes(pixels(frame, origin.steps, coefficients, origin.smooth)[origin.row :, origin.column :])
 
 
-def _made(frame: Frame, origin: Origin, coefficients: np.ndarray) -> np.ndarray:
-    picture = pixels(frame, origin.steps, coefficients, origin.smooth)
-    return np.ascontiguousarray(picture[origin.row :, origin.column :].transpose(2, 0, 1))
+def _in_planes(picture: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(picture.transpose(2, 0, 1))

@@ -12,7 +12,7 @@ from codec.jpeg.likely import standard_steps
 from codec.jpeg.segments import Frame, frame
 
 _HEAD = struct.Struct("<BBBB")  # row + 16 column, kind, quality, percent
-_SAMPLINGS = (1, 1), (2, 2), (2, 1), (1, 2)  # of luma, across and down
+SAMPLINGS = (1, 1), (2, 2), (2, 1), (1, 2)  # of luma, across and down
 _NAMES = "4:4:4", "4:2:0", "4:2:2", "4:4:0"
 _GREY, _KINDS, _PLAIN = 4, 5, 8  # of kinds: one without chroma; how many; added where upsampling repeats samples
 _STEPS = 64  # bytes of a table
@@ -51,14 +51,11 @@ class Origin:
 
     def frame(self, height: int, width: int) -> Frame:
         """Of the JPEG, down to the last pixel of a picture of that size."""
-        size = self.column + width, self.row + height
-        if self.sampling is None:
-            return frame(*size, [(1, 1, 1, 0)])
-        return frame(*size, [(1, *self.sampling, 0), (2, 1, 1, 1), (3, 1, 1, 1)])
+        return frame_of(self.column + width, self.row + height, self.sampling or (1, 1), len(self.steps))
 
     def pack(self) -> bytes:
         """Its bytes in a file."""
-        kind = _GREY if self.sampling is None else _SAMPLINGS.index(self.sampling)
+        kind = _GREY if self.sampling is None else SAMPLINGS.index(self.sampling)
         head = _HEAD.pack(self.row + 16 * self.column, kind + _PLAIN * (not self.smooth), self.quality, self.percent)
         if self.quality:
             return head
@@ -66,11 +63,16 @@ class Origin:
         return head + b"".join(table.astype(np.uint8).tobytes() for table in tables)
 
     def __str__(self) -> str:
-        name = "grey" if self.sampling is None else _NAMES[_SAMPLINGS.index(self.sampling)]
+        name = "grey" if self.sampling is None else _NAMES[SAMPLINGS.index(self.sampling)]
         parts = [f"quality {self.quality}" if self.quality else "tables of its own", name]
         if self.percent < 100:
             parts.append(f"{self.percent} % of its pixels found")
         return f"was a JPEG, {', '.join(parts)}"
+
+
+def frame_of(width: int, height: int, sampling: tuple[int, int], components: int = 3) -> Frame:
+    """Of Y, Cb and Cr, or of Y alone, and a size in pixels."""
+    return frame(width, height, [(1, *sampling, 0), (2, 1, 1, 1), (3, 1, 1, 1)][:components])
 
 
 def read_origin(data: bytes) -> tuple[Origin, bytes]:
@@ -79,7 +81,7 @@ def read_origin(data: bytes) -> tuple[Origin, bytes]:
         raise DamagedFile("what is said of a picture's JPEG is cut off: get the file again")
     (place, kind, quality, percent), rest = _HEAD.unpack_from(data), data[_HEAD.size :]
     column, row = divmod(place, 16)
-    sampling = _SAMPLINGS[kind % _PLAIN] if kind % _PLAIN < _GREY else None
+    sampling = SAMPLINGS[kind % _PLAIN] if kind % _PLAIN < _GREY else None
     count = 0 if quality else 1 if sampling is None else 2
     if kind >= 2 * _PLAIN or kind % _PLAIN >= _KINDS or quality > 100 or percent > 100 or len(rest) < count * _STEPS:
         raise DamagedFile("what is said of a picture's JPEG has a wrong value: get the file again")

@@ -12,8 +12,9 @@ from codec.entropy.range_coder import Encoder
 from codec.format import alpha, container
 from codec.format.method import MADE, InOrder, Learning, Method
 from codec.format.method import METHODS as CODES
-from codec.jpeg.born import _made, made_by
+from codec.jpeg.born import made_by
 from codec.jpeg.origin import read_origin
+from codec.jpeg.pixels import pixels
 from codec.tile_coders import tile_coder
 from export.bundle import export_bundle
 from runtime.variants import orient
@@ -133,7 +134,8 @@ def test_planes_of_a_jpeg(kind):
         assert rest == others and sizes == [(part.rows, part.stride) for part in frame.components]
         blocks = [rng.integers(-40, 41, (*size, 64)) // rng.integers(1, 60, 64) for size in sizes]
         coefficients = np.concatenate([part.reshape(-1, 64) for part in blocks]).astype(np.int16)
-        expected = _made(frame, origin, coefficients)
+        whole = pixels(frame, origin.steps, coefficients, origin.smooth)
+        expected = whole[origin.row :, origin.column :].transpose(2, 0, 1)
         np.testing.assert_array_equal(plain.planes(blocks, height, width), expected)
 
 

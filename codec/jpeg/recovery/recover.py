@@ -6,11 +6,12 @@ Every stage may fail, and nothing depends on its being right: at the end all is 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from codec.jpeg.likely import standard_steps
-from codec.jpeg.pixels import pixels as decoded_pixels
+from codec.jpeg.origin import frame_of
+from codec.jpeg.pixels import pixels
 from codec.jpeg.recovery.blocks import around
 from codec.jpeg.recovery.chroma import Chroma, chroma_by, chroma_of
 from codec.jpeg.recovery.colours import luma_given_chroma, ranges
@@ -18,9 +19,8 @@ from codec.jpeg.recovery.detect import comes_from_ycc, grid
 from codec.jpeg.recovery.planes import coefficients_within, luma_table
 from codec.jpeg.recovery.sampling import Sampling
 from codec.jpeg.recovery.tables import Table
-from codec.jpeg.segments import Frame, frame
+from codec.jpeg.segments import Frame
 
-SAMPLINGS = ((1, 1), (2, 2), (2, 1), (1, 2))  # of luma, across and down
 _WINDOWS_OF_COLOUR, _WINDOWS_OF_GREY = 400, 96  # that the grid is sought in
 _CLEAR = 1.4  # standard deviations by which a JPEG's grid stands out
 _FINE = 1.4  # mean logarithm of steps that explain nearly anything, so that the grid has to be clear
@@ -30,22 +30,33 @@ _MCU = 16
 _MOST, _LEAST_ROWS = 1 << 19, 2 * _MCU  # pixels that are worked on at once, and rows of them
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recovered:
-    """A JPEG that makes some of these pixels, mostly nearly all.
+    """A JPEG that makes some of a picture's pixels, mostly nearly all.
 
-    frame: of the whole JPEG, of one component for grey pixels. quality: that of libjpeg's tables if the steps of all
-    components are such, else 0. offset: its rows and columns before the picture's first, below 16. smooth: whether
-    chroma is interpolated or repeated. exact: bool [H, W], which pixels it makes.
+    picture: as it was given. frame: of the whole JPEG, of one component for grey pixels. quality: that of libjpeg's
+    tables if the steps of all components are such, else 0. offset: its rows and columns before the picture's first,
+    below 16. smooth: whether chroma is interpolated or repeated.
     """
 
+    picture: np.ndarray
     frame: Frame
     steps: tuple[np.ndarray, ...]
     quality: int
     coefficients: np.ndarray
     offset: tuple[int, int]
-    smooth: bool
-    exact: np.ndarray
+    smooth: bool = True
+
+    @cached_property
+    def made(self) -> np.ndarray:
+        """The pixels that it makes in the picture's place, uint8 [H, W, components]."""
+        row, column = self.offset
+        return pixels(self.frame, self.steps, self.coefficients, self.smooth)[row:, column:]
+
+    @cached_property
+    def exact(self) -> np.ndarray:
+        """Which of the picture's pixels these are, bool [H, W]."""
+        return (self.made == self.picture).all(2)
 
 
 def recover(picture: np.ndarray) -> Recovered | None:
@@ -90,7 +101,7 @@ def _in_bands(picture: np.ndarray, known: Recovered, first: int, rows: int) -> R
             vertical = of.components[place].vertical
             parts[place].append(blocks[above * vertical : (above + end - begin) * vertical].reshape(-1, 64))
     coefficients = np.concatenate([part for of_component in parts for part in of_component])
-    return _compared(picture, of, known.steps, known.quality, coefficients, (row, column), known.smooth)
+    return Recovered(picture, of, known.steps, known.quality, coefficients, (row, column), known.smooth)
 
 
 def _solved(band: np.ndarray, known: Recovered, offset: tuple[int, int]) -> Recovered:
@@ -112,17 +123,6 @@ def _by_component(found: Recovered) -> list[np.ndarray]:
     return [part.reshape(component.rows, component.stride, 64) for part, component in parts]
 
 
-def steps_of(quality: int) -> tuple[np.ndarray, ...]:
-    """libjpeg's steps of Y, Cb and Cr."""
-    luma, chroma = standard_steps(quality, False), standard_steps(quality, True)
-    return luma, chroma, chroma
-
-
-def frame_of(width: int, height: int, sampling: tuple[int, int], components: int = 3) -> Frame:
-    """Of Y, Cb and Cr, or of Y alone, and a size in pixels."""
-    return frame(width, height, [(1, *sampling, 0), (2, 1, 1, 1), (3, 1, 1, 1)][:components])
-
-
 def _is_grey(picture: np.ndarray) -> bool:
     some = picture[::31]
     return all((part[..., :1] == part).all() for part in (some, picture))
@@ -142,7 +142,7 @@ def _grey_by(picture: np.ndarray, offset: tuple[int, int], table: Table) -> Reco
     height, width, _ = picture.shape
     of = frame_of(offset[1] + width, offset[0] + height, (1, 1), 1)
     coefficients = _cropped(coefficients_within(low, high, table[0]), low.shape, of, 0)
-    return _compared(picture, of, (table[0],), table[1], coefficients, offset)
+    return Recovered(picture, of, (table[0],), table[1], coefficients, offset)
 
 
 def _recover_colour(picture: np.ndarray) -> Recovered | None:
@@ -192,20 +192,7 @@ def _finish(
     parts = enumerate([coefficients_within(low, high, luma_steps), *chroma.coefficients])
     coefficients = np.concatenate([_cropped(part, low.shape, of, place) for place, part in parts])
     steps, quality = (luma_steps, chroma.steps, chroma.steps), quality if quality == chroma.quality else 0
-    return _compared(picture, of, steps, quality, coefficients, offset, chroma.sampling.smooth)
-
-
-def _compared(
-    picture: np.ndarray,
-    of: Frame,
-    steps: tuple[np.ndarray, ...],
-    quality: int,
-    coefficients: np.ndarray,
-    offset: tuple[int, int],
-    smooth: bool = True,
-) -> Recovered:
-    made = decoded_pixels(of, steps, coefficients, smooth)[offset[0] :, offset[1] :]
-    return Recovered(of, steps, quality, coefficients, offset, smooth, (made == picture).all(2))
+    return Recovered(picture, of, steps, quality, coefficients, offset, chroma.sampling.smooth)
 
 
 def _cropped(coefficients: np.ndarray, shape: tuple[int, int], of: Frame, place: int) -> np.ndarray:

@@ -7,12 +7,14 @@ import pytest
 from PIL import Image
 
 from codec.jpeg.file import take_apart
+from codec.jpeg.likely import standard_steps
+from codec.jpeg.origin import SAMPLINGS, frame_of
 from codec.jpeg.pixels import pixels, upsampled
 from codec.jpeg.recovery import recover as recover_
 from codec.jpeg.recovery.blocks import in_blocks, rounded, transformed
 from codec.jpeg.recovery.colours import luma_given_chroma, ranges
 from codec.jpeg.recovery.interpolation import filled, gathered, solved, spread
-from codec.jpeg.recovery.recover import SAMPLINGS, Recovered, frame_of, recover, steps_of
+from codec.jpeg.recovery.recover import Recovered, recover
 from codec.jpeg.segments import frame
 from codec.modelling.lattice import CONVERSIONS
 from tests.codec.jpeg.jpegs import jpeg
@@ -111,6 +113,12 @@ def through_jpeg(
         samples = whole.reshape(8 * component.rows, times[1], 8 * component.stride, times[0]).mean((1, 3))
         coefficients.append(rounded(transformed(in_blocks(samples)), step))
     return pixels(of, steps, np.concatenate(coefficients), smooth)
+
+
+def steps_of(quality: int) -> tuple[np.ndarray, ...]:
+    """libjpeg's steps of Y, Cb and Cr."""
+    luma, chroma = standard_steps(quality, False), standard_steps(quality, True)
+    return luma, chroma, chroma
 
 
 def check(found: Recovered, picture: np.ndarray) -> None:
