@@ -1,8 +1,8 @@
 """Lossless compression of images with a model's probabilities: the files, the coder and the command line.
 
->>> model = runtime.load(codec.models.resolve("photo"))             # doctest: +SKIP
->>> coded = codec.compress(codec.images.read(path), model)          # doctest: +SKIP
->>> image = codec.decompress(coded.data, model, max_pixels=2**28)   # doctest: +SKIP
+>>> model = runtime.load(codec.models.resolve("photo"))                # doctest: +SKIP
+>>> coded = codec.compress(codec.read("photo.png"), model)         # doctest: +SKIP
+>>> samples = codec.decompress(coded.data, model, max_pixels=2**28)    # doctest: +SKIP
 
 Names are imported at first use, so that `import codec` and the command line's --help answer at once.
 """
@@ -12,15 +12,18 @@ from importlib import import_module
 from codec.errors import CodecError
 
 _HOMES = {
-    "compress": "codec.codec",
-    "cost_map": "codec.codec",
-    "decompress": "codec.codec",
-    "analyse": "codec.codec",
-    "Analysis": "codec.codec",
-    "Compressed": "codec.codec",
-    "Image": "codec.images",
+    "compress": "codec.compression",
+    "cost_map": "codec.compression",
+    "analyse": "codec.compression",
+    "Analysis": "codec.compression",
+    "Compressed": "codec.compression",
+    "decompress": "codec.decompression",
+    "Lost": "codec.decompression",
+    "read": "codec.archive",
+    "Box": "codec.format.tiles",
+    "Samples": "codec.images.samples",
 }
-_MODULES = ("codec", "files", "heatmap", "images", "models")
+_MODULES = ("files", "heatmap", "images", "models")
 
 __all__ = ["CodecError", *_HOMES, *_MODULES]
 

@@ -14,6 +14,7 @@ from codec.commands.info import info
 from codec.commands.list_models import list_models
 from codec.commands.running import INSTALL
 from codec.commands.verify import verify
+from codec.commands.warm_up import warm_up
 from runtime.command_line import Group
 
 
@@ -22,5 +23,5 @@ def cli() -> None:
     """Lossless compression of images with a neural model."""
 
 
-for command in (compress, decompress, info, verify, heatmap, list_models):
+for command in (compress, decompress, info, verify, heatmap, list_models, warm_up):
     cli.add_command(command)

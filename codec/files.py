@@ -1,12 +1,16 @@
 """Where results go: names of outputs, and writing that leaves a whole file or none."""
 
+import mmap
 import os
 import unicodedata
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from codec.errors import OutputExists, UnwritableOutput
+from codec.errors import OutputExists, UnreadableImage, UnwritableOutput
+
+_LARGE = 2**26  # bytes of a file from which on it is mapped
 
 
 def outputs(inputs: Sequence[Path], output: str | None, suffix: str | Callable[[Path], str]) -> list[Path]:
@@ -60,6 +64,18 @@ def make_folder(path: Path) -> None:
         raise UnwritableOutput(f"cannot make the folder {path} ({error.strerror}): choose another") from error
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[bytes]:
+    """A file's bytes; of a large one only what is looked at is in memory. Raises UnreadableImage."""
+    try:
+        with open(path, "rb") as stream:
+            large = os.fstat(stream.fileno()).st_size >= _LARGE
+            data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) if large else stream.read()
+    except (OSError, ValueError) as error:
+        raise UnreadableImage(f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    yield data  # type: ignore[misc]  # a map goes when nobody looks at it any more
+
+
 def check_output(path: Path, *, force: bool = False) -> None:
     """Say before the work what would stop the writing after it. Raises OutputExists or UnwritableOutput."""
     if os.path.isdir(path):
@@ -73,23 +89,40 @@ def check_output(path: Path, *, force: bool = False) -> None:
         raise UnwritableOutput(f"{path.parent} is no folder that exists: make it or choose another output")
 
 
-def write_atomically(path: Path, data: bytes, *, force: bool = False) -> None:
-    """Write data to path: all of it, on the disk, under its name, or nothing.
+def write_atomically(
+    path: Path,
+    data: bytes | Iterable[bytes],
+    *,
+    force: bool = False,
+    modified: int | None = None,
+    permissions: int | None = None,
+) -> int:
+    """Write data, or pieces of them, to path: all of it, on the disk, under its name, or nothing. Returns the CRC-32.
 
-    Raises OutputExists when path is there and force is not, even if another process wrote it a moment ago;
-    UnwritableOutput when the system refuses.
+    modified: nanoseconds since 1970; permissions: of POSIX; both as the system gives them where they are None. Raises
+    OutputExists when path is there and force is not, even if another process wrote it a moment ago; UnwritableOutput
+    when the system refuses; and what the pieces raise.
     """
     from runtime.files import whole
 
     check_output(path, force=force)
+    crc = 0
     try:
         with whole(path, new=not force) as stream:
-            stream.write(data)
+            for piece in [data] if isinstance(data, bytes) else data:
+                stream.write(piece)
+                crc = zlib.crc32(piece, crc)
+            stream.flush()
+            if permissions is not None:
+                os.chmod(stream.name, permissions)
+            if modified is not None:
+                os.utime(stream.name, ns=(modified, modified))
     except FileExistsError as error:
         raise _exists(path) from error
     except OSError as error:
         reason = error.strerror or error
         raise UnwritableOutput(f"cannot write {path} ({reason}): choose another output") from error
+    return crc
 
 
 def _exists(path: Path) -> OutputExists:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codec.errors import ModelNotFound, WrongModel
-from codec.format import container
+from codec.format.picture import short_id
 
 if TYPE_CHECKING:
     import runtime
@@ -61,14 +61,14 @@ def find(model_id: bytes, extra: Path | None = None) -> Path:
 
     if extra is not None:
         given = runtime.read_manifest(extra).model_id
-        if container.short_id(given) != model_id:
+        if short_id(given) != model_id:
             raise WrongModel(
                 f"made with model {model_id.hex()[:12]}, but {extra} is model {given[:12]}: "
                 "give the right one with --model"
             )
         return extra
     for shipped in available():
-        if container.short_id(shipped.manifest.model_id) == model_id:
+        if short_id(shipped.manifest.model_id) == model_id:
             return shipped.path
     raise ModelNotFound(
         f"made with model {model_id.hex()[:12]}, which is not shipped here ({_names()}): "

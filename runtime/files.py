@@ -21,7 +21,7 @@ def beside(path: Path | str, *, new: bool = False) -> Iterator[Path]:
     part = Path(folder, f".lmconv-{secrets.token_hex(8)}.part")
     try:
         yield part
-        with open(part, "rb+") as stream:
+        with open(part, "rb") as stream:  # its permissions may not allow more
             os.fsync(stream.fileno())
         if new:
             _take(part, target)

@@ -5,7 +5,8 @@ prediction from known neighbours is refitted at every pixel over an exponential 
 of neighbouring rows are joined by a sum over the rows of a level, so rows never wait for each other's solution (after
 Ye and Hou's and Ulacha's blended least squares; this form is this project's).
 Only + - * / on float32 in a fixed order; a prediction leaves rounded to 1/64 grey level, so both sides, every machine
-and any number of threads get the same integers. Pixels are uint8 [3, H, W] in coding order (R, G, B).
+and any number of threads get the same integers. Pixels are uint8 [3, H, W] in coding order (R, G, B), or uint16
+[C, H, W] of any range.
 """
 
 from collections.abc import Sequence
@@ -27,13 +28,14 @@ _ERROR_SCALE = np.float32(0.125 / UNIT)
 _WEIGHT_FLOOR = np.float32(0.3)  # sample weight = 1 / (mean absolute error nearby + floor)
 _ZERO, _HALF, _QUARTER, _ONE = np.float32(0), np.float32(0.5), np.float32(0.25), np.float32(1)
 ALL = 0, 1 << 30  # rows of a tile: from one, a multiple of LANES, to before the other
-_WHITE, _PER_LEVEL = np.float32(255), np.float32(UNIT)
+WHITE, _PER_LEVEL = 255, np.float32(UNIT)
 
 _OWN = (
     ((0, -1), (-1, 0), (-1, 1), (0, -2), (-2, 0), (-1, -2), (-2, 1), (-2, -1))
     + ((0, -3), (-2, 2), (-3, 0), (-2, -2), (-2, 3), (-3, 1), (-1, -3), (-3, -1))
+    + ((0, -4), (-3, 2), (-2, -3), (-3, 3), (-3, -2), (-4, 0), (-3, 4), (-1, -4))
 )  # fmt: skip
-_OTHER = ((0, -1), (-1, 0), (-1, 1), (0, -2), (-2, 0), (-1, -2), (-2, 1))
+_OTHER = ((0, -1), (-1, 0), (-1, 1), (0, -2), (-2, 0), (-1, -2), (-2, 1), (-2, -1), (-2, 2), (-1, -3))
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,13 @@ class Size(NamedTuple):
 
 
 class Canvas(NamedTuple):
-    """The known pixels of a tile, uint8 [3, TOP + H, LEFT + W + RIGHT], padded, and for each row of the level at hand
-    what its features are relative to: the mean of four neighbours in each plane, float32 [3, H]."""
+    """The known pixels of a tile, uint8 or uint16 [C, TOP + H, LEFT + W + RIGHT], padded, and for each row of the level
+    at hand what its features are relative to: the mean of four neighbours in each plane, float32 [C, H]."""
 
     size: Size
     pixels: np.ndarray
     references: np.ndarray
+    white: np.float32  # the largest value that there is
 
 
 class Workspace(NamedTuple):
@@ -92,11 +95,12 @@ class Workspace(NamedTuple):
 
 
 class Fits(NamedTuple):
-    """Least squares of three planes, in blocks of eight rows."""
+    """Least squares of C planes, mostly three, in blocks of eight rows."""
 
     counts: np.ndarray  # int64 [3]: features n of each plane
     rates: np.ndarray  # float32 [3, 10]: ridge, decay, and powers 1 to 8 of the row decay
     interval: int  # levels from one refit to the next
+    squared: bool  # whether a sample's weight is the square of what it is otherwise
     sums: np.ndarray  # float32 [3, B, M, 8]: packed, with the augmented column
     features: np.ndarray  # float32 [3, B, interval, N + 1, 8]: of the levels since the last refit; [n] is the target
     samples: np.ndarray  # float32 [3, 2, B, interval, 8]: decay and weight of these
@@ -115,10 +119,11 @@ class Predictor(NamedTuple):
     partial: np.ndarray
 
 
-def canvas(height: int, width: int) -> Canvas:
-    """An empty one."""
-    pixels = np.full((3, TOP + height, LEFT + width + RIGHT), FILL, np.uint8)
-    return Canvas(Size(height, width), pixels, np.full((3, height), FILL, np.float32))
+def canvas(height: int, width: int, planes: int = 3, white: int = WHITE) -> Canvas:
+    """An empty one, of bytes or of larger values."""
+    fill = (white + 1) // 2
+    pixels = np.full((planes, TOP + height, LEFT + width + RIGHT), fill, np.uint8 if white == WHITE else np.uint16)
+    return Canvas(Size(height, width), pixels, np.full((planes, height), fill, np.float32), np.float32(white))
 
 
 def fits(
@@ -128,41 +133,43 @@ def fits(
     row_decay: float,
     ridge: Sequence[float],
     interval: int = 1,
+    squared: bool = False,
 ) -> Fits:
-    """Fits that have seen nothing. ridge: one for each plane."""
-    blocks, n = -(-height // LANES), max(counts)
+    """Fits that have seen nothing. counts, ridge: one for each plane."""
+    blocks, n, planes = -(-height // LANES), max(counts), len(counts)
     packed = n * (n + 1) // 2 + n
     powers = np.multiply.accumulate(np.full(LANES, row_decay, np.float64))  # no library's power function
-    rates = np.array([[ridge[k], decay, *powers] for k in range(3)], np.float32)
+    rates = np.array([[ridge[k], decay, *powers] for k in range(planes)], np.float32)
     return Fits(
         np.array(counts, np.int64),
         rates,
         interval,
-        np.zeros((3, blocks, packed, LANES), np.float32),
-        np.zeros((3, blocks, interval, n + 1, LANES), np.float32),
-        np.zeros((3, 2, blocks, interval, LANES), np.float32),
-        np.zeros((3, blocks, n, LANES), np.float32),
-        np.full((3, height + 1, RING), FIRST_ERROR, np.int32),
+        squared,
+        np.zeros((planes, blocks, packed, LANES), np.float32),
+        np.zeros((planes, blocks, interval, n + 1, LANES), np.float32),
+        np.zeros((planes, 2, blocks, interval, LANES), np.float32),
+        np.zeros((planes, blocks, n, LANES), np.float32),
+        np.full((planes, height + 1, RING), FIRST_ERROR, np.int32),
         Workspace(
-            np.zeros((3, packed, LANES), np.float32),
-            np.zeros((3, packed), np.float32),
-            np.zeros((3, interval, n + 1, LANES), np.float32),
-            np.zeros((3, 2, 2, LANES), np.float32),
+            np.zeros((planes, packed, LANES), np.float32),
+            np.zeros((planes, packed), np.float32),
+            np.zeros((planes, interval, n + 1, LANES), np.float32),
+            np.zeros((planes, 2, 2, LANES), np.float32),
         ),
     )
 
 
-def predictor(canvas: Canvas, settings: Settings, interval: int = 1) -> Predictor:
+def predictor(canvas: Canvas, settings: Settings, interval: int = 1, squared: bool = False) -> Predictor:
     """A predictor of the canvas that has seen nothing. interval: levels from one refit to the next."""
-    height, stride, plane = canvas.size.height, canvas.pixels.shape[2], canvas.pixels[0].size
-    taps = [settings.taps(k) for k in range(3)]
+    height, (planes, _, stride), plane = canvas.size.height, canvas.pixels.shape, canvas.pixels[0].size
+    taps = [settings.taps(k) for k in range(planes)]
     counts = [len(found) for found in taps]
-    sources, offsets = np.zeros((2, 3, max(counts)), np.int64)
+    sources, offsets = np.zeros((2, planes, max(counts)), np.int64)
     for k, found in enumerate(taps):
         sources[k, : len(found)] = found[:, 0]
         offsets[k, : len(found)] = found[:, 0] * plane + found[:, 1] * stride + found[:, 2]
-    state = fits(height, counts, settings.decay, settings.row_decay, settings.ridge, interval)
-    return Predictor(state, sources, offsets, np.zeros((3, height), np.float32))
+    state = fits(height, counts, settings.decay, settings.row_decay, settings.ridge, interval, squared)
+    return Predictor(state, sources, offsets, np.zeros((planes, height), np.float32))
 
 
 def predict_picture(pixels: np.ndarray, settings: Settings = Settings()) -> np.ndarray:
@@ -230,7 +237,8 @@ def refit(level, size, k, fits, rows=ALL):
             if first <= row < end and c > 0:
                 error = np.float32(error_nearby(fits.errors[k], row, c))
                 keep[block, slot, lane] = fits.rates[k, 1]
-                weight[block, slot, lane] = _ONE / (error * _ERROR_SCALE + _WEIGHT_FLOOR)
+                expected = error * _ERROR_SCALE + _WEIGHT_FLOOR
+                weight[block, slot, lane] = _ONE / (expected * expected if fits.squared else expected)
     if slot == fits.interval - 1:
         _solve(start, first, k, fits, blocks)
     elif level % 2 == 0 and rows[0] <= level // 2 < min(rows[1], size.height) and level > 0:
@@ -304,7 +312,7 @@ def _triangulate(a, n, inverses):
 def refer(level, canvas, rows=ALL):
     """Sets the references of rows of a level, which `foresee` and `predict` need, once those before are drawn."""
     first, end = rows_of(level, canvas.size, rows)
-    for p in range(3):
+    for p in range(len(canvas.pixels)):
         for row in range(first, end):
             above, c = canvas.pixels[p, row + TOP - 1], level - 2 * row + LEFT
             total = np.int32(canvas.pixels[p, row + TOP, c - 1]) + np.int32(above[c - 1])
@@ -354,14 +362,14 @@ def predict(level, k, row, canvas, predictor):
         value += fits.weights[k, block, n - 1, lane] * red
         value += added
         origin += added
-    return in_units(value), origin
+    return in_units(value, canvas.white), origin
 
 
 @inlined
-def in_units(value):
-    """A float32 grey level, held within 0 to 255, in 1/64; 0 for what is no number."""
+def in_units(value, white):
+    """A float32 grey level, held within 0 to `white`, in 1/64; 0 for what is no number."""
     value = value if value > _ZERO else _ZERO
-    value = value if value < _WHITE else _WHITE
+    value = value if value < white else white
     return np.int32(value * _PER_LEVEL + _HALF)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from runtime import library
 from runtime.errors import UserError
 from runtime.schedule import Schedule
 
@@ -103,8 +104,6 @@ class StepPass:
     def __init__(
         self, network: Network, schedule: Schedule, tiles: int, sorts: Mapping[str, np.ndarray | slice]
     ) -> None:
-        import onnxruntime
-
         self._session, self._starts, self._outputs = network.session, schedule.starts, network.outputs
         self._rows = {name: schedule.taps[:, columns] for name, columns in sorts.items()}
         self._rows["slots"] = schedule.slot[:, None]
@@ -112,7 +111,9 @@ class StepPass:
         device = "cuda" if network.provider == "cuda" else "cpu"
 
         self._caches = {  # the binding does not keep them alive
-            name: onnxruntime.OrtValue.ortvalue_from_numpy(np.tile(row, (schedule.slots * tiles, 1)), device, 0)
+            name: library.onnxruntime().OrtValue.ortvalue_from_numpy(
+                np.tile(row, (schedule.slots * tiles, 1)), device, 0
+            )
             for name, row in network.padding.items()
         }
         self._binding = self._session.io_binding()
@@ -152,21 +153,21 @@ def _pairs(provider: str, products: str) -> list[tuple[str, str]]:
 
 def _session(graph: bytes, provider: str, optimise: bool) -> onnxruntime.InferenceSession:
     try:
-        import onnxruntime
+        ort = library.onnxruntime()
     except ImportError as error:
         raise ProviderError("onnxruntime is not installed: pip install 'lmconv[cpu]' (or 'lmconv[gpu]')") from error
     name = PROVIDERS[provider]
-    if name not in onnxruntime.get_available_providers():
+    if name not in ort.get_available_providers():
         raise ProviderError(
             f"provider {provider!r} is not available here: pip install 'lmconv[gpu]' and CUDA's libraries"
         )
-    options = onnxruntime.SessionOptions()
+    options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     if not optimise:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        session = onnxruntime.InferenceSession(graph, options, providers=[(name, _PROVIDER_OPTIONS[provider])])
+        session = ort.InferenceSession(graph, options, providers=[(name, _PROVIDER_OPTIONS[provider])])
     except Exception as error:  # onnxruntime's own exceptions have no common base
         raise BundleError(f"onnxruntime refuses the model: {str(error).splitlines()[0]}") from error
     if name not in session.get_providers():

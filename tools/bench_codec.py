@@ -27,12 +27,13 @@ import numpy as np
 from bench_report import OURS, Peak, Report, Row, Used, markdown, this_machine
 from PIL import Image as Pillow
 
+MODES = {"grey": "L", "rgb": "RGB", "rgb+alpha": "RGBA"}  # Pillow's
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import codec  # noqa: E402
-from codec import images, models  # noqa: E402
-from codec.images import Image  # noqa: E402
+from codec import models  # noqa: E402
+from codec.images.samples import Samples  # noqa: E402
 from runtime.variants import orient  # noqa: E402
 
 SUFFIXES = (".png", ".webp", ".bmp", ".ppm", ".pgm", ".tif", ".tiff")
@@ -47,8 +48,8 @@ class Coder:
     """encode: picture -> (bytes, nll_bits or None); decode: bytes -> picture."""
 
     name: str
-    encode: Callable[[Image], tuple[bytes, float | None]]
-    decode: Callable[[bytes], Image]
+    encode: Callable[[Samples], tuple[bytes, float | None]]
+    decode: Callable[[bytes], Samples]
 
 
 class Mismatch(Exception):
@@ -59,7 +60,7 @@ def ours(network: object, effort: str) -> Coder:
     """By an effort; the normal one has no more name than the program."""
     name = OURS if effort == models.NORMAL else f"{OURS} --effort {effort}"
 
-    def encode(image: Image) -> tuple[bytes, float | None]:
+    def encode(image: Samples) -> tuple[bytes, float | None]:
         coded = codec.compress(image, network, effort=effort)
         return coded.data, float(coded.nll_bits)
 
@@ -69,13 +70,13 @@ def ours(network: object, effort: str) -> Coder:
 def peer(name: str, kind: str, **options: object) -> Coder:
     """A lossless codec of Pillow or of one of its plugins."""
 
-    def encode(image: Image) -> tuple[bytes, float | None]:
+    def encode(image: Samples) -> tuple[bytes, float | None]:
         stream = io.BytesIO()
-        pixels = image.pixels[:, :, 0] if image.mode == "L" else image.pixels
+        pixels = image.values[:, :, 0] if image.kind == "grey" else image.values
         Pillow.fromarray(pixels).save(stream, kind, **options)
         return stream.getvalue(), None
 
-    def decode(data: bytes) -> Image:
+    def decode(data: bytes) -> Samples:
         with Pillow.open(io.BytesIO(data)) as picture:
             return _image(picture)
 
@@ -102,19 +103,19 @@ def peers(names: list[str], threads: int) -> list[Coder]:
     return found
 
 
-def measure(coder: Coder, name: str, image: Image) -> Row:
+def measure(coder: Coder, name: str, image: Samples) -> Row:
     """Raises Mismatch when the image does not come back."""
     start = time.perf_counter()
     data, nll_bits = coder.encode(image)
     middle = time.perf_counter()
     restored = coder.decode(data)
     end = time.perf_counter()
-    if coder.name != OURS and restored.mode != image.mode:  # WebP keeps neither grey nor opaque alpha as such
-        restored = _image(Pillow.fromarray(restored.pixels).convert(image.mode))
+    if coder.name != OURS and restored.kind != image.kind:  # WebP keeps neither grey nor opaque alpha as such
+        restored = _image(Pillow.fromarray(restored.values).convert(MODES[image.kind]))
     difference = image.difference(restored)
     if difference:
         raise Mismatch(f"{coder.name} on {name}: {difference}")
-    size, subpixels = len(data), image.pixels.size
+    size, subpixels = len(data), image.values.size
     return Row(
         coder.name,
         name,
@@ -129,11 +130,11 @@ def measure(coder: Coder, name: str, image: Image) -> Row:
     )
 
 
-def _image(picture: Pillow.Image) -> Image:
-    return Image(np.array(picture).reshape(picture.height, picture.width, -1), picture.mode)
+def _image(picture: Pillow.Image) -> Samples:
+    return Samples.of(np.array(picture))
 
 
-def run(coders: list[Coder], pictures: list[tuple[str, Image]]) -> list[Row]:
+def run(coders: list[Coder], pictures: list[tuple[str, Samples]]) -> list[Row]:
     rows = []
     for name, image in pictures:
         for coder in coders:
@@ -144,20 +145,20 @@ def run(coders: list[Coder], pictures: list[tuple[str, Image]]) -> list[Row]:
     return rows
 
 
-def warm_up(coders: list[Coder], image: Image) -> None:
+def warm_up(coders: list[Coder], image: Samples) -> None:
     """Compiles kernels, fills caches and starts threads on a corner of an image."""
-    corner = Image(np.ascontiguousarray(image.pixels[:128, :128]), image.mode)
+    corner = Samples.of(np.ascontiguousarray(image.values[:128, :128]))
     for coder in coders:
         measure(coder, "the warm-up", corner)
 
 
-def mosaics(pictures: list[tuple[str, Image]]) -> list[tuple[str, Image]]:
+def mosaics(pictures: list[tuple[str, Samples]]) -> list[tuple[str, Samples]]:
     """Square RGB pictures of SIZES laid out of BLOCK x BLOCK pieces of the given ones, each turned and mirrored; no
     piece comes twice the same way round in a picture."""
     pieces = [
-        image.pixels[row : row + BLOCK, column : column + BLOCK]
+        image.values[row : row + BLOCK, column : column + BLOCK]
         for _, image in pictures
-        if image.mode == "RGB"
+        if image.kind == "rgb"
         for row in range(0, image.height - BLOCK + 1, BLOCK)
         for column in range(0, image.width - BLOCK + 1, BLOCK)
     ]
@@ -169,7 +170,7 @@ def mosaics(pictures: list[tuple[str, Image]]) -> list[tuple[str, Image]]:
             print(f"{size} x {size} left out: {len(blocks)} pieces, {side * side} needed", file=sys.stderr)
             continue
         lines = [np.hstack(blocks[line * side : (line + 1) * side]) for line in range(side)]
-        made.append((f"mosaic {size}", Image(np.vstack(lines), "RGB")))
+        made.append((f"mosaic {size}", Samples.of(np.vstack(lines))))
     return made
 
 
@@ -187,7 +188,7 @@ def peaks(path: Path, model: Path, threads: int) -> list[Peak]:
 
 
 def _compress_alone(path: Path, model: Path, threads: int) -> tuple[bytes, float]:
-    return codec.compress(images.read(path), load(model, threads)).data, _peak_megabytes()
+    return codec.compress(codec.read(path), load(model, threads)).data, _peak_megabytes()
 
 
 def _restore_alone(data: bytes, model: Path, threads: int) -> float:
@@ -250,7 +251,7 @@ def main() -> int:
     largest = max(given.paths, key=lambda path: path.stat().st_size)
     memory = peaks(largest, bundles[models.NORMAL], given.threads)
     networks = {effort: load(bundle, given.threads) for effort, bundle in bundles.items()}
-    pictures = [(path.stem, images.read(path)) for path in given.paths]
+    pictures = [(path.stem, codec.read(path)) for path in given.paths]
     efforts = sorted(networks, key=lambda effort: effort != models.NORMAL)
     coders = [*(ours(networks[effort], effort) for effort in efforts), *peers(given.peers, given.threads)]
     try:

@@ -178,8 +178,10 @@ def decoded(name: str, image: Image.Image, other: Image.Image) -> tuple[Image.Im
 
 
 def found(pictures: Path, limit: int | None, report: Path | None) -> None:
+    import codec
     import runtime
-    from codec import codec, images, models
+    from codec import models
+    from codec.images.samples import Samples
     from codec.jpeg.recovery.recover import recover
 
     model, rows = runtime.load(models.resolve("photo-small"), threads=1), []
@@ -196,11 +198,11 @@ def found(pictures: Path, limit: int | None, report: Path | None) -> None:
             start = time.perf_counter()
             again = recover(pixels)
             row["seconds"], row["exact"] = time.perf_counter() - start, again.exact.mean() if again else 0.0
-            image = images.Image(pixels, picture.mode)
+            image = Samples.of(pixels)
             coded = codec.compress(image, model)
             if image.difference(codec.decompress(coded.data, model)):
                 sys.exit(f"{path}: other pixels came back")
-            row["bytes"], row["kept"] = len(coded.data), coded.source is not None
+            row["bytes"], row["kept"] = len(coded.data), coded.origin is not None
             row["walk"] = len(codec.compress(image, model, order="wavefront").data)
             for key, options in PEERS.items():
                 peer = io.BytesIO()

@@ -25,8 +25,8 @@ import torch  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 import runtime  # noqa: E402
-from codec.codec import compress, decompress  # noqa: E402
-from codec.images import Image  # noqa: E402
+from codec import compress, decompress  # noqa: E402
+from codec.images.samples import Samples  # noqa: E402
 from lmconv import orders  # noqa: E402
 from lmconv.checkpoints import checkpoint  # noqa: E402
 from lmconv.data import datasets  # noqa: E402
@@ -50,8 +50,7 @@ class Report:
 def measure(model: runtime.Model, source: checkpoint.Checkpoint, levels: np.ndarray) -> Report:
     """levels uint8 [N, C, H, W] of the network's grid."""
     names, pixels = model.layout.orders, levels * np.uint8(255 if model.layout.binary else 1)
-    mode = "RGB" if model.layout.channels == 3 else "L"
-    images = [Image(np.ascontiguousarray(each.transpose(1, 2, 0)), mode) for each in pixels]
+    images = [Samples.of(np.ascontiguousarray(each.transpose(1, 2, 0))) for each in pixels]
     coded, auto = [[] for _ in names], []
     for image in tqdm(images, unit="image"):
         for order, row in zip(names, coded):

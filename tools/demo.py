@@ -19,7 +19,6 @@ from pathlib import Path
 from PIL import Image
 
 import codec
-from codec import images
 from codec.models import EFFORTS
 
 PHOTO = Path(codec.__file__).parent / "demo" / "photo.png"
@@ -31,19 +30,19 @@ def main() -> int:
     parser.add_argument("photo", type=Path, nargs="?", default=PHOTO, help="default: the package's own")
     photo = parser.parse_args().photo
     print(f"{photo}, PyTorch is {'installed' if find_spec('torch') else 'not installed'}")
-    original, ours, times = images.read(photo), {}, []
+    original, ours, times = codec.read(photo), {}, []
     with tempfile.TemporaryDirectory(prefix="lmconv-demo-") as folder:
         for effort in EFFORTS:
             packed, restored = Path(folder, f"{effort}.lmc"), Path(folder, f"{effort}.png")
             made = run("compress", photo, "-o", packed, "--effort", effort, "--json")
             back = run("decompress", packed, "-o", restored, "--json")
-            difference = original.difference(images.read(restored))
+            difference = original.difference(codec.read(restored))
             if difference:
                 print(f"FAILED: {difference}", file=sys.stderr)
                 return 1
             ours[f"lmconv {effort}"] = packed.stat().st_size
             times.append(f"  {effort}: {made['seconds']:.1f} s there, {back['seconds']:.1f} s back, {made['model']}")
-    subpixels = original.pixels.size
+    subpixels = original.values.size
     print(f"\n{original.description}, {subpixels} subpixels")
     for name, size in (("raw", subpixels), *peers(photo).items(), *ours.items()):
         print(f"  {name:<13} {size:>9} bytes  {8 * size / subpixels:6.3f} bits per subpixel")

@@ -27,6 +27,7 @@ from codec.format.method import Learning, Method  # noqa: E402
 from codec.modelling import experts as learning  # noqa: E402
 from codec.modelling.experts import FINAL_SHIFT, FULL, RECIPES, WEIGHT_SHIFT, Experts, Recipe  # noqa: E402
 from codec.modelling.selectors import parts_of, vectors  # noqa: E402
+from codec.tile_coders import How
 from codec.tile_coders.photo import PhotoCoder  # noqa: E402
 from lmconv.data.crops import crops  # noqa: E402
 from runtime import bundle  # noqa: E402
@@ -50,7 +51,7 @@ def learn(model: runtime.Model, pictures: np.ndarray, recipe: Recipe) -> dict[st
         title = f"{recipe.name} learning, {'second' if last else 'first'} time"
         for picture in tqdm(pictures, title, disable=None):  # None: on a terminal
             before = carried.visits.copy()
-            coder.code(Encoder(), picture.copy(), method, 1, lambda pixels: None)
+            coder.code(Encoder(), picture.copy(), method, How(1, lambda pixels: None))
             visits = carried.visits - before
             total += carried.weights * visits[:, None].astype(np.float64)
             used += visits

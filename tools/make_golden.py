@@ -1,10 +1,11 @@
-"""Writes tests/golden anew: small files of every kind, and the sums of what the shipped models make of a corner.
+"""Writes what is missing of tests/golden: small files of every kind, and sums of a corner by the shipped models.
 
-    python tools/make_golden.py            # after a change of the draft format, or of a shipped model
-    python tools/make_golden.py --model    # the tiny model first, too: after a change of the integer rules
+    python tools/make_golden.py            # after a new method or kind, or a change of a shipped model
+    python tools/make_golden.py --model    # the tiny model first, and all files anew: after a change of integer rules
 
-Says which files have changed. --model needs the extra export, and another machine may give another model: so it is
-kept with the files.
+Files that are there stay as they are: those of a frozen version decode for ever, and the same pictures give them again.
+It says which would be others. --model needs the extra export, and another machine may give another model: so it is kept
+with the files.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np  # noqa: E402
 import runtime  # noqa: E402
 from codec import models  # noqa: E402
 from codec.format import container  # noqa: E402
+from codec.format.container import Contents  # noqa: E402
 from codec.jpeg.keep import keep  # noqa: E402
 from tests.codec.golden import CASES, FOLDER, SHIPPED, TINY, case_data, case_file, shipped_hash  # noqa: E402
 from tests.pictures import photograph  # noqa: E402
@@ -54,22 +56,25 @@ def shipped() -> dict[str, dict[str, str]]:
     return table
 
 
-def write(path: Path, data: bytes) -> None:
-    same = path.exists() and path.read_bytes() == data
-    path.write_bytes(data)
-    print(f"{path.name}: {len(data)} bytes, {'as before' if same else 'CHANGED'}")
+def write(path: Path, data: bytes, overwrite: bool) -> None:
+    there = path.exists()
+    same = there and path.read_bytes() == data
+    if overwrite or not there:
+        path.write_bytes(data)
+    print(f"{path.name}: {len(data)} bytes, {'as before' if same else 'OTHER BYTES' if there else 'new'}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", action="store_true", help="export the tiny model anew")
-    if parser.parse_args().model:
+    anew = parser.parse_args().model
+    if anew:
         export_tiny()
     tiny = runtime.load(TINY, threads=1)
     for name in CASES:
-        write(case_file(name), case_data(name, tiny))
-    write(FOLDER / "kept.lmc", container.pack_kept(keep((FOLDER / "kept.jpg").read_bytes()).kept))
-    write(SHIPPED, (json.dumps(shipped(), indent=1) + "\n").encode())
+        write(case_file(name), case_data(name, tiny), anew)
+    write(FOLDER / "kept.lmc", container.pack(Contents(keep((FOLDER / "kept.jpg").read_bytes()).kept)), anew)
+    write(SHIPPED, (json.dumps(shipped(), indent=1) + "\n").encode(), True)
 
 
 if __name__ == "__main__":

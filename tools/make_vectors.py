@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 
-from tests.reference import alpha, colours, container, experts, jpeg, lattice, mixture, numbers, squares  # noqa: E402
+from tests.reference import colours, container, experts, forms, jpeg, lattice, mixture, numbers, squares  # noqa: E402
 from tests.reference import jpeg_continuity as continuity  # noqa: E402
 from tests.reference.blend import FAST, SLOW, mean  # noqa: E402
 from tests.reference.bundle import Bundle  # noqa: E402
@@ -132,8 +132,9 @@ def varints() -> dict:
         16383: "ff7f",
         16384: "808001",
         2**32 - 1: "ffffffff0f",
+        2**63 - 1: "ffffffffffffffff7f",
     }
-    wrong = ["8000", "ac8200", "8080808010", "ffffffff1f", "808080808000", "80"]
+    wrong = ["8000", "ac8200", "80808080808080808001", "ffffffffffffffffff00", "808080808000", "80"]
     for value, data in made.items():
         assert container.Bytes(bytes.fromhex(data)).varint() == value
     for data in wrong:
@@ -182,25 +183,40 @@ def shared_tables() -> dict:
     }
 
 
+FILE = """
+    894c4d01
+    66 07 00 08 04 2e504e47 31817570
+    50 2c 73 27 00 000102030405 09 ac02
+    03 44332211 05  22 ffffffff 00
+    12 01000000 03  21 80000000 00
+    8877665544332211 a21a7c08
+    6669727374 616263"""
+
+
 def container_file() -> dict:
-    data = bytes.fromhex(
-        "894c4d005a000102030405 09ac02 034433221105 12ffffffff00 6669727374616263 2d3c51ee".replace(" ", "")
-    )
+    data = bytes.fromhex(FILE)
     file = container.read(data)
+    bodies, _ = container.chunks(data)
     sides = [(9, 8), (1024, 1024), (1025, 1024), (2500, 1024), (17, 8), (1, 8)]
+    all_places = container.places(file.height, file.width, file.tile)
     return {
         "file": data.hex(),
+        "chunks": {kind.decode(): body.hex() for kind, body in bodies.items()},
         "width": file.width,
         "height": file.height,
-        "mode": file.mode,
+        "kind": file.kind,
+        "depth": file.depth,
         "variant": file.variant,
         "tile": file.tile,
         "model_id": file.model_id.hex(),
-        "tiles": [
-            {"place": list(place), "method": tile.method, "crc": f"{tile.crc:08x}", "payload": tile.payload.hex()}
-            for place, tile in zip(container.places(file.height, file.width, file.tile), file.tiles)
+        "groups": [
+            [
+                {"place": list(place), "method": tile.method, "crc": f"{tile.crc:08x}", "payload": tile.payload.hex()}
+                for place, tile in zip(all_places, group.tiles)
+            ]
+            for group in file.groups
         ],
-        "alpha": file.alpha.hex(),
+        "digest": file.digest.hex(),
         "sides": [[side, tile, [n for _, n in container.parts(side, tile)]] for side, tile in sides],
     }
 
@@ -737,29 +753,44 @@ def orders() -> dict:
     }
 
 
-def alpha_planes() -> dict:
-    plane = [[255, 255, 250, 3], [255, 0, 0, 0], [9, 10, 11, 12]]
-    before = [[plane[r][c - 1] if c else plane[r - 1][0] if r else 0 for c in range(4)] for r in range(3)]
-    d = [(x - y) % 256 for row, left in zip(plane, before) for x, y in zip(row, left)]
-    stored = b"\x01" + (len(d) - 1).to_bytes(2, "big") + bytes(d) + b"\x00"  # an LZMA2 chunk that is not compressed
-    packed = bytes.fromhex(COMPRESSED)
-    assert alpha.decoded(stored, 3, 4).tolist() == plane
-    zeros = alpha.decoded(packed, 8, 16).tolist()
-    two = bytes.fromhex("0478563412021212345678") + b"ab" + b"rest"
-    found = container.tiles(container.Bytes(two), 2, 1)
+def group_of(form: int, planes: int, used: bytes, depth: int, palette: list[list[int]] | None) -> forms.Form:
+    """That of a group of a picture of one pixel."""
+    colours = None if palette is None else [tuple(colour) for colour in palette]
+    group = container.Group(planes, form, used, [])
+    return forms.Form(group, container.File(1, 1, 0, depth, 0, 1024, None, colours, [group], None, None))
+
+
+def forms_of_groups() -> dict:
+    palette = [[9, 8, 7], [0, 0, 0], [255, 255, 255], [9, 8, 7], [0, 0, 255]]
+    used = bytes([0]) + (1 << 3 | 1 << 500).to_bytes(128, "little") + (1 | 2 | 1 << 900).to_bytes(128, "little")
+    ranks = group_of(container.RANKS, 2, used, 10, None)
+    colours = group_of(container.COLOURS, 1, b"", 3, palette)
+    coded = np.array([[[0, 1]], [[2, 0]]]), np.array([[[9, 0, 255]], [[8, 0, 255]], [[7, 255, 255]]])
+    bits = [*map(int, f"{5:08b}{250:08b}{128:08b}")]
+    answers = iter(bits)
+    one = forms.constant((3, 2, 2), 8, lambda frequency: next(answers))
+    encoder = Encoder()
+    for bit in bits:
+        encoder.code(ONE // 2, bit)
+    crc_of_deep = zlib.crc32(bytes.fromhex("0201030000ff3412"))
     return {
-        "plane": plane,
-        "differences": d,
-        "payload": "00" + stored.hex(),
-        "compressed": {"height": 8, "width": 16, "value": zeros[0][0], "payload": "00" + COMPRESSED},
-        "of_two_tiles": {
-            "payload": "01" + two.hex(),
-            "tiles": [{"method": t.method, "crc": f"{t.crc:08x}", "payload": t.payload.hex()} for t in found],
+        "ranks": {
+            "depth": 10,
+            "occurring": ranks.values,
+            "crc_of_list": f"{zlib.crc32(used[1:]):08x}",
+            "coded_depth": ranks.depth,
+            "planes": coded[0].tolist(),
+            "samples": ranks.samples(coded[0]).tolist(),
         },
+        "colours": {
+            "depth": 3,
+            "palette": palette,
+            "planes": coded[1].tolist(),
+            "samples": colours.samples(coded[1]).tolist(),
+        },
+        "one_value": {"planes": one.tolist(), "bits": bits, "payload": encoder.finish().hex()},
+        "crc_of_deep": {"samples": [[[258], [3]], [[65280], [4660]]], "crc": f"{crc_of_deep:08x}"},
     }
-
-
-COMPRESSED = "e0007f00075d007f80336c00000000"  # an LZMA2 stream of an encoder's: 255, then 127 zeros
 
 
 # Section 15.
@@ -901,7 +932,7 @@ def vectors() -> dict:
         "estimates": estimates(),
         "exact_colours": exact_colours(),
         "orders": orders(),
-        "alpha": alpha_planes(),
+        "forms": forms_of_groups(),
         "jpeg": jpeg_coefficients(),
     }
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from functools import cache
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from codec import files, models
-from codec.commands.kept import FORMS, is_jpeg, keep, restore, shape_of
 from codec.commands.options import options
-from codec.commands.running import compare, each, load, named, progress_bar, read_picture, say, shown, targets_of
+from codec.commands.running import each, named, progress_bar, ready, say, say_first_use, shown, targets_of
 from codec.errors import PixelsDiffer
-from codec.format import container
 
 if TYPE_CHECKING:
     import runtime
@@ -24,15 +22,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Compression:
-    """A line of `compress`; bpsp is 8 x bytes / subpixels, seconds the time of the coding alone.
+    """A line of `compress`. input_bytes: of the file; raw_bytes: of its samples; bpsp: 8 x bytes / samples; seconds:
+    of reading, coding and, with verification, decoding again.
 
-    raw_bytes: of the pixels, or of a JPEG file that is kept. methods: tiles by method. source: which JPEG
-    made the picture, if one was found. What has no sense for a file that is kept is None.
+    kind, depth: of the samples. exact: whether the very file comes back, else one of the same samples and metadata.
+    kept, dropped: names of what came with the samples. methods: tiles by method. was_jpeg: which JPEG made the picture,
+    if one was found. What has no sense for a file that is kept whole is None.
     """
 
     input: str
     output: str
-    raw_bytes: int
+    input_bytes: int
+    raw_bytes: int | None
     bytes: int
     bpsp: float | None
     nll_bits: float | None
@@ -41,14 +42,23 @@ class Compression:
     order: str | None
     effort: str
     methods: dict[str, int]
-    source: str | None = None
+    kind: str | None
+    depth: int | None
+    exact: bool
+    verified: bool
+    kept: tuple[str, ...]
+    dropped: tuple[str, ...]
+    was_jpeg: str | None = None
 
 
 @click.command()
 @options("inputs", "output", "model", "threads", "provider", "max_pixels", "force", "as_json", "quiet")
 @options("effort", "order")
-@click.option("--verify", is_flag=True, help="Decode each result and compare before writing it.")
-@click.option("--pixels", is_flag=True, help="Keep the pixels of a JPEG in place of its file: larger.")
+@click.option("--strip", is_flag=True, help="Leave out what came with the samples (ICC profile, EXIF, text, ...).")
+@click.option("--exact-file", is_flag=True, help="Refuse files that would come back packed otherwise.")
+@click.option("--pixels", is_flag=True, help="Take the pixels of a lossy file in place of the file: larger.")
+@click.option("--verify/--no-verify", default=True, help="Decode each result and compare before writing it (default).")
+@click.option("--rm", is_flag=True, help="Remove each input once its result is verified and on the disk.")
 def compress(
     inputs: tuple[Path, ...],
     output: str | None,
@@ -61,82 +71,74 @@ def compress(
     quiet: bool,
     effort: str,
     order: str,
-    verify: bool,
+    strip: bool,
+    exact_file: bool,
     pixels: bool,
+    verify: bool,
+    rm: bool,
 ) -> None:
-    """Compress pictures, and JPEG files as they are: IN.png becomes IN.lmc."""
+    """Compress pictures with all that came with them, and JPEG files as they are: IN.png becomes IN.lmc."""
+    if rm and (not verify or strip or pixels):
+        raise click.UsageError("--rm removes what comes back whole: leave --no-verify, --strip and --pixels")
     targets = targets_of(inputs, output, ".lmc")
-    from codec.codec import compress as encode
-    from codec.codec import decompress as decode
+    from codec.archive import Wishes, archive, needs_model
 
+    wishes = Wishes(effort, order, strip, exact_file, pixels, verify, max_pixels)
     bundle = models.resolve(model or models.DEFAULTS[effort])
-    network = cache(lambda: load(bundle, provider, threads, quiet))
-    whole = {path for path in inputs if not pixels and is_jpeg(path)}
-    if len(whole) < len(set(inputs)):
-        network()
+
+    @cache
+    def network() -> runtime.Model:
+        return ready(bundle, provider, threads, quiet)
 
     def work(pair: tuple[Path, Path]) -> Compression:
         source, target = pair
         files.check_output(target, force=force)
-        if source in whole:
-            return keep_whole(source, target)
-        return code_pixels(source, target, network())
-
-    def keep_whole(source: Path, target: Path) -> Compression:
-        start = time.perf_counter()
-        data, kept = keep(source, max_pixels, quiet)
-        seconds = time.perf_counter() - start
-        if verify and restore(kept, "verifying", max_pixels, quiet) != data:
-            raise PixelsDiffer("not the same as what it decodes to: keep the original")
-        coded = container.pack_kept(kept)
-        files.write_atomically(target, coded, force=force)
-        shape = shape_of(kept)
-        return Compression(
-            input=str(source),
-            output=str(target),
-            raw_bytes=len(data),
-            bytes=len(coded),
-            bpsp=8 * len(coded) / prod(shape) if shape else None,
-            nll_bits=None,
-            seconds=seconds,
-            model=None,
-            order=None,
-            effort=effort,
-            methods={FORMS[kept.form]: 1},
-        )
-
-    def code_pixels(source: Path, target: Path, network: runtime.Model) -> Compression:
-        image = read_picture(source, max_pixels)
-        if image.dropped and not quiet:
-            say(f"{source}: warning: {' and '.join(image.dropped)} of this picture will not be kept")
+        say_first_use(quiet)
+        if needs_model(source, wishes):
+            network()
         start = time.perf_counter()
         with progress_bar(source.name, quiet) as progress:
-            coded = encode(image, network, effort=effort, order=order, progress=progress)
+            found = archive(source, network, wishes, progress)
         seconds = time.perf_counter() - start
-        if verify:
-            with progress_bar("verifying", quiet) as progress:
-                restored = decode(coded.data, network, max_pixels=max_pixels, progress=progress)
-            compare(image, restored, "what it decodes to")
-        files.write_atomically(target, coded.data, force=force)
-        size = len(coded.data)
+        files.write_atomically(target, found.data, force=force)
+        if found.reason is not None and not quiet:
+            say(f"{source}: warning: stored without its coefficients: {found.reason}")
+        if rm:
+            _remove(source, target, found.data)
+        coded, samples, held = found.coded, found.samples, found.contents.held
         return Compression(
             input=str(source),
             output=str(target),
-            raw_bytes=image.pixels.nbytes,
-            bytes=size,
-            bpsp=8 * size / image.pixels.size,
-            nll_bits=float(coded.nll_bits),
+            input_bytes=found.size,
+            raw_bytes=samples.values.nbytes if samples else None,
+            bytes=len(found.data),
+            bpsp=8 * len(found.data) / samples.values.size if samples else None,
+            nll_bits=float(coded.nll_bits) if coded else None,
             seconds=seconds,
-            model=network.manifest.name,
-            order=network.manifest.order,
+            model=network().manifest.name if coded else None,
+            order=network().manifest.order if coded else None,
             effort=effort,
-            methods=named(coded.methods, network.manifest),
-            source=str(coded.source) if coded.source else None,
+            methods=named(coded.methods, network().manifest) if coded else {str(held): 1},
+            kind=samples.kind if samples else None,
+            depth=samples.depth if samples else None,
+            exact=found.exact,
+            verified=verify,
+            kept=found.kept,
+            dropped=found.dropped,
+            was_jpeg=str(coded.origin) if coded and coded.origin else None,
         )
 
     def line(row: Compression, width: int) -> str:
-        rate = f"{row.bpsp:6.3f} bpsp" if row.model else f"{100 * row.bytes / row.raw_bytes - 100:+6.1f} %   "
-        sizes = f"{row.raw_bytes:>10} -> {row.bytes:>10} bytes  {rate}"
-        return f"{shown(row.input, width)}  {sizes}  {row.seconds:7.2f} s"
+        rate = f"{row.bpsp:6.3f} bpsp" if row.bpsp is not None else " " * 11
+        sizes = f"{row.input_bytes:>10} -> {row.bytes:>10} bytes  {100 * row.bytes / max(row.input_bytes, 1):5.1f} %"
+        dropped = f"  without {', '.join(row.dropped)}" if row.dropped else ""
+        return f"{shown(row.input, width)}  {sizes}  {rate}  {row.seconds:7.2f} s{dropped}"
 
     each(list(zip(inputs, targets, strict=True)), work, line, as_json, name=lambda pair: pair[0])
+
+
+def _remove(source: Path, target: Path, data: bytes) -> None:
+    """Removes an input whose result is on the disk, as it was verified."""
+    if target.read_bytes() != data:
+        raise PixelsDiffer(f"{target} does not hold what was written to it: keep the original")
+    os.unlink(source)

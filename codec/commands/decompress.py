@@ -1,35 +1,49 @@
 """lmconv-codec decompress."""
 
+from __future__ import annotations
+
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from codec import files
-from codec.commands.kept import JPEG_SUFFIXES, is_kept, read_kept, restore, shape_of, suffix_of
 from codec.commands.options import options
-from codec.commands.running import Decoder, each, shown, targets_of
+from codec.commands.running import Decoder, File, each, progress_bar, say, shown, targets_of
 from codec.errors import UnsupportedOutput
-from codec.format.container import KeptFile
+from runtime.errors import UserError
+
+if TYPE_CHECKING:
+    from codec.decompression import Lost
+    from codec.format.tiles import Box
 
 
 @dataclass(frozen=True)
 class Decompression:
-    """A line of `decompress`; seconds is the time of the decoding alone. mode: of the pixels, or JPEG for a file of
-    which nothing else is said if its bytes were stored."""
+    """A line of `decompress`; seconds is the time of the decoding alone. kind and depth: of the samples, None for a
+    file that was kept whole. exact: whether the very file came back, None where nothing says so. lost: places of tiles
+    that a damaged file no longer has."""
 
     input: str
     output: str
     width: int | None
     height: int | None
-    mode: str
+    kind: str | None
+    depth: int | None
     bytes: int
     seconds: float
+    exact: bool | None
+    lost: tuple[str, ...] = ()
 
 
 @click.command()
 @options("inputs", "output", "model", "threads", "provider", "max_pixels", "force", "as_json", "quiet")
+@click.option("--as-png", is_flag=True, help="Write the samples as a new PNG, without what came with them.")
+@click.option("--crop", metavar="X,Y,W,H", help="Decode these pixels alone, to a new PNG.")
+@click.option("--salvage", is_flag=True, help="Restore what a damaged file still has; lost squares are 0.")
 def decompress(
     inputs: tuple[Path, ...],
     output: str | None,
@@ -40,37 +54,99 @@ def decompress(
     force: bool,
     as_json: bool,
     quiet: bool,
+    as_png: bool,
+    crop: str | None,
+    salvage: bool,
 ) -> None:
-    """Restore pictures and files: IN.lmc becomes IN.png, or what the name after -o ends with; a JPEG IN.jpg again."""
-    targets = targets_of(inputs, output, suffix_of)
-    from codec import images
+    """Restore files: IN.lmc becomes IN.png, .tif, .jpg, ..., whatever it was."""
+    as_png = as_png or crop is not None
+    from codec import archive
 
-    decoder = Decoder(model, threads, provider, max_pixels, quiet)
+    box = _box(crop) if crop is not None else None
+    decoder = Decoder(model, threads, provider, max_pixels, quiet, salvage)
+
+    def suffix_of(path: Path) -> str:
+        """Of what a file is restored to; one that cannot be read will say so when its turn comes."""
+        try:
+            return ".png" if as_png else archive.suffix_of(decoder.read(path).contents)
+        except UserError:
+            return ".png"
+
+    targets = targets_of(inputs, output, suffix_of)
 
     def work(pair: tuple[Path, Path]) -> Decompression:
         source, target = pair
         files.check_output(target, force=force)
-        if is_kept(source):
-            return restore_whole(source, target, read_kept(source))
         file = decoder.read(source)
-        images.format_of(target, file.parsed.header.mode)
-        image, seconds = decoder.decode(file)
-        images.write(target, image, force=force)
-        return Decompression(str(source), str(target), image.width, image.height, image.mode, file.size, seconds)
+        endings = (".png",) if as_png else archive.suffixes_for(file.contents)
+        own = None if as_png else archive.suffix_of(file.contents)
+        if endings and target.suffix.lower() not in endings and target.suffix != own:
+            hint = "" if as_png or file.contents.kept else ", or write a new PNG with --as-png"
+            raise UnsupportedOutput(
+                f"it holds a {endings[0]} file: end {target.name} with {' or '.join(endings)}{hint}"
+            )
+        return whole(file, target) if file.contents.kept else picture(file, target)
 
-    def restore_whole(source: Path, target: Path, kept: KeptFile) -> Decompression:
-        if target.suffix.lower() not in JPEG_SUFFIXES:
-            raise UnsupportedOutput(f"it keeps a JPEG file: end {target.name} with .jpg")
-        size = source.stat().st_size
+    def whole(file: File, target: Path) -> Decompression:
+        from codec.jpeg import keep
+
+        kept = file.contents.kept
+        assert kept is not None
+        if as_png:
+            raise UnsupportedOutput("it keeps a file, whose pixels are not decoded: restore it without --as-png")
         start = time.perf_counter()
-        data = restore(kept, source.name, max_pixels, quiet)
+        with progress_bar(file.path.name, quiet) as progress:
+            data = keep.restore(kept, max_pixels, progress)
         seconds = time.perf_counter() - start
-        files.write_atomically(target, data, force=force)
-        width, height, _ = shape_of(kept) or (None, None, None)
-        return Decompression(str(source), str(target), width, height, "JPEG", size, seconds)
+        write(file, target, data)
+        frame = keep.frame_of(kept)
+        width, height = (frame.width, frame.height) if frame else (None, None)
+        return Decompression(str(file.path), str(target), width, height, None, None, file.size, seconds, exact=True)
+
+    def picture(file: File, target: Path) -> Decompression:
+        lost: list[Lost] | None = [] if salvage else None
+        samples, seconds = decoder.decode(file, crop=box, lost=lost)
+        pieces = archive.new_png(samples, file.contents.source) if as_png else archive.pieces_of(file.contents, samples)
+        crc = write(file, target, pieces)
+        source = file.contents.source
+        exact = crc == source.exact[1] if source and source.exact and not as_png and not lost else None
+        if exact is False and not quiet:
+            say(f"{file.path}: warning: all samples and metadata are right, but packed otherwise than they were")
+        gone = tuple(str(each) for each in lost or [])
+        if gone:
+            say(f"{file.path}: lost: {'; '.join(gone)}")
+        return Decompression(
+            input=str(file.path),
+            output=str(target),
+            width=samples.width,
+            height=samples.height,
+            kind=samples.kind,
+            depth=samples.depth,
+            bytes=file.size,
+            seconds=seconds,
+            exact=exact,
+            lost=gone,
+        )
+
+    def write(file: File, target: Path, data: bytes | Iterable[bytes]) -> int:
+        source = file.contents.source
+        modified, permissions = (source.modified, source.permissions) if source else (None, None)
+        return files.write_atomically(target, data, force=force, modified=modified, permissions=permissions)
 
     def line(row: Decompression, width: int) -> str:
-        picture = f"{row.width} x {row.height} {row.mode}" if row.width else "stored bytes"
+        picture = f"{row.width} x {row.height} {row.kind or 'JPEG'}" if row.width else "stored bytes"
         return f"{shown(row.input, width)}  {row.bytes:>10} bytes -> {picture:<16}  {row.seconds:7.2f} s"
 
-    each(list(zip(inputs, targets, strict=True)), work, line, as_json, name=lambda pair: pair[0])
+    pairs = list(zip(inputs, targets, strict=True))
+    each(pairs, work, line, as_json, name=lambda pair: pair[0], failed=lambda row: bool(row.lost))
+
+
+def _box(crop: str) -> Box:
+    """The part of a picture that --crop means."""
+    from codec.format.tiles import Box
+
+    try:
+        left, top, width, height = map(int, crop.split(","))
+    except ValueError as error:
+        raise click.UsageError(f"--crop {crop!r} is not four numbers X,Y,W,H") from error
+    return Box(top, left, height, width)

@@ -7,12 +7,13 @@ import click
 
 from codec import files, models
 from codec.commands.options import options
-from codec.commands.running import each, load, progress_bar, read_picture, shown, targets_of
+from codec.commands.running import each, progress_bar, read_samples, ready, shown, targets_of
+from codec.errors import UnsupportedOutput
 
 
 @dataclass(frozen=True)
 class Heat:
-    """A line of `heatmap`; bits and bpsp are the model's, without alpha, in all and for each grey or colour channel.
+    """A line of `heatmap`; bits and bpsp are those of the grey or colour channels, in all and for each of them.
 
     stages: see codec.Analysis.
     """
@@ -21,7 +22,8 @@ class Heat:
     output: str
     width: int
     height: int
-    mode: str
+    kind: str
+    depth: int
     bits: float
     bpsp: float
     channel_bits: tuple[float, ...]
@@ -47,28 +49,31 @@ def heatmap(
 ) -> None:
     """Draw where the bits of pictures go: IN.png becomes IN.heat.png."""
     targets = targets_of(inputs, output, ".heat.png")
-    from codec import heatmap, images
-    from codec.codec import analyse
+    from codec import archive, heatmap
+    from codec.compression import analyse
+    from codec.images.samples import Samples
 
-    network = load(models.resolve(model or models.DEFAULTS[effort]), provider, threads, quiet)
+    network = ready(models.resolve(model or models.DEFAULTS[effort]), provider, threads, quiet)
 
     def work(pair: tuple[Path, Path]) -> Heat:
         source, target = pair
         files.check_output(target, force=force)
-        images.format_of(target, "RGB")
-        image = read_picture(source, max_pixels)
+        if target.suffix.lower() != ".png":
+            raise UnsupportedOutput(f"a heat map is a PNG: end {target.name} with .png")
+        samples = read_samples(source, max_pixels)
         with progress_bar(source.name, quiet) as progress:
-            found = analyse(image, network, effort=effort, order=order, progress=progress)
+            found = analyse(samples, network, effort=effort, order=order, progress=progress)
         costs = found.costs
-        images.write(target, images.Image(heatmap.draw(costs.sum(axis=2)), "RGB"), force=force)
+        files.write_atomically(target, archive.new_png(Samples.of(heatmap.draw(costs.sum(axis=2)))), force=force)
         channels = costs.sum(axis=(0, 1), dtype=float)
-        area = image.width * image.height
+        area = samples.width * samples.height
         return Heat(
             input=str(source),
             output=str(target),
-            width=image.width,
-            height=image.height,
-            mode=image.mode,
+            width=samples.width,
+            height=samples.height,
+            kind=samples.kind,
+            depth=samples.depth,
             bits=float(channels.sum()),
             bpsp=float(channels.mean() / area),
             channel_bits=tuple(channels.tolist()),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from codec.format import container
+from codec.format.picture import MAX_PIXELS
 from codec.models import EFFORTS, NORMAL
 
 
@@ -27,7 +27,7 @@ def options(*names: str) -> Callable[[Callable], Callable]:
         "max_pixels": click.option(
             "--max-pixels",
             type=click.IntRange(min=1),
-            default=container.MAX_PIXELS,
+            default=MAX_PIXELS,
             show_default=True,
             help="Refuse larger images.",
         ),

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import click
 
 from codec import files, models
-from codec.errors import PixelsDiffer
 from codec.format import container
-from codec.format.method import InOrder, Method
+from codec.format.container import Contents
+from codec.format.method import AnyMethod, InOrder
 from runtime import command_line
 from runtime.command_line import explain
 from runtime.progress import Progress
 
 if TYPE_CHECKING:
     import runtime
-    from codec.images import Image
+    from codec.decompression import Lost
+    from codec.format.tiles import Box
+    from codec.images.samples import Samples
 
 
 class _Dataclass(Protocol):
@@ -40,60 +41,89 @@ INSTALL = "pip install lmconv[cpu] (or lmconv[gpu] for NVIDIA cards)"
 
 @dataclass(frozen=True)
 class File:
-    """A compressed file, all of which has been checked: what it holds, and its size in bytes."""
+    """A compressed file that has been read: what it holds, and its size in bytes."""
 
     path: Path
-    parsed: container.Parsed
+    contents: Contents
     size: int
 
 
 class Decoder:
-    """Decodes files of any model that can be found; each model is loaded once."""
+    """Decodes files of any model that can be found; each model is loaded once. cut: also files that end too early."""
 
-    def __init__(self, model: str | None, threads: int, provider: str, max_pixels: int, quiet: bool) -> None:
+    def __init__(
+        self, model: str | None, threads: int, provider: str, max_pixels: int, quiet: bool, cut: bool = False
+    ) -> None:
         self.extra = models.resolve(model) if model else None
         self.threads, self.provider, self.max_pixels, self.quiet = threads, provider, max_pixels, quiet
+        self.cut = cut
         self.loaded: dict[Path, runtime.Model] = {}
 
     def read(self, path: Path) -> File:
         """A file, not decoded yet."""
-        with open(path, "rb") as stream:
-            return File(path, container.read(stream, self.max_pixels), stream.seek(0, os.SEEK_END))
+        with files.opened(path) as data:
+            return File(path, container.read(memoryview(data), self.max_pixels, whole=not self.cut), len(data))
 
-    def decode(self, file: File) -> tuple[Image, float]:
-        """The picture, and the seconds that decoding took."""
-        from codec.codec import decompress as decode
+    def decode(self, file: File, *, crop: Box | None = None, lost: list[Lost] | None = None) -> tuple[Samples, float]:
+        """The samples, and the seconds that decoding took."""
+        from codec.decompression import decompress
 
-        network = self._model(file) if file.parsed.header.model_id != container.NO_MODEL else None
+        picture = file.contents.picture
+        model_id = picture.header.model_id if picture is not None else None
+        say_first_use(self.quiet)
+        network = self._model(model_id) if model_id is not None else None
         start = time.perf_counter()
         with progress_bar(file.path.name, self.quiet) as progress:
-            image = decode(file.parsed, network, progress=progress)
-        return image, time.perf_counter() - start
+            try:
+                samples = decompress(file.contents, network, crop=crop, lost=lost, progress=progress)
+            except ValueError as error:
+                raise click.UsageError(str(error)) from error
+        return samples, time.perf_counter() - start
 
-    def _model(self, file: File) -> runtime.Model:
-        bundle = models.find(file.parsed.header.model_id, self.extra)
+    def _model(self, model_id: bytes) -> runtime.Model:
+        bundle = models.find(model_id, self.extra)
         if bundle not in self.loaded:
-            self.loaded[bundle] = load(bundle, self.provider, self.threads, self.quiet)
+            self.loaded[bundle] = ready(bundle, self.provider, self.threads, self.quiet)
         return self.loaded[bundle]
 
 
-def load(bundle: Path, provider: str, threads: int, quiet: bool) -> runtime.Model:
-    """A model ready to run, after word of what has to be compiled first."""
+def load(bundle: Path, provider: str, threads: int) -> runtime.Model:
+    """A model."""
     import runtime
 
-    announce(quiet)
     return runtime.load(bundle, provider=provider, threads=threads)
 
 
-def read_picture(path: Path, max_pixels: int) -> Image:
-    """A picture, bounded by --max-pixels alone: the process is this program's, and so are Pillow's settings in it."""
-    from PIL import Image as Pillow
+def ready(bundle: Path, provider: str, threads: int, quiet: bool) -> runtime.Model:
+    """A model. At the first use of an installation, what a photograph needs by it is compiled before anything is timed;
+    that is said before the model is loaded, as loading compiles kernels of its own."""
+    first = say_first_use(quiet)
+    model = load(bundle, provider, threads)
+    if first:
+        from codec.warm_up import warm_up
 
-    from codec import images
+        efforts = [effort for effort, name in models.DEFAULTS.items() if name == model.manifest.name]
+        warm_up(model, (efforts or [models.NORMAL])[-1])
+    return model
 
-    Pillow.MAX_IMAGE_PIXELS = None
-    warnings.filterwarnings("ignore", module=r"PIL\.")
-    return images.read(path, max_pixels)
+
+@cache
+def say_first_use(quiet: bool) -> bool:
+    """Whether it is one; says so, once."""
+    import runtime
+
+    if runtime.compiled():
+        return False
+    if not quiet:
+        say("first use: compiling kernels for this machine, which takes some seconds")
+    return True
+
+
+def read_samples(path: Path, max_pixels: int) -> Samples:
+    """A picture's samples alone; a JPEG's are decoded."""
+    from codec.archive import read
+
+    return read(path, max_pixels)
 
 
 def targets_of(inputs: tuple[Path, ...], output: str | None, suffix: str | Callable[[Path], str]) -> list[Path]:
@@ -113,46 +143,35 @@ def each(
     line: Callable[[Row, int], str],
     as_json: bool,
     name: Callable[[Input], object] = lambda item: item,
+    failed: Callable[[Row], bool] = lambda row: False,
 ) -> None:
     """Work on each input and print its line, or at the end the JSON list; exit with 1 when one has failed.
 
-    What was finished before an interrupt is printed too. line gets the width of the longest name.
+    What was finished before an interrupt is printed too. line gets the width of the longest name. failed: whether a row
+    is that of a failure, though there is one.
     """
     inputs = list(inputs)
     width = max((len(shown(name(item))) for item in inputs), default=0)
-    rows, failed = [], False
+    rows, bad = [], False
     for item in inputs:
         try:
             row = work(item)
         except KeyboardInterrupt:
             say("interrupted")
-            failed = True
+            bad = True
             break
         except Exception as error:
             say(f"{shown(name(item))}: {explain(error, INSTALL, about=name(item))}")
-            failed = True
+            bad = True
             continue
         rows.append(row)
+        bad = bad or failed(row)
         if not as_json:
             click.echo(line(row, width))
     if as_json:
         click.echo(json.dumps([asdict(row) for row in rows], indent=2))
-    if failed:
+    if bad:
         click.get_current_context().exit(1)
-
-
-def announce(quiet: bool) -> None:
-    """Says that the first use of an installation takes longer."""
-    import runtime
-
-    if not quiet and not runtime.compiled():
-        say("first use: compiling kernels for this machine, which takes some seconds")
-
-
-def compare(image: Image, restored: Image, other: str) -> None:
-    difference = image.difference(restored)
-    if difference:
-        raise PixelsDiffer(f"not the same as {other} ({difference}): keep the original")
 
 
 @contextmanager
@@ -179,10 +198,10 @@ def shown(path: object, width: int = 0) -> str:
     return f"{click.format_filename(str(path)):<{width}}"
 
 
-def named(methods: dict[Method | InOrder, int], manifest: runtime.Manifest | None) -> dict[str, int]:
+def named(methods: dict[AnyMethod, int], manifest: runtime.Manifest | None) -> dict[str, int]:
     """Tiles by what a method is called; orders by their names where the model is known."""
 
-    def name(method: Method | InOrder) -> str:
+    def name(method: AnyMethod) -> str:
         if isinstance(method, InOrder) and manifest is not None:
             return f"order {manifest.layout.orders[method.order]}"
         return str(method)

@@ -1,19 +1,20 @@
 """lmconv-codec verify."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from codec.commands.kept import is_kept, read_kept, restore
 from codec.commands.options import options
-from codec.commands.running import Decoder, compare, each, read_picture, shown
-from codec.errors import PixelsDiffer
+from codec.commands.running import Decoder, File, each, progress_bar, shown
+from codec.errors import DamagedFile, PixelsDiffer
 
 
 @dataclass(frozen=True)
 class Verification:
-    """A line of `verify`. of: what is compared, pixels or bytes."""
+    """A line of `verify`. of: what is compared with another file: its bytes, or its samples and what came with them."""
 
     input: str
     picture: str
@@ -32,22 +33,40 @@ def verify(
     quiet: bool,
     against: Path | None,
 ) -> None:
-    """Decode compressed files fully and check them, writing nothing."""
+    """Decode compressed files fully and check them, writing nothing; say which tiles are damaged."""
     if against is not None and len(inputs) > 1:
         raise click.UsageError("--against compares one file with one picture: give one FILE")
+    from codec import archive
+    from codec.decompression import Lost
 
-    decoder = Decoder(model, threads, provider, max_pixels, quiet)
+    decoder = Decoder(model, threads, provider, max_pixels, quiet, cut=True)
+    strict = Decoder(model, threads, provider, max_pixels, quiet)
 
     def work(path: Path) -> Verification:
-        if is_kept(path):
-            data = restore(read_kept(path), path.name, max_pixels, quiet)
-            if against is not None and against.read_bytes() != data:
-                raise PixelsDiffer(f"not the same bytes as {against}: keep the original")
-            return Verification(str(path), f"JPEG file of {len(data)} bytes", "bytes")
-        image, _ = decoder.decode(decoder.read(path))
-        if against is not None:
-            compare(read_picture(against, max_pixels), image, str(against))
-        return Verification(str(path), image.description, "pixels")
+        file = decoder.read(path)
+        return kept_whole(file) if file.contents.kept else picture(file)
+
+    def kept_whole(file: File) -> Verification:
+        from codec.jpeg import keep
+
+        assert file.contents.kept is not None
+        with progress_bar(file.path.name, quiet) as progress:
+            data = keep.restore(file.contents.kept, max_pixels, progress)
+        if against is not None and against.read_bytes() != data:
+            raise PixelsDiffer(f"not the same bytes as {against}: keep the original")
+        return Verification(str(file.path), f"file of {len(data)} bytes", "bytes")
+
+    def picture(file: File) -> Verification:
+        lost: list[Lost] = []
+        samples, _ = decoder.decode(file, lost=lost)
+        if lost:
+            raise DamagedFile(
+                f"{'; '.join(map(str, lost))} is not there or does not decode: get the file again, or restore what is "
+                "left with decompress --salvage"
+            )
+        strict.read(file.path)  # what a reader passes over that makes the best of damage
+        of = "" if against is None else archive.compare(file.contents, samples, against, max_pixels)
+        return Verification(str(file.path), samples.description, of)
 
     def line(row: Verification, width: int) -> str:
         same = f", the {row.of} of {shown(against)}" if against is not None else ""

@@ -4,7 +4,7 @@ The encoder may try several and keep the smallest; the decoder does what the byt
 """
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 from itertools import product
 
 _NETWORK, _LEARNING, _TABLES, _COLOURS, _PALETTE = 1, 2, 8, 16, 32  # of the byte; learning has two bits
@@ -61,7 +61,6 @@ class InOrder:
     """By one of the paper's networks alone, in the order of this number among its bundle's."""
 
     order: int
-    reconstruction = False
 
     @property
     def code(self) -> int:
@@ -71,10 +70,27 @@ class InOrder:
         return f"order {self.order}"
 
 
+class Independent(Enum):
+    """A way that needs no model: one value for each plane; exact colours alone; experts that learn the picture, for
+    samples of more than 8 bits."""
+
+    CONSTANT = 33
+    FLAT = 34
+    DEEP = 35
+
+    @property
+    def code(self) -> int:
+        return self.value
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+AnyMethod = Method | InOrder | Independent
 INDEXED = Method(network=False, learning=Learning.NONE, palette=True)
 MADE = Method(network=False, learning=Learning.NONE, reconstruction=True)
 _FLAGS = False, True
-_ALL: list[Method | InOrder] = [
+_ALL: list[AnyMethod] = [
     *(
         Method(network, learning, colours, tables)
         for network, learning, colours, tables in product(_FLAGS, Learning, _FLAGS, _FLAGS)
@@ -91,5 +107,8 @@ _ALL: list[Method | InOrder] = [
         for learning, tables in product((Learning.QUICK, Learning.FULL), _FLAGS)
     ),
     *map(InOrder, range(_MOST_ORDERS)),
+    *Independent,
 ]
 METHODS = {method.code: method for method in _ALL}
+NEEDS_JPEG = {method for method in _ALL if isinstance(method, Method) and method.reconstruction}
+NEEDS_MODEL = {method for method in _ALL if not isinstance(method, Independent) and method != MADE}

@@ -9,8 +9,8 @@ import zlib
 from codec.errors import DamagedFile
 
 _AS_IS, _DEFLATE, _LZMA = range(3)
-_WORTH_LZMA = 4096  # bytes from which on it is tried: it takes 20 ms
-_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": 2**24}]
+_WORTH_LZMA = 4096  # bytes from which on it is tried
+_DICTIONARY = 2**24  # bytes that a decoder keeps; an encoder takes eleven times as many
 
 
 def pack(data: bytes, dictionary: bytes = b"") -> bytes:
@@ -18,7 +18,8 @@ def pack(data: bytes, dictionary: bytes = b"") -> bytes:
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, dictionary)
     ways = [bytes([_AS_IS]) + data, bytes([_DEFLATE]) + deflate.compress(data) + deflate.flush()]
     if len(data) >= _WORTH_LZMA:
-        ways.append(bytes([_LZMA]) + lzma.compress(data, format=lzma.FORMAT_RAW, filters=_FILTERS))
+        enough = min(1 << (len(data) - 1).bit_length(), _DICTIONARY)
+        ways.append(bytes([_LZMA]) + lzma.compress(data, format=lzma.FORMAT_RAW, filters=_filters(enough)))
     return min(ways, key=len)
 
 
@@ -33,7 +34,7 @@ def unpack(packed: bytes, most: int, dictionary: bytes = b"") -> bytes:
             data = inflate.decompress(body, most + 1)
             ended = inflate.eof and not inflate.unused_data
         elif way == bytes([_LZMA]):
-            decoder = lzma.LZMADecompressor(format=lzma.FORMAT_RAW, filters=_FILTERS)
+            decoder = lzma.LZMADecompressor(format=lzma.FORMAT_RAW, filters=_filters(_DICTIONARY))
             data = decoder.decompress(body, most + 1)
             ended = decoder.eof and not decoder.unused_data
         else:
@@ -43,3 +44,7 @@ def unpack(packed: bytes, most: int, dictionary: bytes = b"") -> bytes:
     if len(data) > most or not ended:
         raise DamagedFile("packed bytes do not end where they should: get the file again")
     return data
+
+
+def _filters(dictionary: int) -> list[dict[str, int]]:
+    return [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": dictionary}]

@@ -6,8 +6,9 @@ import zlib
 from dataclasses import dataclass
 
 from codec.errors import DamagedFile, ImageTooLarge, UnsupportedImage
-from codec.format.container import JPEG, MAX_PIXELS, STORED, KeptFile
+from codec.format.kept import JPEG, STORED, KeptFile
 from codec.format.packed import pack, unpack
+from codec.format.picture import MAX_PIXELS
 from codec.jpeg.coder import block_report, decode, encode
 from codec.jpeg.file import Jpeg, empty, outline, put_together, take_apart
 from codec.jpeg.likely import likely_segments

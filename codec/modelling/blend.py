@@ -122,7 +122,7 @@ def combine(level, k, row, means, canvas, blend):
     blend.origins[0], blend.origins[1] = origin, value
     for i in range(_FEATURES):
         value += blend.fits.weights[k, row // LANES, i, row % LANES] * f[i]
-    members[0] = least_squares.in_units(value)
+    members[0] = least_squares.in_units(value, canvas.white)
 
 
 @inlined

@@ -104,13 +104,13 @@ def tell(node, away, histograms, out):
     for q in range(total):
         a = ((split[q] - low[q]) << np.int32(_FLOOR_BITS)) + under
         b = ((high[q] - split[q]) << np.int32(_FLOOR_BITS)) + over
-        logit = ((_log2(b) - _log2(a)) * np.int32(_LOGIT)) >> np.int32(14)
+        logit = ((log2(b) - log2(a)) * np.int32(_LOGIT)) >> np.int32(14)
         logits[q] = min(max(logit, -_LOGITS), _LOGITS) * sign
         shares[q] = np.int32(np.float32(b - a) * one / np.float32(a + b)) * sign
 
 
 @inlined
-def _log2(x):
+def log2(x):
     """About 4096 log2 of a whole number from 1 to 2^24 - 1: the bits of its float32, and a cubic for its fraction."""
     bits = bits_of(np.float32(x)) >> np.int32(11)
     part = bits & np.int32(4095)

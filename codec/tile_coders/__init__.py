@@ -6,24 +6,38 @@ A tile is coded by one loop in both directions: it is handed an Encoder or a Dec
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from codec.entropy.range_coder import Coder
-from codec.format.method import InOrder, Method
+from codec.format.method import AnyMethod
+from codec.modelling.reconstruction import NONE
 
 if TYPE_CHECKING:
     from runtime import Model
 
 AUTO = "auto"  # of orders: the best
+SHALLOW = 8  # bits of a plane's values up to which they are uint8, and models are for them
 Report = Callable[[float], None]  # told how many pixels more are done
 
 
-class TileCoder(Protocol):
-    """What compress and decompress ask of a kind of model. Planes are uint8 [C, H, W]."""
+@dataclass(frozen=True, eq=False)
+class How:
+    """threads: how many may be used for a tile. report: is told of progress. made: what a JPEG makes of the tile, or no
+    planes. depth: bits of the planes' values."""
 
-    general: bool  # whether it codes any planes: alpha's as grey ones, those that a JPEG made
+    threads: int
+    report: Report
+    made: np.ndarray = field(default_factory=lambda: NONE)
+    depth: int = SHALLOW
+
+
+class TileCoder(Protocol):
+    """What codes a tile by some kind of model, or by none. Planes are uint8 [C, H, W]."""
+
+    general: bool  # whether it codes any planes: those that a JPEG made, masks
 
     def check(self, planes: np.ndarray) -> None:
         """Raises UnsupportedImage for a picture that the model is not for, before any work."""
@@ -31,22 +45,16 @@ class TileCoder(Protocol):
     def variant(self, planes: np.ndarray, effort: str, order: str) -> int:
         """The way round in which a picture is coded. Raises UnknownOrder."""
 
-    def candidates(self, tile: np.ndarray, effort: str, order: str, made: np.ndarray = ...) -> list[Method | InOrder]:
+    def candidates(self, tile: np.ndarray, effort: str, order: str, made: np.ndarray = ...) -> list[AnyMethod]:
         """The methods worth trying on a tile. made: what a JPEG makes of it, or no planes. Raises UnknownOrder."""
 
-    def code(
-        self,
-        coder: Coder,
-        pixels: np.ndarray,
-        method: Method | InOrder,
-        threads: int,
-        report: Report,
-        made: np.ndarray = ...,
-    ) -> None:
+    def for_masks(self, effort: str) -> list[AnyMethod]:
+        """The methods worth trying on a plane that is no colour."""
+
+    def code(self, coder: Coder, pixels: np.ndarray, method: AnyMethod, how: How) -> None:
         """Runs a tile through a coder: an Encoder is told the pixels, a Decoder's decisions are written into them.
 
-        threads: how many may be used. made: as for `candidates`, of methods with a reconstruction. Raises DamagedFile
-        for what no encoder can have written, or a method that the model has not.
+        Raises DamagedFile for what no encoder can have written, or a method that the model has not.
         """
 
 

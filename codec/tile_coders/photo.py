@@ -17,7 +17,7 @@ from codec.entropy import binarisation
 from codec.entropy.binarisation import BELOW, decision_for, first_node, moves_up, next_node
 from codec.entropy.range_coder import Coder, code, spend_on
 from codec.errors import DamagedFile, UnknownOrder
-from codec.format.method import INDEXED, InOrder, Learning, Method
+from codec.format.method import INDEXED, AnyMethod, Learning, Method
 from codec.modelling import mixture as mixtures
 from codec.modelling.blend import refit_blend
 from codec.modelling.exact_colours import question
@@ -30,7 +30,7 @@ from codec.modelling.palette.index import code_index, palette
 from codec.modelling.palette.listing import code_palette, has_palette
 from codec.modelling.ratio_tables import fetch
 from codec.modelling.reconstruction import NONE, ask_whether_right, reconstruction
-from codec.tile_coders import AUTO, Report
+from codec.tile_coders import AUTO, How
 from codec.tile_coders.orientation import REPEATING, best_variant, repetition, usual_variant
 from codec.tile_coders.parts import Part, Parts
 from codec.tile_coders.sparseness import lattice_of, sparse
@@ -45,6 +45,7 @@ _LEARNING = {"fast": Learning.NONE, "normal": Learning.QUICK, "best": Learning.F
 _SMALL = 128 * 128  # pixels up to which learning may not pay, so that both ways are tried
 _FLAT = 0.6  # share of pixels like a neighbour from which on exact colours surely pay
 _MADE = 0.05  # share of pixels from which on a reconstruction helps
+_MASK = Method(network=False, colours=True)
 _LOG_SCALE = 4  # column of the first log-scale of one component: after a logit and three shifts
 
 
@@ -71,9 +72,9 @@ class PhotoCoder:
             return variant_of(self._model, order)
         return best_variant(planes, self._model.threads) if effort == "best" else usual_variant(planes)
 
-    def candidates(self, tile: np.ndarray, effort: str, order: str, made: np.ndarray = NONE) -> list[Method]:
+    def candidates(self, tile: np.ndarray, effort: str, order: str, made: np.ndarray = NONE) -> list[AnyMethod]:
         """One for a photograph, several where colours repeat; the reconstruction's where one makes some of it."""
-        learning, found, repeated = _LEARNING[effort], [], repetition(tile)
+        learning, found, repeated = _LEARNING[effort], list[AnyMethod](), repetition(tile)
         if len(made) and (tile == made).all(0).mean() > _MADE:
             learning = max(learning, Learning.QUICK)
             return [Method(learning=learning, tables=learning == Learning.FULL, reconstruction=True)]
@@ -91,26 +92,22 @@ class PhotoCoder:
             found.append(Method(learning=Learning.NONE))
         return found
 
-    def code(
-        self,
-        coder: Coder,
-        pixels: np.ndarray,
-        method: Method | InOrder,
-        threads: int,
-        report: Report,
-        made: np.ndarray = NONE,
-    ) -> None:
+    def for_masks(self, effort: str) -> list[AnyMethod]:
+        """Exact colours, and what learns the plane."""
+        return [] if effort == "fast" else [_MASK]
+
+    def code(self, coder: Coder, pixels: np.ndarray, method: AnyMethod, how: How) -> None:
         if not isinstance(method, Method):
             raise DamagedFile(f"a tile is coded by {method}, which a photo model has not: get the file again")
         _, height, width = pixels.shape
         whole = self._start(pixels, method.network)
         size, inputs = whole.photo.canvas.size, whole.photo.inputs
         tile, photo = Kept(whole), Kept(whole.photo)
-        learned = Kept(self._start_learning(whole.photo.canvas, method, made)) if method.learning else None
+        learned = Kept(self._start_learning(whole.photo.canvas, method, how.made)) if method.learning else None
         exact = Kept(exact_colours(*pixels.shape)) if method.colours else None
         indexed = Kept(palette(code_palette(pixels, coder), height, width)) if method.palette else None
-        nearly = Kept(reconstruction(made)) if method.reconstruction else None
-        parts = Parts(size, threads)
+        nearly = Kept(reconstruction(how.made)) if method.reconstruction else None
+        parts = Parts(size, how.threads)
         network = None
         if method.network:
             network = self._model.network.start(self._model.schedule(height, width, parts.steps()))
@@ -129,7 +126,7 @@ class PhotoCoder:
             coder.reserve(len(parameters) * _MOST_DECISIONS)
             code_level(part.level, parameters, tile, learned, exact, indexed, nearly, coder.coding, part.rows)
             coder.check()
-            report(len(parameters))
+            how.report(len(parameters))
 
     def _start(self, pixels: np.ndarray, network: bool) -> Tile:
         _, height, width = pixels.shape

@@ -13,10 +13,10 @@ from codec.entropy import binarisation
 from codec.entropy.binarisation import first_node
 from codec.entropy.range_coder import Coder, code, spend_on
 from codec.errors import DamagedFile, UnknownOrder, UnsupportedImage
-from codec.format.method import InOrder, Method
+from codec.format.method import AnyMethod, InOrder
 from codec.modelling.mixture import Tables, explain, odds, place, tables_of, weigh
 from codec.modelling.reconstruction import NONE
-from codec.tile_coders import AUTO, Report
+from codec.tile_coders import AUTO, How, Report
 from codec.tile_coders.photo import code_plain
 from runtime import rules
 from runtime.kernels import kernel
@@ -75,7 +75,7 @@ class SquareCoder:
         self._numbers(order)
         return 0
 
-    def candidates(self, tile: np.ndarray, effort: str, order: str, made: np.ndarray = NONE) -> list[InOrder]:
+    def candidates(self, tile: np.ndarray, effort: str, order: str, made: np.ndarray = NONE) -> list[AnyMethod]:
         return [InOrder(number) for number in self._numbers(order)]
 
     def _numbers(self, order: str) -> list[int]:
@@ -87,15 +87,11 @@ class SquareCoder:
             raise UnknownOrder(f"model {self._model.manifest.name} has no order {order!r}, but {', '.join(orders)}")
         return [orders.index(name)]
 
-    def code(
-        self,
-        coder: Coder,
-        pixels: np.ndarray,
-        method: Method | InOrder,
-        threads: int,
-        report: Report,
-        made: np.ndarray = NONE,
-    ) -> None:
+    def for_masks(self, effort: str) -> list[AnyMethod]:
+        """None: the network knows its own pictures alone."""
+        return []
+
+    def code(self, coder: Coder, pixels: np.ndarray, method: AnyMethod, how: How) -> None:
         """An Encoder's pixels are there from the beginning, so the network sees all of them in one pass."""
         layout = self._model.layout
         if not isinstance(method, InOrder) or method.order >= len(layout.orders):
@@ -105,7 +101,7 @@ class SquareCoder:
             raise DamagedFile(f"a picture of {channels} channels by a model of {layout.channels}: get the file again")
         flat = pixels.reshape(channels, -1)
         for group in squares(height, width, layout):
-            self._code_group(coder, flat, group, (method.order, width), report)
+            self._code_group(coder, flat, group, (method.order, width), how.report)
 
     def _code_group(
         self, coder: Coder, flat: np.ndarray, group: Squares, where: tuple[int, int], report: Report

@@ -19,6 +19,7 @@ from torch import Tensor
 from export.errors import ExportError
 from export.exact.graph import OPSET
 from export.floats.baked import Baked
+from runtime import library
 
 METADATA = "lmconv.json"  # the extra file of TorchScript's and torch.export's archives
 OUTPUT = "parameters"
@@ -57,12 +58,12 @@ def to_onnx(baked: Baked, example: Arrays, about: dict[str, str]) -> bytes:
 def run_onnx(data: bytes) -> Run:
     """Through onnxruntime, on the CPU."""
     try:
-        import onnxruntime
+        ort = library.onnxruntime()
     except ImportError as error:
         raise ExportError(f"a file is tried with onnxruntime ({error}): pip install 'lmconv[cpu]'") from error
-    options = onnxruntime.SessionOptions()
+    options = ort.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     names = [given.name for given in session.get_inputs()]
     return lambda inputs: session.run([OUTPUT], dict(zip(names, (x.numpy() for x in inputs))))[0]
 

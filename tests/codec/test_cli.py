@@ -8,26 +8,29 @@ import os
 import pty
 import subprocess
 import sys
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image as Pillow
 
-import codec.jpeg.born  # noqa: F401  what the made-up runtime does not stand for
-import runtime.files  # noqa: F401  nor for this
-from codec import models
+import runtime.files  # noqa: F401  what the made-up runtime does not stand for
+from codec import archive, compression, decompression, models
 from codec.cli import cli
+from codec.commands import running
 from codec.commands.running import progress_bar
-from codec.errors import DamagedFile, ImageTooLarge
+from codec.compression import Compressed
+from codec.errors import DamagedFile, ImageTooLarge, PixelsDiffer
 from codec.format import container
-from codec.format.container import Header, Tile
+from codec.format.chunks import PICTURE, pack_chunks
+from codec.format.container import Contents
 from codec.format.method import Method
-from codec.images import Image
+from codec.format.numbers import varint
+from codec.format.picture import Group, Header, Picture, Tile, crc_of, short_id
+from codec.images.samples import Samples
 from runtime.network import BundleError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,14 +54,6 @@ class Model:
     threads: int
 
 
-@dataclass(frozen=True)
-class Compressed:
-    data: bytes
-    nll_bits: float
-    methods: dict
-    source: None = None
-
-
 def read_manifest(path):
     text = Path(path).read_text()
     if len(text) != 64:
@@ -66,44 +61,60 @@ def read_manifest(path):
     return Manifest(Path(path).stem, text)
 
 
-def store(image, model, *, effort="normal", order="auto", progress=None):
-    """codec.codec.compress, made up: the pixels as they are, in one tile."""
+def stored(samples, model_id, source=None):
+    """A file of the samples as they are, in one group and tile, whatever their kind."""
+    tile = Tile(samples.values.tobytes(), crc_of(samples.values), Method().code)
+    other = Tile(b"", crc_of(samples.values), Method().code)
+    header = Header(samples.width, samples.height, samples.kind, samples.depth, model_id)
+    extra = "alpha" in samples.kind
+    picture = Picture(
+        header, (Group((tile,)), Group((other,))) if extra else (Group((tile,)),), bytes(8) if extra else None
+    )
+    return container.pack(Contents(picture, source=source))
+
+
+def store(samples, model, *, effort="normal", order="auto", source=None, progress=None):
+    """codec.compression.compress, made up."""
     progress = progress or (lambda done, total: None)
-    progress(1, image.height * image.width)
-    header = Header(image.width, image.height, image.mode, container.short_id(model.manifest.model_id))
-    pixels = image.pixels[:, :, : container.MODES[image.mode].colours]
-    alpha = image.pixels[:, :, 3].tobytes() if image.mode == "RGBA" else None
-    progress(image.height * image.width, image.height * image.width)
-    tile = Tile(pixels.tobytes(), container.pixels_crc(pixels), Method().code)
-    return Compressed(container.pack(header, [tile], alpha), 8.0 * pixels.size, {Method(): 1})
+    progress(1, samples.height * samples.width)
+    progress(samples.height * samples.width, samples.height * samples.width)
+    data = stored(samples, short_id(model.manifest.model_id), source)
+    return Compressed(data, 8.0 * samples.values.size, {Method(): 1})
 
 
-def restore(data, model, *, max_pixels=container.MAX_PIXELS, progress=None):
-    """codec.codec.decompress, made up."""
-    parsed = container.unpack(data, max_pixels) if isinstance(data, bytes) else data
-    header, mode = parsed.header, container.MODES[parsed.header.mode]
-    size = header.height * header.width
-    pixels = np.frombuffer(parsed.tiles[0].payload, np.uint8).reshape(header.height, header.width, mode.colours)
-    if container.pixels_crc(pixels) != parsed.tiles[0].pixels_crc:
-        raise DamagedFile("tile 1 decodes to other pixels: get the file again")
-    if parsed.alpha is not None:
-        alpha = np.frombuffer(parsed.alpha, np.uint8).reshape(header.height, header.width, 1)
-        pixels = np.concatenate([pixels, alpha], axis=2)
+def restore(contents, model, *, crop=None, lost=None, max_pixels=2**28, progress=None):
+    """codec.decompression.decompress, made up."""
+    header, tile = contents.picture.header, contents.picture.tiles[0]
+    if tile.payload is None:
+        raise DamagedFile("tile 1 is not there: get the file again")
+    values = np.frombuffer(tile.payload, np.uint8).reshape(header.height, header.width, -1)
+    if crc_of(values) != tile.crc:
+        raise DamagedFile("tile 1 decodes to other samples: get the file again")
     if progress:
-        progress(size, size)
-    return Image(pixels, header.mode)
+        progress(header.height * header.width, header.height * header.width)
+    return Samples(values, header.depth, header.kind)
+
+
+def check(contents, model, samples, progress, coder):
+    """codec.decompression.check, made up."""
+    difference = samples.difference(coder.decompress(contents, model, progress=progress))
+    if difference:
+        raise PixelsDiffer(f"not the same as what it decodes to ({difference}): keep the original")
 
 
 @pytest.fixture
 def fakes(monkeypatch):
-    """The two modules that the command line calls; their functions can be replaced in a test."""
-    runtime, codec = ModuleType("runtime"), ModuleType("codec.codec")
+    """The runtime that the command line calls, and by `coder` its coder; their functions can be replaced in a test."""
+    runtime, coder = ModuleType("runtime"), SimpleNamespace(compress=store, decompress=restore)
     runtime.BundleError, runtime.read_manifest, runtime.compiled = BundleError, read_manifest, lambda: True
     runtime.load = lambda path, provider="cpu", threads=0: Model(read_manifest(path), provider, threads)
-    codec.compress, codec.decompress = store, restore
     monkeypatch.setitem(sys.modules, "runtime", runtime)
-    monkeypatch.setitem(sys.modules, "codec.codec", codec)
-    runtime.codec = codec
+    for module in (archive, compression):
+        monkeypatch.setattr(module, "compress", lambda *given, **more: coder.compress(*given, **more))
+    monkeypatch.setattr(decompression, "decompress", lambda *given, **more: coder.decompress(*given, **more))
+    monkeypatch.setattr(archive, "check", lambda *given: check(*given, coder))
+    running.say_first_use.cache_clear()
+    runtime.coder = coder
     return runtime
 
 
@@ -148,8 +159,9 @@ def test_alpha_comes_along(folder):
     pixels = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
     Pillow.fromarray(pixels).save("alpha.png")
     run("compress", "alpha.png")
-    run("decompress", "alpha.lmc", "-o", "back.tif")
-    np.testing.assert_array_equal(np.asarray(Pillow.open("back.tif")), pixels)
+    before = Path("alpha.png").read_bytes()
+    run("decompress", "alpha.lmc", "-o", "back.png")
+    assert Path("back.png").read_bytes() == before
 
 
 @pytest.mark.parametrize("output", ["new/", "old", "old/"])
@@ -173,6 +185,7 @@ def test_compress_json(folder):
         {
             "input": "a.png",
             "output": "z.lmc",
+            "input_bytes": Path("a.png").stat().st_size,
             "raw_bytes": 18,
             "bytes": size,
             "bpsp": 8 * size / 18,
@@ -181,7 +194,13 @@ def test_compress_json(folder):
             "order": "wavefront",
             "effort": "normal",
             "methods": {"network + quick learning": 1},
-            "source": None,
+            "kind": "rgb",
+            "depth": 8,
+            "exact": True,
+            "verified": True,
+            "kept": [],
+            "dropped": [],
+            "was_jpeg": None,
         }
     ]
 
@@ -189,11 +208,13 @@ def test_compress_json(folder):
 def test_info_json(folder):
     run("compress", "a.png", "--model", "drawing")
     size = (folder / "a.lmc").stat().st_size
+    status = os.stat("a.png")
     about = {
         "input": "a.lmc",
         "width": 3,
         "height": 2,
-        "mode": "RGB",
+        "kind": "rgb",
+        "depth": 8,
         "model": "drawing",
         "model_id": "cd" * 6,
         "order": "wavefront",
@@ -202,10 +223,17 @@ def test_info_json(folder):
         "tiles": 1,
         "bytes": size,
         "bpsp": 8 * size / 18,
-        "version": 0,
+        "version": 1,
         "methods": {"network + quick learning": 1},
+        "format": "png",
+        "exact": True,
+        "kept": [],
+        "stripped": False,
+        "modified": status.st_mtime_ns / 1e9,
+        "permissions": f"{status.st_mode & 0o777:o}",
         "kept_bytes": None,
-        "source": None,
+        "was_jpeg": None,
+        "chunks": [],
     }
     assert json.loads(run("info", "a.lmc", "--json").stdout) == [about]
     (models.BUNDLES / "drawing.lmconv").unlink()
@@ -231,11 +259,20 @@ def test_models_json(folder):
 def test_decompress_json(folder):
     run("compress", "a.png")
     rows = json.loads(run("decompress", "a.lmc", "-o", "b.png", "--json").stdout)
-    assert {key: rows[0][key] for key in ("input", "output", "mode")} == {
-        "input": "a.lmc",
-        "output": "b.png",
-        "mode": "RGB",
-    }
+    del rows[0]["seconds"]
+    assert rows == [
+        {
+            "input": "a.lmc",
+            "output": "b.png",
+            "width": 3,
+            "height": 2,
+            "kind": "rgb",
+            "depth": 8,
+            "bytes": Path("a.lmc").stat().st_size,
+            "exact": True,
+            "lost": [],
+        }
+    ]
 
 
 def test_a_line_per_file_without_json(folder):
@@ -254,10 +291,10 @@ def test_a_line_per_file_without_json(folder):
 
 def test_provider_threads_and_model_reach_the_runtime(folder, fakes):
     seen = []
-    fakes.codec.compress = lambda image, model, **_: seen.append(model) or store(image, model)
-    fakes.codec.decompress = lambda data, model, progress: seen.append(model) or restore(data, model)
+    fakes.coder.compress = lambda samples, model, **more: seen.append(model) or store(samples, model, **more)
+    fakes.coder.decompress = lambda contents, model, **_: seen.append(model) or restore(contents, model)
     bundle = models.BUNDLES / "drawing.lmconv"
-    run("compress", "a.png", "--threads", "2", "--provider", "cuda", "--model", bundle)
+    run("compress", "a.png", "--threads", "2", "--provider", "cuda", "--model", bundle, "--no-verify")
     run("decompress", "a.lmc", "--threads", "1", "--provider", "auto", "--max-pixels", "6", "--force")
     model = Manifest("drawing", SHIPPED["drawing"])
     assert seen == [Model(model, "cuda", 2), Model(model, "auto", 1)]
@@ -282,11 +319,30 @@ def test_a_model_is_loaded_once_for_many_files(folder, fakes):
 )
 def test_the_effort_names_the_model(folder, fakes, options, effort, model):
     seen = []
-    fakes.codec.compress = lambda image, model, *, effort, **_: seen.append(effort) or store(image, model)
+    fakes.coder.compress = lambda samples, model, *, effort, **more: (
+        seen.append(effort) or store(samples, model, **more)
+    )
     (row,) = json.loads(run("compress", "a.png", *options, "--json").stdout)
     assert (row["effort"], row["model"], seen) == (effort, model, [effort])
-    with open("a.lmc", "rb") as stream:
-        assert container.read(stream).header.model_id == bytes.fromhex(SHIPPED[model])[:6]
+    found = container.read(Path("a.lmc").read_bytes()).picture
+    assert found.header.model_id == bytes.fromhex(SHIPPED[model])[:6]
+
+
+@pytest.mark.parametrize("command", ["compress", "decompress"])
+def test_a_first_use_is_said_before_the_model_is_loaded(folder, fakes, monkeypatch, command):
+    """For loading compiles kernels of its own; all others are compiled then, once."""
+    run("compress", "a.png", "grey.png")
+    load, done = fakes.load, []
+    fakes.compiled = lambda: bool(done)
+    fakes.load = lambda path, **options: done.append("loaded") or load(path, **options)
+    warm_up = SimpleNamespace(warm_up=lambda model, effort: done.append(effort))
+    monkeypatch.setitem(sys.modules, "codec.warm_up", warm_up)
+    monkeypatch.setattr(running, "say", lambda message: done.append(message.split(":")[0]))
+    running.say_first_use.cache_clear()
+    names = ("a.lmc", "grey.lmc") if command == "decompress" else ("a.png", "grey.png")
+    done.clear()
+    run(command, *names, "--force")
+    assert done[:3] == ["first use", "loaded", "normal"] and done.count("normal") == 1
 
 
 def test_a_failed_input_does_not_stop_the_others(folder):
@@ -299,18 +355,22 @@ def test_a_failed_input_does_not_stop_the_others(folder):
     assert not Path("text.lmc").exists()
 
 
-def test_modes_that_are_not_coded_are_named(folder):
-    Pillow.new("CMYK", (2, 2)).save("a.tif")
-    result = run("compress", "a.tif", code=1)
-    assert result.stderr.startswith("lmconv-codec: a.tif: mode CMYK is not supported")
-    assert len(result.stderr.splitlines()) == 1
-
-
-def test_metadata_that_is_dropped_is_warned_about(folder):
+def test_metadata_comes_along_or_is_named(folder):
     Pillow.fromarray(PIXELS).save("icc.png", icc_profile=b"profile" * 30)
-    warning = "lmconv-codec: icc.png: warning: ICC profile of this picture will not be kept\n"
-    assert run("compress", "icc.png").stderr == warning
-    assert run("compress", "icc.png", "--force", "-q").stderr == ""
+    before = Path("icc.png").read_bytes()
+    (row,) = json.loads(run("compress", "icc.png", "--json").stdout)
+    assert (row["kept"], row["dropped"]) == (["ICC profile"], [])
+    assert "ICC profile" in run("info", "icc.lmc", "--metadata").stdout
+    run("decompress", "icc.lmc", "--force")
+    assert Path("icc.png").read_bytes() == before
+    (row,) = json.loads(run("compress", "icc.png", "--json", "--strip", "--force").stdout)
+    assert (row["kept"], row["dropped"], row["exact"]) == ([], ["ICC profile"], False)
+    assert "without ICC profile" in run("compress", "icc.png", "--strip", "--force").stdout
+    (about,) = json.loads(run("info", "icc.lmc", "--json").stdout)
+    assert about["stripped"] and not about["kept"] and not about["exact"]
+    run("decompress", "icc.lmc", "--force")
+    assert "icc_profile" not in Pillow.open("icc.png").info
+    np.testing.assert_array_equal(np.asarray(Pillow.open("icc.png")), PIXELS)
 
 
 def test_nothing_is_overwritten_without_force(folder):
@@ -336,10 +396,11 @@ def test_an_input_is_never_overwritten_though_forced(folder):
 
 def test_an_existing_output_is_noticed_before_the_work(folder, fakes):
     run("compress", "a.png")
-    fakes.codec.compress = fakes.codec.decompress = None  # would fail when called
+    fakes.coder.compress = fakes.coder.decompress = None  # would fail when called
     run("compress", "a.png", code=1)
     run("decompress", "a.lmc", code=1)
-    assert "names no lossless format" in run("decompress", "a.lmc", "-o", "b.jpg", code=1).stderr
+    refused = run("decompress", "a.lmc", "-o", "b.jpg", code=1).stderr
+    assert "a.lmc: it holds a .png file: end b.jpg with .png" in refused
 
 
 def test_unwritable_folders_are_one_line(folder):
@@ -364,8 +425,8 @@ def test_damaged_files_are_one_line(folder, command):
     Path("empty.lmc").write_bytes(b"")
     Path("cut.lmc").write_bytes(whole[:-1])
     Path("more.lmc").write_bytes(whole + b"\0")
-    huge = whole[:11] + b"\xff\xff\xff\xff\x0f" * 2 + whole[13:-4]
-    Path("huge.lmc").write_bytes(huge + zlib.crc32(huge).to_bytes(4, "little"))
+    body = bytes([64 + 2, 7, 0]) + bytes(6) + 2 * varint(2**31) + bytes([3, 0, 0, 0, 0, 0])
+    Path("huge.lmc").write_bytes(pack_chunks({PICTURE: body}))
     Path("folder.lmc").mkdir()
     damaged = ["text.lmc", "empty.lmc", "cut.lmc", "more.lmc", "huge.lmc", "folder.lmc", "missing.lmc"]
     result = run(command, *damaged, code=1)
@@ -379,7 +440,7 @@ def test_damaged_files_are_one_line(folder, command):
 
 def test_a_claim_of_too_many_pixels_is_refused(folder):
     run("compress", "a.png")
-    assert "more than 5 in all" in run("compress", "a.png", "--max-pixels", 5, "--force", code=1).stderr
+    assert "more than 5" in run("compress", "a.png", "--max-pixels", 5, "--force", code=1).stderr
     assert "more than 5" in run("decompress", "a.lmc", "--max-pixels", 5, "-o", "b.png", code=1).stderr
     assert "more than 5" in run("verify", "a.lmc", "--max-pixels", 5, code=1).stderr
 
@@ -398,7 +459,7 @@ def test_missing_and_wrong_models(folder):
     )
     Path("broken.lmconv").write_text("x")
     result = run("compress", "grey.png", "--model", "broken.lmconv", code=1)
-    assert result.stderr == "lmconv-codec: broken.lmconv is no bundle\n"
+    assert result.stderr == "lmconv-codec: grey.png: broken.lmconv is no bundle\n"
     assert names(folder) == ["a.lmc", "a.png", "broken.lmconv", "grey.png", "other.lmconv"]
 
 
@@ -428,7 +489,7 @@ def test_errors_of_the_coder_are_one_line(folder, fakes, error, words):
     def fail(*_, **__):
         raise error
 
-    fakes.codec.compress = fail
+    fakes.coder.compress = fail
     result = run("compress", "a.png", "grey.png", code=1)
     assert [words in line for line in result.stderr.splitlines()] == [True, True]
     assert names(folder) == ["a.png", "grey.png"]
@@ -438,18 +499,18 @@ def test_a_bug_is_not_hidden(folder, fakes):
     def fail(*_, **__):
         raise ZeroDivisionError
 
-    fakes.codec.compress = fail
+    fakes.coder.compress = fail
     with pytest.raises(ZeroDivisionError):
         run("compress", "a.png")
 
 
 def test_an_interrupt_keeps_what_is_whole(folder, fakes):
-    def interrupted(image, model, **_):
-        if image.mode == "L":
+    def interrupted(samples, model, **more):
+        if samples.kind == "grey":
             raise KeyboardInterrupt
-        return store(image, model)
+        return store(samples, model, **more)
 
-    fakes.codec.compress = interrupted
+    fakes.coder.compress = interrupted
     Pillow.fromarray(PIXELS).save("z.png")
     result = run("compress", "a.png", "grey.png", "z.png", "--json", code=1)
     assert [row["input"] for row in json.loads(result.stdout)] == ["a.png"]
@@ -467,31 +528,47 @@ def test_an_interrupt_while_the_model_is_loaded(folder, fakes):
 
 def test_verify(folder):
     run("compress", "a.png")
-    assert run("verify", "a.lmc").stdout == "a.lmc  ok: 3 x 2 RGB\n"
-    assert "the pixels of a.png" in run("verify", "a.lmc", "--against", "a.png").stdout
+    assert run("verify", "a.lmc").stdout == "a.lmc  ok: 3 x 2 rgb\n"
+    assert "the bytes of a.png" in run("verify", "a.lmc", "--against", "a.png").stdout
+    Pillow.fromarray(PIXELS).save("again.png", compress_level=0)
+    assert "the samples and metadata of again.png" in run("verify", "a.lmc", "--against", "again.png").stdout
+    Pillow.fromarray(PIXELS).save("icc.png", icc_profile=b"profile" * 30)
+    assert "the samples, but not the metadata, of icc.png" in run("verify", "a.lmc", "--against", "icc.png").stdout
     other = PIXELS.copy()
     other[1, 2, 0] += 1
     Pillow.fromarray(other).save("other.png")
     result = run("verify", "a.lmc", "--against", "other.png", code=1)
     assert "1 of 6 pixels differ, the first in row 1, column 2" in result.stderr
     result = run("verify", "a.lmc", "--against", "grey.png", code=1)
-    assert "3 x 2 L is not 3 x 2 RGB" in result.stderr
+    assert "3 x 2 grey is not 3 x 2 rgb" in result.stderr
 
 
-def test_verify_notices_pixels_that_differ_from_those_coded(folder):
-    header = Header(3, 2, "RGB", b"\xab" * 6)
-    wrong = Tile(bytes(18), container.pixels_crc(PIXELS))
-    Path("wrong.lmc").write_bytes(container.pack(header, [wrong]))
+def test_verify_notices_samples_that_differ_from_those_coded(folder):
+    wrong = Picture(Header(3, 2, "rgb", model_id=b"\xab" * 6), (Group((Tile(bytes(18), crc_of(PIXELS), 3),)),))
+    Path("wrong.lmc").write_bytes(container.pack(Contents(wrong)))
     result = run("verify", "wrong.lmc", code=1)
-    assert result.stderr.startswith("lmconv-codec: wrong.lmc: tile 1 decodes to other pixels")
+    assert result.stderr.startswith("lmconv-codec: wrong.lmc: tile 1 decodes to other samples")
 
 
-def test_compress_verify_compares_before_it_writes(folder, fakes):
-    run("compress", "a.png", "--verify")
-    fakes.codec.decompress = lambda data, model, **_: Image(PIXELS[::-1], "RGB")
-    result = run("compress", "a.png", "--verify", "-o", "b.lmc", code=1)
+def test_compress_compares_before_it_writes_and_removes(folder, fakes):
+    run("compress", "a.png")
+    fakes.coder.decompress = lambda contents, model, **_: Samples.of(PIXELS[::-1])
+    result = run("compress", "a.png", "-o", "b.lmc", "--rm", code=1)
     assert "not the same as what it decodes to (6 of 6 pixels differ" in result.stderr
-    assert not Path("b.lmc").exists()
+    assert not Path("b.lmc").exists() and Path("a.png").exists()
+    run("compress", "a.png", "-o", "b.lmc", "--no-verify")
+    assert Path("b.lmc").exists()
+
+
+def test_an_input_is_removed_once_its_result_is_there(folder):
+    before, status = Path("a.png").read_bytes(), os.stat("a.png")
+    os.utime("a.png", ns=(10**18 + 7, 10**18 + 7))
+    os.chmod("a.png", 0o640)
+    run("compress", "a.png", "--rm")
+    assert names(folder) == ["a.lmc", "grey.png"]
+    run("decompress", "a.lmc")
+    assert Path("a.png").read_bytes() == before and status.st_size == len(before)
+    assert os.stat("a.png").st_mtime_ns == 10**18 + 7 and os.stat("a.png").st_mode & 0o777 == 0o640
 
 
 @pytest.mark.parametrize(
@@ -502,6 +579,9 @@ def test_compress_verify_compares_before_it_writes(folder, fakes):
         ["compress", "a.png", "--threads", "-1"],
         ["compress", "a.png", "--max-pixels", "0"],
         ["compress", "a.png", "--effort", "9"],
+        ["compress", "a.png", "--rm", "--strip"],
+        ["compress", "a.png", "--rm", "--no-verify"],
+        ["decompress", "a.lmc", "--crop", "1,2,3"],
         ["compress", "a.png", "a.png"],
         ["compress", "a.png", "-o", "a.png", "--force"],
         ["verify", "a.lmc", "b.lmc", "--against", "a.png"],

@@ -10,16 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from codec import heatmap
+from codec import analyse, compress, heatmap
 from codec.cli import cli
-from codec.codec import analyse, compress
-from codec.images import Image
+from codec.images.samples import Samples
 from tests.pictures import photograph
 
 
-def image(mode: str = "RGB") -> Image:
-    planes = photograph(20, 26)[: len(mode)]
-    return Image(np.ascontiguousarray(planes.transpose(1, 2, 0)), mode)
+def image(channels: int = 3) -> Samples:
+    planes = photograph(20, 26)[:channels]
+    return Samples.of(np.ascontiguousarray(planes.transpose(1, 2, 0)))
 
 
 def test_colours_grow_lighter_evenly():
@@ -97,8 +96,8 @@ def test_nothing_to_pay_is_dark():
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Pillow.fromarray(image().pixels).save("a.png")
-    Pillow.fromarray(image("L").pixels[..., 0]).save("grey.png")
+    Pillow.fromarray(image().values).save("a.png")
+    Pillow.fromarray(image(1).values[..., 0]).save("grey.png")
     return tmp_path
 
 
@@ -123,7 +122,7 @@ def test_the_command_writes_a_picture_and_says_what_it_costs(run, folder, tiny_m
     row = json.loads(run("a.png", "-o", "heat.png", "--json").stdout)[0]
     expected, found = compress(image(), tiny_model).nll_bits, analyse(image(), tiny_model)
     assert (row["input"], row["output"]) == ("a.png", "heat.png")
-    assert (row["width"], row["height"], row["mode"]) == (26, 20, "RGB")
+    assert (row["width"], row["height"], row["kind"], row["depth"]) == (26, 20, "rgb", 8)
     assert row["bits"] == pytest.approx(expected, rel=1e-6) == pytest.approx(sum(row["channel_bits"]), rel=1e-6)
     assert row["bpsp"] == pytest.approx(expected / 1560, rel=1e-6)
     assert row["channel_bpsp"] == pytest.approx([bits / 520 for bits in row["channel_bits"]])
@@ -142,11 +141,11 @@ def test_a_line_and_a_name_for_each_picture(run, folder):
 
 
 def test_what_stops_the_writing_is_said_before_the_work(run, folder, monkeypatch):
-    monkeypatch.setattr("codec.codec.analyse", None)
+    monkeypatch.setattr("codec.compression.analyse", None)
     (folder / "heat.png").write_bytes(b"old")
     for output, words in (
         ("heat.png", "heat.png exists: overwrite it with --force"),
-        ("heat.jpg", "heat.jpg names no lossless format"),
+        ("heat.jpg", "a heat map is a PNG: end heat.jpg with .png"),
         ("missing/heat.png", "missing is no folder that exists"),
     ):
         result = run("a.png", "-o", output, code=1)

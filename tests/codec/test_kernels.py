@@ -88,6 +88,10 @@ def test_any_change_of_a_source_changes_the_folder(copy):
         path = copy / source
         original = path.read_bytes()
         path.write_bytes(original + b"# a remark\n")
+        if "commands" in Path(source).parts:  # no kernels there, nor what they call
+            assert kernels._folder() == before
+            path.write_bytes(original)
+            continue
         assert kernels._folder().name != before.name, source
         path.write_bytes(original)
         assert kernels._folder() == before

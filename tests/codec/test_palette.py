@@ -7,15 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codec.codec import compress, decompress
+from codec import compress, decompress
 from codec.entropy.range_coder import Decoder, Encoder
 from codec.errors import DamagedFile
+from codec.format import container
 from codec.format.method import INDEXED
-from codec.images import Image
+from codec.images.samples import Samples
 from codec.modelling.adaptive import adaptive
 from codec.modelling.palette.index import palette
 from codec.modelling.palette.listing import MOST, _code_places, code_palette, has_palette
-from codec.tile_coders import tile_coder
+from codec.tile_coders import How, tile_coder
 from tests.pictures import checker, constant, lines, magnified, noise, photograph, text, two_values
 from tests.reference import bundle
 from tests.reference.range_coder import Answers
@@ -72,7 +73,7 @@ def tiny_reference(tiny_bundle):
 
 def encoded(model, planes: np.ndarray) -> Encoder:
     encoder = Encoder(traced=True)
-    tile_coder(model).code(encoder, planes.copy(), INDEXED, model.threads, lambda pixels: None)
+    tile_coder(model).code(encoder, planes.copy(), INDEXED, How(model.threads, lambda pixels: None))
     return encoder
 
 
@@ -86,7 +87,7 @@ def agree(model, reference, planes: np.ndarray) -> None:
     payload = encoder.finish()
     assert encoded(replace(model, threads=2), planes).finish() == payload
     found = np.full_like(planes, 77)
-    tile_coder(model).code(Decoder(payload), found, INDEXED, 2, lambda pixels: None)
+    tile_coder(model).code(Decoder(payload), found, INDEXED, How(2, lambda pixels: None))
     np.testing.assert_array_equal(found, planes)
 
 
@@ -132,7 +133,7 @@ def test_any_payload_is_survived(tiny_model, payload, channels):
     """It is refused, or gives some picture."""
     found = np.zeros((channels, 9, 11), np.uint8)
     try:
-        tile_coder(tiny_model).code(Decoder(payload), found, INDEXED, 1, lambda pixels: None)
+        tile_coder(tiny_model).code(Decoder(payload), found, INDEXED, How(1, lambda pixels: None))
     except DamagedFile:
         pass
 
@@ -155,22 +156,23 @@ def test_where_a_palette_may_pay():
     assert not has_palette(late)
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
-def test_whole_files(tiny_model, mode):
-    planes = dithered(150, 130)[: 1 if mode == "L" else 3]
-    if mode == "RGBA":
+@pytest.mark.parametrize("kind", ["grey", "rgb", "rgb+alpha"])
+def test_whole_files(tiny_model, kind):
+    planes = dithered(150, 130)[: 1 if kind == "grey" else 3]
+    if kind == "rgb+alpha":
         planes = np.concatenate([planes, checker(150, 130)[:1]])
-    image = Image(np.ascontiguousarray(planes.transpose(1, 2, 0)), mode)
+    image = Samples.of(np.ascontiguousarray(planes.transpose(1, 2, 0)))
     for effort in ("fast", "normal"):
         coded = compress(image, tiny_model, effort=effort)
-        assert coded.methods == {INDEXED: 1}
+        colours = container.read(coded.data).picture.groups[0]
+        assert [tile.method for tile in colours.tiles] == [INDEXED]
         assert image.difference(decompress(coded.data, tiny_model)) is None
 
 
 def test_257_colours(tiny_model):
     """Are coded in another way."""
     planes = of_colours(64, 64, 257)
-    image = Image(np.ascontiguousarray(planes.transpose(1, 2, 0)), "RGB")
+    image = Samples.of(np.ascontiguousarray(planes.transpose(1, 2, 0)))
     coded = compress(image, tiny_model)
     assert INDEXED not in coded.methods and image.difference(decompress(coded.data, tiny_model)) is None
 

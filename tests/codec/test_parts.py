@@ -7,7 +7,7 @@ import pytest
 
 from codec.entropy.range_coder import Decoder, Encoder
 from codec.format.method import Learning, Method
-from codec.tile_coders import parts, tile_coder
+from codec.tile_coders import How, parts, tile_coder
 from codec.tile_coders.parts import Part, Parts
 from runtime.least_squares import Size
 from tests.pictures import noise, photograph
@@ -75,14 +75,14 @@ def test_parts_change_no_bit(short, tiny_model, method):
         payloads = []
         for threads in (1, 2):
             encoder, coder = Encoder(), tile_coder(replace(tiny_model, threads=threads))
-            coder.code(encoder, planes.copy(), method, threads, lambda pixels: None)
+            coder.code(encoder, planes.copy(), method, How(threads, lambda pixels: None))
             payloads.append(encoder.finish())
         assert payloads[0] == payloads[1]
         size = Size(*planes.shape[1:])
         assert len(Parts(size, 2).parts) > size.levels
         for threads in (1, 2):
             found = np.zeros_like(planes)
-            coder.code(Decoder(payloads[0]), found, method, threads, lambda pixels: None)
+            coder.code(Decoder(payloads[0]), found, method, How(threads, lambda pixels: None))
             np.testing.assert_array_equal(found, planes)
 
 

@@ -9,7 +9,7 @@ from codec.entropy.range_coder import Decoder, Encoder
 from codec.errors import DamagedFile, UnknownOrder
 from codec.format.method import INDEXED, METHODS, InOrder, Learning, Method
 from codec.models import EFFORTS
-from codec.tile_coders import AUTO, tile_coder
+from codec.tile_coders import AUTO, How, tile_coder
 from codec.tile_coders.orientation import repetition
 from tests.codec.modelling.test_lattice import from_video
 from tests.pictures import constant, lines, noise, photograph, screen
@@ -22,13 +22,13 @@ WITHOUT = Method(network=False, colours=True)
 
 def encoded(model, planes: np.ndarray, method: Method) -> Encoder:
     encoder = Encoder()
-    tile_coder(model).code(encoder, planes.copy(), method, model.threads, lambda pixels: None)
+    tile_coder(model).code(encoder, planes.copy(), method, How(model.threads, lambda pixels: None))
     return encoder
 
 
 def decoded(model, payload: bytes, pixels: np.ndarray, method: Method) -> np.ndarray:
     """Over pixels that are there already."""
-    tile_coder(model).code(Decoder(payload), pixels, method, model.threads, lambda pixels: None)
+    tile_coder(model).code(Decoder(payload), pixels, method, How(model.threads, lambda pixels: None))
     return pixels
 
 
@@ -50,7 +50,7 @@ def test_one_loop_serves_both_directions(tiny_model, channels, method):
 def test_the_encoder_leaves_the_pixels_as_they_are(tiny_model, method):
     planes = screen(9, 12)
     before = planes.copy()
-    tile_coder(tiny_model).code(Encoder(), planes, method, 1, lambda pixels: None)
+    tile_coder(tiny_model).code(Encoder(), planes, method, How(1, lambda pixels: None))
     np.testing.assert_array_equal(planes, before)
 
 
@@ -65,14 +65,14 @@ def test_grey_is_colour_whose_other_planes_are_copies(tiny_model, method):
 def test_every_pixel_is_reported(tiny_model):
     for threads in (1, 2):
         counts = []
-        tile_coder(tiny_model).code(Encoder(), photograph(11, 13), QUICKLY, threads, counts.append)
+        tile_coder(tiny_model).code(Encoder(), photograph(11, 13), QUICKLY, How(threads, counts.append))
         assert sum(counts) == 143 and len(counts) == 13 + 2 * 10
 
 
 def test_methods_and_orders_that_there_are_not(tiny_model):
     coder = tile_coder(tiny_model)
     with pytest.raises(DamagedFile, match="coded by order 0, which a photo model has not"):
-        coder.code(Encoder(), photograph(2, 2), InOrder(0), 1, lambda pixels: None)
+        coder.code(Encoder(), photograph(2, 2), InOrder(0), How(1, lambda pixels: None))
     assert coder.variant(photograph(2, 3), "fast", "wavefront") == 0
     for order in ("raster", "wavefront:8", "wavefront:"):
         with pytest.raises(UnknownOrder, match=f"no order '{order}', but wavefront:0, .*, wavefront:7"):

@@ -5,7 +5,7 @@ import pytest
 
 from codec.entropy.range_coder import Decoder, Encoder
 from codec.format.method import MADE, METHODS, Learning, Method
-from codec.tile_coders import AUTO, tile_coder
+from codec.tile_coders import AUTO, How, tile_coder
 from tests.pictures import constant, noise, photograph
 
 WAYS = [method for method in METHODS.values() if getattr(method, "reconstruction", False) and method != MADE]
@@ -25,9 +25,9 @@ def nearly(planes: np.ndarray) -> np.ndarray:
 def coded(model, planes: np.ndarray, made: np.ndarray, method: Method, threads: int = 1) -> bytes:
     """The payload, which gives the planes again on one thread."""
     encoder, found = Encoder(), np.zeros_like(planes)
-    tile_coder(model).code(encoder, planes.copy(), method, threads, lambda pixels: None, made)
+    tile_coder(model).code(encoder, planes.copy(), method, How(threads, lambda pixels: None, made))
     payload = encoder.finish()
-    tile_coder(model).code(Decoder(payload), found, method, 1, lambda pixels: None, made)
+    tile_coder(model).code(Decoder(payload), found, method, How(1, lambda pixels: None, made))
     np.testing.assert_array_equal(found, planes)
     return payload
 
@@ -49,7 +49,7 @@ def test_what_is_right_costs_next_to_nothing(tiny_model):
     assert len(coded(tiny_model, planes, planes, Method(reconstruction=True))) < 10
     pasted = planes.copy()
     pasted[:, 40:70, 50:80] = photograph(30, 30, 4)
-    tile_coder(tiny_model).code(alone, photograph(30, 30, 4), Method(), 1, lambda pixels: None)
+    tile_coder(tiny_model).code(alone, photograph(30, 30, 4), Method(), How(1, lambda pixels: None))
     assert len(coded(tiny_model, pasted, planes, Method(reconstruction=True))) < 1.2 * len(alone.finish())
 
 

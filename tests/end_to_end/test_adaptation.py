@@ -8,9 +8,8 @@ from PIL import Image as Pillow
 
 import codec
 import runtime
-from codec import images, models
-from codec.codec import compress, decompress
-from codec.images import Image
+from codec import compress, decompress, models
+from codec.images.samples import Samples
 from tests.pictures import KINDS
 
 ALONE, LEARNED = "fast", "normal"
@@ -54,12 +53,12 @@ def photo():
 
 @pytest.fixture(scope="module")
 def demo() -> np.ndarray:
-    return images.read(Path(codec.__file__).parent / "demo" / "photo.png").pixels
+    return codec.read(Path(codec.__file__).parent / "demo" / "photo.png").values
 
 
 def sizes(model, pixels) -> tuple[int, int]:
     """Bytes of the file at either effort."""
-    return tuple(len(compress(Image(pixels, "RGB"), model, effort=effort).data) for effort in (ALONE, LEARNED))
+    return tuple(len(compress(Samples.of(pixels), model, effort=effort).data) for effort in (ALONE, LEARNED))
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -71,7 +70,7 @@ def test_the_lattice_of_a_colour_conversion_is_found(photo, seed):
     assert learned < 0.88 * alone
     before = sizes(photo, original)
     assert before[1] > 0.95 * before[0] and learned < before[1]  # the conversion has thrown information away
-    picture = Image(converted, "RGB")
+    picture = Samples.of(converted)
     assert picture.difference(decompress(compress(picture, photo, effort=LEARNED).data, photo)) is None
 
 

@@ -40,7 +40,7 @@ for path in sys.argv[1:]:
     model = runtime.load(path, threads=1)
     for pixels in (noise, black_and_white):
         for effort in codec.models.EFFORTS:
-            image = codec.Image(pixels, "RGB")
+            image = codec.Samples.of(pixels)
             coded = codec.compress(image, model, effort=effort)
             assert image.difference(codec.decompress(coded.data, model)) is None
             assert np.isfinite(coded.nll_bits) and coded.nll_bits > 0

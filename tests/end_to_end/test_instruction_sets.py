@@ -14,7 +14,7 @@ import pytest
 from codec.entropy.range_coder import Decoder, Encoder
 from codec.format.method import Learning, Method
 from codec.jpeg.keep import keep
-from codec.tile_coders import tile_coder
+from codec.tile_coders import How, tile_coder
 from tests.codec.golden import case_data
 from tests.pictures import photograph
 
@@ -39,9 +39,9 @@ def coded(model) -> str:
     coder, planes, digest = tile_coder(model), photograph(20, 29), hashlib.sha256()
     for method in (Method(), Method(learning=Learning.FULL, tables=True)):
         encoder, found = Encoder(), np.zeros_like(planes)
-        coder.code(encoder, planes.copy(), method, 1, lambda pixels: None)
+        coder.code(encoder, planes.copy(), method, How(1, lambda pixels: None))
         payload = encoder.finish()
-        coder.code(Decoder(payload), found, method, 1, lambda pixels: None)
+        coder.code(Decoder(payload), found, method, How(1, lambda pixels: None))
         np.testing.assert_array_equal(found, planes)
         digest.update(payload)
     digest.update(keep((ROOT / "tests" / "golden" / "kept.jpg").read_bytes()).kept.payload)

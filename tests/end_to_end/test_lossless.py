@@ -12,25 +12,25 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 import runtime
-from codec import models
+from codec import compress, decompress, models
 from codec.cli import cli
-from codec.codec import compress, decompress
 from codec.format import container
-from codec.images import Image
+from codec.images.samples import Samples
 from tests import bundles
 from tests.pictures import KINDS, noise, photograph
 
 MODES = {"L": 1, "RGB": 3, "RGBA": 4}
+KIND = {"L": "grey", "RGB": "rgb", "RGBA": "rgb+alpha"}
 EFFORTS = ("fast", "normal")
 SIZES = [(1, 1), (1, 2), (2, 1), (2, 2), (1, 300), (300, 1), (3, 64), (64, 3), (48, 61), (65, 129)]
 WAYS = [("integer", True, 2), ("integer", False, 1), ("float32", True, 1), ("float32", False, 2)]
 
 
-def image(planes, mode="RGB") -> Image:
+def image(planes, mode="RGB") -> Samples:
     """Of uint8 [3, H, W]; alpha is made of the planes, too."""
     planes = np.concatenate([planes, planes[:1] // 16 * 17])
     channels = {"L": [1], "RGB": [0, 1, 2], "RGBA": [0, 1, 2, 3]}[mode]
-    return Image(np.ascontiguousarray(planes[channels].transpose(1, 2, 0)), mode)
+    return Samples.of(np.ascontiguousarray(planes[channels].transpose(1, 2, 0)))
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +43,8 @@ def other_ways(tiny_bundle):
 
 def check_length(coded) -> None:
     """The file is as long as the model's likelihood says, and a coder cannot be shorter."""
-    parsed = container.unpack(coded.data)
-    size = len(coded.data) - len(parsed.alpha or b"")
-    assert coded.nll_bits <= 8 * size <= 1.001 * coded.nll_bits + 8 * 27
+    tiles = len(container.read(coded.data).picture.tiles)
+    assert coded.nll_bits <= 8 * len(coded.data) <= 1.001 * coded.nll_bits + 8 * (24 + 16 * tiles)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -85,7 +84,7 @@ def test_lossless_for_anything(tiny_model, data, height, width, mode, effort, va
     pixels = rng.integers(values[0], values[1] + 1, (height, width, MODES[mode]), dtype=np.uint8)
     flat = data.draw(st.integers(0, height))  # some rows of one colour
     pixels[:flat] = pixels[0, 0]
-    picture = Image(pixels, mode)
+    picture = Samples.of(pixels)
     coded = compress(picture, tiny_model, effort=effort)
     check_length(coded)
     assert picture.difference(decompress(coded.data, tiny_model)) is None
@@ -94,14 +93,14 @@ def test_lossless_for_anything(tiny_model, data, height, width, mode, effort, va
 def test_a_photograph_becomes_smaller(tiny_model):
     """Even a model of random weights has the online predictor to stand on."""
     picture = image(photograph(96, 128, seed=5))
-    assert len(compress(picture, tiny_model).data) < 0.6 * picture.pixels.nbytes
+    assert len(compress(picture, tiny_model).data) < 0.6 * picture.values.nbytes
 
 
 def test_a_transposed_picture_takes_the_same_bits(tiny_model):
     """Both are turned the way that suits them best, so both are the same picture to the coder."""
     picture = image(photograph(20, 50))
-    turned = Image(np.ascontiguousarray(picture.pixels.transpose(1, 0, 2)), "RGB")
-    first, second = (container.unpack(compress(p, tiny_model).data) for p in (picture, turned))
+    turned = Samples.of(np.ascontiguousarray(picture.values.transpose(1, 0, 2)))
+    first, second = (container.read(compress(p, tiny_model).data).picture for p in (picture, turned))
     assert first.tiles[0].payload == second.tiles[0].payload and first.header.variant != second.header.variant
 
 
@@ -122,7 +121,7 @@ def folder(tmp_path, monkeypatch, tiny_bundle):
     monkeypatch.setattr(models, "BUNDLES", tmp_path / "none")
     monkeypatch.chdir(tmp_path)
     for mode in MODES:
-        pixels = image(photograph(21, 34, seed=len(mode)), mode).pixels
+        pixels = image(photograph(66, 70, seed=len(mode)), mode).values
         Pillow.fromarray(pixels[..., 0] if mode == "L" else pixels).save(f"{mode}.png")
     return tmp_path
 
@@ -142,17 +141,17 @@ def test_the_command_line_there_and_back(folder, tiny_bundle, tiny_model):
     for mode, row in zip(MODES, rows):
         size = (folder / f"{mode}.lmc").stat().st_size
         assert {"input", "output", "raw_bytes", "bytes", "bpsp", "nll_bits", "seconds", "model", "order"} <= set(row)
-        assert (row["output"], row["bytes"], row["raw_bytes"]) == (f"{mode}.lmc", size, 21 * 34 * MODES[mode])
-        assert row["bpsp"] == 8 * size / (21 * 34 * MODES[mode])
+        assert (row["output"], row["bytes"], row["raw_bytes"]) == (f"{mode}.lmc", size, 66 * 70 * MODES[mode])
+        assert row["bpsp"] == 8 * size / (66 * 70 * MODES[mode])
         assert (row["model"], row["order"]) == ("tiny", "wavefront") and row["seconds"] > 0
         assert 0 < row["nll_bits"] <= 8 * size
         about = json.loads(command("info", f"{mode}.lmc", "--json").stdout)[0]
-        assert (about["height"], about["width"], about["mode"], about["bytes"]) == (21, 34, mode, size)
-        assert about["model_id"] == tiny_model.manifest.model_id[:12] and about["tiles"] == 1
+        assert (about["height"], about["width"], about["kind"], about["bytes"]) == (66, 70, KIND[mode], size)
+        assert about["model_id"] == tiny_model.manifest.model_id[:12] and about["tiles"] == 1 + (mode == "RGBA")
         assert about["model"] is None and about["order"] is None  # not a shipped one
     files = [f"{mode}.lmc" for mode in MODES]
     verified = command("verify", *files, *model, "--threads", 2).stdout.splitlines()
-    assert [line.split("ok: ")[1] for line in verified] == [f"34 x 21 {mode}" for mode in MODES]
+    assert [line.split("ok: ")[1] for line in verified] == [f"70 x 66 {KIND[mode]}" for mode in MODES]
     command("verify", "RGB.lmc", "--against", "RGB.png", *model)
     command("decompress", *files, "-o", "back/", *model, "--threads", 2)
     for mode in MODES:
@@ -162,7 +161,7 @@ def test_the_command_line_there_and_back(folder, tiny_bundle, tiny_model):
 
 
 def test_the_command_line_writes_the_same_file_every_time(folder, tiny_bundle):
-    for number, options in enumerate((["--threads", 1], ["--threads", 2], ["--verify"])):
+    for number, options in enumerate((["--threads", 1], ["--threads", 2], ["--no-verify"])):
         command("compress", "RGB.png", "--model", tiny_bundle, "-o", f"{number}.lmc", *options)
     assert len({(folder / f"{number}.lmc").read_bytes() for number in range(3)}) == 1
 
@@ -191,10 +190,13 @@ def test_the_command_line_refuses_what_it_cannot_do(folder, tiny_bundle, tmp_pat
     assert "--max-pixels" in fail("decompress", "RGB.lmc", "-o", "x.png", *model, "--max-pixels", 100)
     data = (folder / "RGB.lmc").read_bytes()
     (folder / "cut.lmc").write_bytes(data[:-7])
-    assert "truncated" in fail("verify", "cut.lmc", *model)
-    parsed = container.unpack(data)
-    tiles = [replace(parsed.tiles[0], payload=b"\xff" * 40)]
-    (folder / "forged.lmc").write_bytes(container.pack(parsed.header, tiles))
+    assert "is not there" in fail("verify", "cut.lmc", *model)
+    assert "truncated" in fail("decompress", "cut.lmc", *model)
+    contents = container.read(data)
+    (group,) = contents.picture.groups
+    tiles = (replace(group.tiles[0], payload=b"\xff" * 40),)
+    forged = replace(contents.picture, groups=(replace(group, tiles=tiles),))
+    (folder / "forged.lmc").write_bytes(container.pack(replace(contents, held=forged)))
     assert "does not decode" in fail("decompress", "forged.lmc", *model)
     another = bundles.altered_weights(folder / "another.lmconv", tiny_bundle)
     assert "another.lmconv is model" in fail("decompress", "RGB.lmc", "-o", "x.png", "--model", another)

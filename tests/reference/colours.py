@@ -75,9 +75,9 @@ class Question:
 
 
 class Position:
-    """A position whose colour is asked for."""
+    """A position whose colour is asked for. refused: a colour that it is known not to have."""
 
-    def __init__(self, state: State, r: int, c: int):
+    def __init__(self, state: State, r: int, c: int, refused: int | None = None):
         self.r, self.c, self.few = r, c, len(state.recent) < 32
         self.near = [state.colour(r + dr, c + dc) for dr, dc in NEAR]
         self.breaks = (reached(BREAKS, state.column_breaks[c]), reached(BREAKS, state.row_breaks[r]))
@@ -88,9 +88,10 @@ class Position:
         self.find_patterns()
         self.find_copy(state)
         self.seen = [[list(entry) for entry in self.bucket(state, k)] for k in range(8)]
-        self.candidates = self.gathered()
+        self.strike(refused)
+        self.candidates = [colour for colour in self.gathered() if colour != refused][:8]
         self.scores = {colour: self.score(state, colour) for colour in self.candidates}
-        self.palette = [colour for colour in state.recent if colour not in self.candidates]
+        self.palette = [colour for colour in state.recent if colour not in (refused, *self.candidates)]
         self.tried, self.found = 0, None
 
     def find_contexts(self) -> None:
@@ -138,8 +139,8 @@ class Position:
         return entries if found == check else []
 
     def gathered(self) -> list[int]:
-        colours = [self.copy] + [colour for k in range(7, -1, -1) for colour, _ in self.seen[k]] + self.near[:4]
-        return [colour for colour in dict.fromkeys(colours) if colour not in (None, OUTSIDE)][:8]
+        colours = [self.copy] + [entry[0] for k in range(7, -1, -1) for entry in self.seen[k] if entry] + self.near[:4]
+        return [colour for colour in dict.fromkeys(colours) if colour not in (None, OUTSIDE)]
 
     def known(self, k: int, colour: int) -> tuple:
         """What context k remembers of a colour: classes of its count and the others', whether it was the latest."""
@@ -206,6 +207,9 @@ class Position:
 
     def refuse(self, colour: int) -> None:
         self.tried += 1
+        self.strike(colour)
+
+    def strike(self, colour: int | None) -> None:
         for entries in self.seen:
             entries[:] = [None if entry and entry[0] == colour else entry for entry in entries]
 
@@ -215,16 +219,21 @@ class Position:
         state.colours[r, c] = colour
         for k, slot, check in self.contexts:
             entries = self.bucket(state, k)
-            count = sum(n for other, n in entries if other == colour)
+            times = sum(n for other, n in entries if other == colour)
             rest = [[other, (n + 2) // 2 if n > 2 else n] for other, n in entries if other != colour]
-            state.buckets[k, slot] = check, ([[colour, min(count + 1, 255)]] + rest)[:3]
-        state.row_runs[r] = min(state.row_runs[r] + 1, 63) if colour == west else 1
-        state.column_runs[c] = min(state.column_runs[c] + 1, 63) if colour == north else 1
-        state.row_breaks[r] += r > 0 and colour != north
-        state.column_breaks[c] += c > 0 and colour != west
+            state.buckets[k, slot] = check, ([[colour, min(times + 1, 255)]] + rest)[:3]
+        count(state, r, c, colour, west, north)
         state.copied_from[r, c] = self.source
         state.streaks[r, c] = min(self.streak + 1, 15) if self.found is not None and self.found == self.copy else 0
         state.outcomes[r, c] = 2 if self.found is None else int(self.tried > 0)
         state.places[self.place] = r, c
-        if colour != west:
-            state.recent = ([colour] + [other for other in state.recent if other != colour])[:32]
+
+
+def count(state: State, r: int, c: int, colour: int, west: int, north: int) -> None:
+    """[9.2] Runs, breaks and the palette after a position's colour."""
+    state.row_runs[r] = min(state.row_runs[r] + 1, 63) if colour == west else 1
+    state.column_runs[c] = min(state.column_runs[c] + 1, 63) if colour == north else 1
+    state.row_breaks[r] += r > 0 and colour != north
+    state.column_breaks[c] += c > 0 and colour != west
+    if colour != west:
+        state.recent = ([colour] + [other for other in state.recent if other != colour])[:32]

@@ -4,26 +4,29 @@ Plain Python with NumPy's arrays, written from docs/format.md, section by sectio
 imported. `decoded` is the way in. What a payload says comes through a callable, decide(frequency) -> decision, so that
 tests can answer in the place of the range coder and look at every frequency.
 
-    section    1  numbers.py, bundle.py     7  mixture.py
-            2, 12  container.py              8  experts.py; ratio_tables.py, blend.py, predictors.py, histograms.py,
-                3  range_coder.py               hashed.py, selectors.py, mixer.py
-                                             9  colours.py; estimates.py
-                4  tile.py                  10  squares.py; pixelcnn.py
-                5  least_squares.py         11  alpha.py
-                6  network.py               14  jpeg_file.py, jpeg_pixels.py, reconstruction.py
-                                            15  jpeg.py; jpeg_contexts.py, jpeg_continuity.py, jpeg_decisions.py
+    section    1  numbers.py, bundle.py     8  experts.py; ratio_tables.py, blend.py, predictors.py, histograms.py,
+            2, 12  container.py                hashed.py, selectors.py, mixer.py
+                3  range_coder.py           9  colours.py; estimates.py; palette.py
+                4  tile.py                 10  squares.py; pixelcnn.py
+                5  least_squares.py        11  forms.py
+                6  network.py              14  packed.py, jpeg_file.py, jpeg_pixels.py, reconstruction.py
+                7  mixture.py              15  jpeg.py; jpeg_contexts.py, jpeg_continuity.py, jpeg_decisions.py
+                                           16  flat.py
 """
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Callable
 
 import numpy as np
 
-from tests.reference import alpha, container, squares
+from tests.reference import container, squares
 from tests.reference.bundle import Bundle
-from tests.reference.container import MADE, ORDERS, Bytes, File, check
+from tests.reference.container import ALONE, CONSTANT, MADE, ORDERS, WITHOUT_MODEL, File, Group, Tile, check
+from tests.reference.flat import FlatTile
+from tests.reference.forms import Form, constant
 from tests.reference.range_coder import Decoder
 from tests.reference.reconstruction import Reconstruction
 from tests.reference.tile import PhotoTile, oriented_as, restored
@@ -32,46 +35,65 @@ Make = Callable[[bytes, int, int], np.ndarray]
 
 
 def decoded(data: bytes, bundle: Bundle, make: Make | None = None) -> np.ndarray:
-    """uint8 [H, W, C]. make(source, height, width): the planes of a JPEG. Raises container.Refused."""
+    """[H, W, C], uint8 or uint16. make(jpeg, height, width): the planes of a JPEG. Raises container.Refused."""
     file = container.read(data)
-    check(file.model_id in (bytes(6), bundle.model_id[:6]), "another model")
-    colours = 1 if file.mode == 0 else 3
+    needed = {tile.method for group in file.groups for tile in group.tiles} - WITHOUT_MODEL
+    check(not needed or file.model_id == bundle.model_id[:6], "another model")
     made = None
-    if file.source is not None:
-        made = np.broadcast_to(make(file.source, file.height, file.width), (colours, file.height, file.width))
-    picture = np.zeros((file.height, file.width, container.CHANNELS[file.mode]), np.uint8)
-    fill(picture[:, :, :colours], file.tiles, file, bundle, made)
-    if file.alpha is not None:
-        kind, rest = file.alpha[:1], Bytes(file.alpha[1:])
-        check(kind == b"\0" or kind == b"\1" and bundle.kind == "photo", "an unknown kind of alpha plane")
-        if kind == b"\0":
-            picture[:, :, 3] = alpha.decoded(rest.data, file.height, file.width)
-        else:
-            tiles = container.tiles(rest, len(file.tiles), len(file.tiles) - 1)
-            check(not {tile.method for tile in tiles} & set(MADE), "a tile of alpha that a JPEG makes")
-            fill(picture[:, :, 3:], tiles, file, bundle, None)
-    return picture
+    if file.jpeg is not None:
+        made, size = make(file.jpeg, file.height, file.width), (file.height, file.width)
+        check(len(made) in (1, file.groups[0].planes), "a JPEG of too many components")
+        made = np.broadcast_to(made, (file.groups[0].planes, *size))
+    parts, sums = [], hashlib.sha256()
+    for group in file.groups:
+        parts.append(filled(group, file, bundle, made if not parts else None))
+        for row, col, height, width in container.places(file.height, file.width, file.tile):
+            sums.update(parts[-1][row : row + height, col : col + width].tobytes())
+    check(file.digest in (None, sums.digest()[:8]), "other samples than were coded")
+    return np.concatenate(parts, 2)
 
 
-def fill(
-    picture: np.ndarray, tiles: list[container.Tile], file: File, bundle: Bundle, planes: np.ndarray | None
-) -> None:
-    """Decodes tiles into a picture, [H, W, C]. planes: what the file's JPEG makes, [C, H, W]."""
-    for tile, (row, col, height, width) in zip(tiles, container.places(file.height, file.width, file.tile)):
-        oriented = (width, height) if file.variant & 4 else (height, width)
-        coder, shape = Decoder(tile.payload), (picture.shape[2], *oriented)
-        check((tile.method in ORDERS) == (bundle.kind == "pixelcnn"), "a method that the model has not")
-        made = None
+def filled(group: Group, file: File, bundle: Bundle, jpeg: np.ndarray | None) -> np.ndarray:
+    """The samples of a group, [H, W, C]. jpeg: what the file's JPEG makes, [C, H, W]."""
+    form, found = (
+        Form(group, file),
+        np.zeros((file.height, file.width, group.planes), "<u2" if file.depth > 8 else "u1"),
+    )
+    for tile, (row, col, height, width) in zip(group.tiles, container.places(file.height, file.width, file.tile)):
+        made, oriented = None, (width, height) if file.variant & 4 else (height, width)
         if tile.method in MADE:
-            made = oriented_as(planes[:, row : row + height, col : col + width], file.variant)
-        if tile.method == 192:
-            found = made
-        elif bundle.kind == "photo":
-            found = PhotoTile(bundle, shape, tile.method, Reconstruction(made) if made is not None else None)
-            found = found.decoded(coder)
-        else:
-            found = squares.decoded(bundle, shape, tile.method - 64, coder)
-        check(not coder.failed, "a payload that no encoder has written")
-        found = restored(found, file.variant).transpose(1, 2, 0)
-        check(zlib.crc32(found.tobytes()) == tile.crc, "other pixels than were coded")
-        picture[row : row + height, col : col + width] = found
+            check(len(jpeg) == form.planes and form.depth <= 8, "a JPEG of other planes")
+            made = oriented_as(jpeg[:, row : row + height, col : col + width], file.variant)
+        planes = tile_of(tile, (form.planes, *oriented), form.depth, bundle, made)
+        samples = form.samples(restored(planes, file.variant))
+        check(zlib.crc32(samples.tobytes()) == tile.crc, "other samples than were coded")
+        found[row : row + height, col : col + width] = samples
+    return found
+
+
+def tile_of(tile: Tile, shape: tuple[int, int, int], depth: int, bundle: Bundle, made: np.ndarray | None) -> np.ndarray:
+    """The planes of an oriented tile."""
+    coder, method = Decoder(tile.payload), tile.method
+    check(depth <= 8 or method in (CONSTANT, container.DEEP), "a method that is not for so many bits")
+    if method == 192:
+        return made
+    if method in ALONE:
+        found = alone(method, shape, depth, coder)
+    elif method in ORDERS:
+        check(bundle.kind == "pixelcnn", "a method that the model has not")
+        found = squares.decoded(bundle, shape, method - 64, coder)
+    else:
+        check(bundle.kind == "photo", "a method that the model has not")
+        found = PhotoTile(bundle, shape, method, None if made is None else Reconstruction(made)).decoded(coder)
+    check(not coder.failed, "a payload that no encoder has written")
+    return found
+
+
+def alone(method: int, shape: tuple[int, int, int], depth: int, decide: Callable[[int], int]) -> np.ndarray:
+    """The planes of a tile that needs no model."""
+    if method == CONSTANT:
+        return constant(shape, depth, decide)
+    if method == container.FLAT:
+        return FlatTile(*shape).decoded(decide)
+    check(depth > 8, "a method that is for more bits")
+    raise NotImplementedError("deep tiles")  # their module's decoded(shape, depth, decide) comes here

@@ -5,16 +5,14 @@ What stands around the scans is read as ITU-T T.81, annex B, has it. The scans t
 
 from __future__ import annotations
 
-import lzma
-import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tests.reference.container import Bytes, check
+from tests.reference.container import Bytes, check, chunks
 from tests.reference.jpeg import ZIGZAG, Component
+from tests.reference.packed import unpacked
 
 JPEG = 1
-LZMA2 = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 24}]
 DQT, SOS, EOI, FRAMES = 0xDB, 0xDA, 0xD9, (0xC0, 0xC1, 0xC2)
 BARE = 0x01, *range(0xD0, 0xD8)  # markers without a length
 
@@ -31,25 +29,14 @@ class Kept(NamedTuple):
 
 def read(data: bytes, likely: bytes) -> Kept:
     """likely: deflate's preset dictionary."""
-    check(data[:4] == b"\x89LM\0" and zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], "little"), "damaged")
-    rest = Bytes(data[4:-4])
-    check(rest.number(1) == 3 + 4 * JPEG, "it keeps no JPEG")
-    length, crc, size, pad = rest.varint(), rest.number(4), rest.number(4), rest.number(1)
+    bodies, payload = chunks(data)
+    check(b"K" in bodies and b"J" not in bodies, "it keeps no file")
+    about, rest = Bytes(bodies[b"K"]), Bytes(payload)
+    form, length, crc, behind = about.number(1), about.varint(), about.number(4), about.varint()
+    check(form == JPEG and not about.data and behind == len(payload), "it keeps no JPEG")
+    size, pad = rest.number(4), rest.number(1)
     check(pad < 2, "a bit that is none")
     return Kept(length, crc, pad, unpacked(rest.take(size), length, likely), rest.data)
-
-
-def unpacked(packed: bytes, most: int, likely: bytes) -> bytes:
-    way, body = packed[:1], packed[1:]
-    check(way in (b"\0", b"\1", b"\2"), "packed in an unknown way")
-    if way == b"\0":
-        check(len(body) <= most, "more bytes than the file has")
-        return body
-    deflate = way == b"\1"
-    stream = zlib.decompressobj(-15, likely) if deflate else lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=LZMA2)
-    found = stream.decompress(body)
-    check(stream.eof and not stream.unused_data and len(found) <= most, "a stream that does not end where it should")
-    return found
 
 
 def segments(around: bytes) -> Iterator[tuple[int, bytes]]:

@@ -17,7 +17,9 @@ from tests.reference.numbers import f32
 
 A = [(0, -1), (-1, 0), (-1, 1), (0, -2), (-2, 0), (-1, -2), (-2, 1), (-2, -1), (0, -3), (-2, 2), (-3, 0), (-2, -2)]
 A += [(-2, 3), (-3, 1), (-1, -3), (-3, -1)]
+A += [(0, -4), (-3, 2), (-2, -3), (-3, 3), (-3, -2), (-4, 0), (-3, 4), (-1, -4)]  # only for more than 8 bits
 B = [(0, -1), (-1, 0), (-1, 1), (0, -2), (-2, 0), (-1, -2), (-2, 1)]
+B += [(-2, -1), (-2, 2), (-1, -3)]  # only for more than 8 bits
 OTHERS = ((1, 2), (0, 2), (1, 0))  # the first and the second other plane of each
 BLOCK = 8  # rows whose sums are joined at once
 UNKNOWN = 256  # error of what is not known, 1/64 grey level
@@ -40,16 +42,16 @@ def rows_of(level: int, height: int, width: int) -> list[int]:
 
 
 class Canvas:
-    """The values of a tile that are known, x[k, r, c], and what stands around them."""
+    """The values of a tile that are known, x[k, r, c], 0 to `white`, and what stands around them."""
 
-    def __init__(self, height: int, width: int):
-        self.height, self.width, self.x = height, width, {}
+    def __init__(self, height: int, width: int, planes: int = 3, white: int = 255):
+        self.height, self.width, self.planes, self.white, self.x = height, width, planes, white, {}
 
     def pixel(self, k: int, r: int, c: int) -> int:
         if r < 0:
-            return 128
+            return (self.white + 1) // 2
         if c < 0:
-            return self.x[k, r - 1, 0] if r > 0 else 128
+            return self.pixel(k, r - 1, 0)
         return self.x[k, r, min(c, self.width - 1)]
 
     def reference(self, k: int, r: int, c: int) -> np.float32:
@@ -65,6 +67,8 @@ class Canvas:
 class Fit:
     """Least squares of one plane: a window of samples for each row, joined row by row, solved at every interval-th
     level, each plane at levels of its own."""
+
+    squared = False  # whether a sample's weight is the square of what it is otherwise
 
     def __init__(
         self, k: int, size: tuple[int, int], n: int, decay: float, row_decay: float, ridge: float, interval: int = 1
@@ -82,7 +86,8 @@ class Fit:
         for r in rows:
             c = level - 2 * r
             if c > 0:
-                weight = f32(1) / (f32(self.nearby(r, c)) / f32(512) + f32(0.3))
+                expected = f32(self.nearby(r, c)) / f32(512) + f32(0.3)
+                weight = f32(1) / (expected * expected if self.squared else expected)
                 sample = self.samples[r]
                 self.sums[r] = self.decay * self.sums[r] + np.multiply.outer(weight * sample[:-1], sample)
         if (level + self.phase) % self.interval == 0 and rows:
@@ -141,10 +146,10 @@ class Fit:
         self.samples[r] = np.array([*features, f32(x) - origin], np.float32)
 
 
-def in_units(value: np.float32) -> int:
+def in_units(value: np.float32, white: int = 255) -> int:
     """In 1/64 grey level; what is no number counts as 0."""
     value = value if value > 0 else f32(0)
-    value = value if value < 255 else f32(255)
+    value = value if value < white else f32(white)
     return math.floor(f32(64) * value + f32(0.5))
 
 
@@ -164,9 +169,11 @@ class Predictor:
 
     def __init__(self, canvas: Canvas, settings: Settings):
         self.canvas, size = canvas, (canvas.height, canvas.width)
-        self.taps = [taps(settings.sizes, k) for k in range(3)]
+        self.taps = [taps(settings.sizes, k) for k in range(canvas.planes)]
         rates = settings.decay, settings.row_decay
-        self.fits = [Fit(k, size, len(self.taps[k]), *rates, settings.ridge[k], settings.interval) for k in range(3)]
+        self.fits = [
+            Fit(k, size, len(self.taps[k]), *rates, settings.ridge[k], settings.interval) for k in range(canvas.planes)
+        ]
         self.last = {}  # k: base, features and origin of the position at hand
 
     def refit(self, level: int, planes: int = 3) -> None:
@@ -174,12 +181,12 @@ class Predictor:
             fit.refit(level)
 
     def predict(self, k: int, r: int, c: int) -> int:
-        reference = np.array([self.canvas.reference(p, r, c) for p in range(3)])
+        reference = np.array([self.canvas.reference(p, r, c) for p in range(self.canvas.planes)])
         pixels = [self.canvas.pixel(p, r + dr, c + dc) for p, dr, dc in self.taps[k]]
         features = np.array(pixels, np.float32) - reference[[p for p, *_ in self.taps[k]]]
         added = self.canvas.added(k, r, c)
         value = self.fits[k].plus_products(reference[k], r, features)
-        base = in_units(value + added if k > 0 else value)
+        base = in_units(value + added if k > 0 else value, self.canvas.white)
         self.last[k] = base, features, reference[k] + added
         return base
 

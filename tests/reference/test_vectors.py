@@ -11,8 +11,13 @@ import pytest
 from codec.entropy.binarisation import HALVING, Node, decision_for, first_node, next_node
 from codec.entropy.range_coder import Decoder, Encoder, code, spend_on
 from codec.errors import DamagedFile
-from codec.format import alpha, container
-from codec.format.method import METHODS
+from codec.format import container
+from codec.format.chunks import read_chunks
+from codec.format.forms import Colours, Ranks
+from codec.format.method import METHODS, Independent
+from codec.format.numbers import Reader, varint
+from codec.format.packed import unpack
+from codec.format.picture import KINDS, crc_of
 from codec.format.tiles import layout
 from codec.modelling import hashed as contexts_by_hash
 from codec.modelling import histograms as residuals
@@ -30,6 +35,8 @@ from codec.modelling.mixture import tables_of
 from codec.modelling.ratio_tables import STAGES, ratio_tables
 from codec.modelling.selectors import ALL, PARTS, SETS, select, selectors
 from codec.modelling.window import open_window, window
+from codec.tile_coders import How
+from codec.tile_coders.independent import IndependentCoder
 from codec.tile_coders.squares import squares
 from runtime import schedule
 from runtime.kernels import kernel
@@ -88,17 +95,17 @@ def test_its_tables_are_the_tests():
 
 def test_varint():
     for value, data in VECTORS["varint"]["valid"]:
-        assert container._varint(value).hex() == data
-        assert container._read_varint(container.io.BytesIO(bytes.fromhex(data))) == value
+        assert varint(value).hex() == data
+        assert Reader(bytes.fromhex(data)).varint() == value
     for data in VECTORS["varint"]["refused"]:
         with pytest.raises(DamagedFile):
-            container._read_varint(container.io.BytesIO(bytes.fromhex(data)))
+            Reader(bytes.fromhex(data)).varint()
 
 
 def test_crc32():
     told = VECTORS["crc32"]
     assert f"{zlib.crc32(told['text'].encode()):08x}" == told["crc_of_text"]
-    assert f"{container.pixels_crc(np.array(told['pixels'], np.uint8)):08x}" == told["crc_of_pixels"]
+    assert f"{crc_of(np.array(told['pixels'], np.uint8)):08x}" == told["crc_of_pixels"]
 
 
 def test_tables():
@@ -114,24 +121,29 @@ def test_tables():
 
 def test_container():
     told = VECTORS["container"]
-    parsed = container.unpack(bytes.fromhex(told["file"]))
-    header = parsed.header
-    assert [header.width, header.height, header.variant, header.tile] == [
-        told[name] for name in ("width", "height", "variant", "tile")
+    data = bytes.fromhex(told["file"])
+    contents = container.read(data)
+    picture, header = contents.picture, contents.picture.header
+    assert {kind.decode(): body.hex() for kind, body in read_chunks(data).bodies.items()} == told["chunks"]
+    assert [header.width, header.height, header.depth, header.variant, header.tile] == [
+        told[name] for name in ("width", "height", "depth", "variant", "tile")
     ]
-    assert container.MODES[header.mode].code == told["mode"] and header.model_id.hex() == told["model_id"]
-    assert parsed.alpha.hex() == told["alpha"]
+    assert KINDS[header.kind].code == told["kind"] and header.model_id.hex() == told["model_id"]
+    assert picture.digest.hex() == told["digest"]
     found = [
-        {
-            "place": [box.row, box.col, box.height, box.width],
-            "method": tile.method,
-            "crc": f"{tile.pixels_crc:08x}",
-            "payload": tile.payload.hex(),
-        }
-        for box, tile in zip(header.boxes, parsed.tiles)
+        [
+            {
+                "place": [box.row, box.col, box.height, box.width],
+                "method": tile.code,
+                "crc": f"{tile.crc:08x}",
+                "payload": tile.payload.hex(),
+            }
+            for box, tile in zip(header.boxes, group.tiles)
+        ]
+        for group in picture.groups
     ]
-    assert found == told["tiles"]
-    assert container.pack(header, parsed.tiles, parsed.alpha).hex() == told["file"]
+    assert found == told["groups"]
+    assert container.pack(contents).hex() == told["file"]
     for side, tile, parts in told["sides"]:
         assert [box.width for box in layout(1, side, tile)] == parts
         assert [box.height for box in layout(side, 1, tile)] == parts
@@ -413,7 +425,7 @@ def told_of(node, upper, state, out):
 
 @kernel
 def logarithm(n):
-    return residuals._log2(np.int32(n))
+    return residuals.log2(np.int32(n))
 
 
 def test_histogram():
@@ -647,17 +659,33 @@ def test_orders():
     assert found.tolist() == [frequency for _, frequency in told["odds"]]
 
 
-def test_alpha():
-    told = VECTORS["alpha"]
-    plane = np.array(told["plane"], np.uint8)
-    assert alpha.decode(bytes.fromhex(told["payload"]), *plane.shape).tolist() == told["plane"]
-    differences = np.diff(plane.reshape(-1), prepend=np.uint8(0)).reshape(plane.shape)
-    differences[1:, 0] = plane[1:, 0] - plane[:-1, 0]
-    assert differences.reshape(-1).tolist() == told["differences"]
-    packed = told["compressed"]
-    found = alpha.decode(bytes.fromhex(packed["payload"]), packed["height"], packed["width"])
-    assert (found == packed["value"]).all()
-    tiles = alpha.unpack(bytes.fromhex(told["of_two_tiles"]["payload"]), 2)
-    assert [
-        {"method": tile.method, "crc": f"{tile.pixels_crc:08x}", "payload": tile.payload.hex()} for tile in tiles
-    ] == told["of_two_tiles"]["tiles"]
+def test_ranks():
+    told = VECTORS["forms"]["ranks"]
+    values = tuple(np.array(each, np.uint16) for each in told["occurring"])
+    form = Ranks(values, told["depth"])
+    assert form.depth == told["coded_depth"] and f"{zlib.crc32(unpack(form.used, 256)):08x}" == told["crc_of_list"]
+    samples = np.array(told["samples"], np.uint16)
+    assert form.planes(samples).tolist() == told["planes"]
+    assert form.samples(np.array(told["planes"], np.uint8)).tolist() == told["samples"]
+
+
+def test_colours_of_a_palette():
+    told = VECTORS["forms"]["colours"]
+    form = Colours(np.array(told["palette"], np.uint8), told["depth"])
+    assert form.samples(np.array(told["planes"], np.uint8)).tolist() == told["samples"]
+    assert form.planes(np.array(told["samples"], np.uint8)).tolist() == told["planes"]
+
+
+def test_one_value():
+    told = VECTORS["forms"]["one_value"]
+    planes, encoder = np.array(told["planes"], np.uint8), Encoder()
+    found, how = np.zeros_like(planes), How(1, lambda pixels: None)
+    IndependentCoder().code(encoder, planes.copy(), Independent.CONSTANT, how)
+    assert encoder.symbols().tolist() == told["bits"] and encoder.finish().hex() == told["payload"]
+    IndependentCoder().code(Decoder(bytes.fromhex(told["payload"])), found, Independent.CONSTANT, how)
+    assert found.tolist() == told["planes"]
+
+
+def test_checksum_of_deep_samples():
+    told = VECTORS["forms"]["crc_of_deep"]
+    assert f"{crc_of(np.array(told['samples'], np.uint16)):08x}" == told["crc"]

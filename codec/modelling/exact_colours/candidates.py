@@ -23,17 +23,18 @@ def candidates() -> Candidates:
 
 
 @inlined
-def gather(candidates, match, contexts, around):
-    """Lists the match, what the contexts remember from the last to the shortest, the neighbours; returns how many."""
-    listed = _add(candidates, 0, match.colour)
+def gather(candidates, match, contexts, around, refused):
+    """Lists the match, what the contexts remember from the last to the shortest, the neighbours, but for a colour that
+    is refused; returns how many."""
+    listed = 0 if match.colour == refused else _add(candidates, 0, match.colour)
     for k in range(CONTEXTS - 1, -1, -1):
         for i in range(WAYS):
             if contexts.seen[k, i] > 0:
                 listed = _add(candidates, listed, contexts.seen[k, i] & 0xFFFFFF)
-    listed = _add(candidates, listed, around.w)
-    listed = _add(candidates, listed, around.n)
-    listed = _add(candidates, listed, around.nw)
-    return _add(candidates, listed, around.ne)
+    listed = listed if around.w == refused else _add(candidates, listed, around.w)
+    listed = listed if around.n == refused else _add(candidates, listed, around.n)
+    listed = listed if around.nw == refused else _add(candidates, listed, around.nw)
+    return listed if around.ne == refused else _add(candidates, listed, around.ne)
 
 
 @inlined
@@ -68,13 +69,13 @@ def bring_best(candidates, tried, listed):
 
 
 @inlined
-def list_palette(candidates, listed, recent):
-    """Lists the picture's colours that are no candidates; returns how many there are in all."""
+def list_palette(candidates, listed, recent, refused):
+    """Lists the picture's colours that are no candidates nor refused; returns how many there are in all."""
     end = listed
     for colour in recent:
         if colour == NOWHERE:
             break
-        if find(candidates, 0, listed, colour) == listed:
+        if colour != refused and find(candidates, 0, listed, colour) == listed:
             candidates.colours[end] = colour
             end += 1
     return end

@@ -71,9 +71,9 @@ def look(memory, row, c, here):
     """What stands around a position."""
     pixels, above = memory.pixels, here - memory.stride
     breaks = _BREAKS[memory.column_breaks[c]] * 8 + _BREAKS[memory.row_breaks[row]]
-    own, north = memory.outcomes[row + 1], memory.outcomes[row]
-    east = north[(c + 1) & 3] if c + 1 < len(memory.column_runs) else 0
-    outcomes = own[(c - 1) & 3] * 27 + north[c & 3] * 9 + north[(c - 1) & 3] * 3 + east
+    own, north, ring = memory.outcomes[(row + 1) & memory.rows], memory.outcomes[row & memory.rows], memory.columns
+    east = north[(c + 1) & ring] if c + 1 < len(memory.column_runs) else 0
+    outcomes = own[(c - 1) & ring] * 27 + north[c & ring] * 9 + north[(c - 1) & ring] * 3 + east
     return Around(
         np.int64(pixels[here - 1]),
         np.int64(pixels[above]),
@@ -115,14 +115,15 @@ def _recall(memory, k, h, contexts):
 @inlined
 def find_patterns(memory, here, contexts):
     """Sets the patterns of which neighbours are alike: labels in order of appearance; returns how many there are."""
-    h, j, labels = np.int64(_SEED), 0, 0
+    h, j, labels, label, last = np.int64(_SEED), 0, 0, 0, np.int64(-1)
     for m in range(PATTERNS):
         while j < _PATTERNS[m]:
             colour = np.int64(memory.pixels[here + memory.offsets[j]])
-            label = label_of(contexts, labels, colour)
-            if label == labels and labels < LABELS:
-                contexts.labels[label] = colour
-                labels += 1
+            if colour != last:  # else it has the same label
+                label, last = label_of(contexts, labels, colour), colour
+                if label == labels and labels < LABELS:
+                    contexts.labels[label] = colour
+                    labels += 1
             h = hashed(h, label)
             j += 1
         contexts.patterns[m] = h

@@ -27,13 +27,16 @@ def find_match(memory, row, c, here, longest):
     for source in range(3):
         place, streak = np.int64(memory.places[longest]), np.int64(0)
         if source == 0:
-            ring = (c - 1) & 3
-            place, streak = np.int64(memory.matches[row + 1, ring]) + 1, np.int64(memory.streaks[row + 1, ring])
+            own, ring = (row + 1) & memory.rows, (c - 1) & memory.columns
+            place, streak = np.int64(memory.matches[own, ring]) + 1, np.int64(memory.streaks[own, ring])
         elif source == 1:
-            ring = c & 3
-            place, streak = np.int64(memory.matches[row, ring]) + memory.stride, np.int64(memory.streaks[row, ring])
+            above, ring = row & memory.rows, c & memory.columns
+            place, streak = np.int64(memory.matches[above, ring]) + memory.stride, np.int64(memory.streaks[above, ring])
         colour = np.int64(memory.pixels[place])
         if colour == NOWHERE:
+            continue
+        if place == best.place:
+            best = Match(place, best.length, max(best.streak, streak), colour)
             continue
         length = np.int64(0)
         for offset in memory.offsets:

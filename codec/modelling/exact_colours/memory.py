@@ -19,14 +19,17 @@ _SLOT_BITS = 15
 _PLACES = 1 << 16  # of the longest context, where it last came
 LONGEST_COUNT = 255
 _LONGEST_RUN, _LONGEST_STREAK = 63, 15
-_RING = 4  # positions of a row whose matches and outcomes are kept
+_RING = 4  # positions of a row whose matches and outcomes are kept, level by level
 
 
 class Memory(NamedTuple):
-    """State of a tile. Row r of the rings stands at r + 1: the first lies above the tile."""
+    """State of a tile. Of the rings, row r stands at r + 1, the first lying above the tile; where positions come row by
+    row, two rows of all positions take turns."""
 
     channels: int
     stride: int
+    rows: int  # masks of rows and columns in the rings
+    columns: int
     offsets: np.ndarray  # int64 [28]: the neighbours in `pixels`
     pixels: np.ndarray  # int32: colours, padded
     buckets: np.ndarray  # uint32 [CONTEXTS * slots, 1 + WAYS]: check, then count 2^24 + colour
@@ -34,19 +37,22 @@ class Memory(NamedTuple):
     row_breaks: np.ndarray  # int32 [H]: how often a row's colours differed from those above
     column_runs: np.ndarray  # int32 [W], column_breaks likewise
     column_breaks: np.ndarray
-    matches: np.ndarray  # int32 [H + 1, 4]: where in `pixels` the match of a position was
-    streaks: np.ndarray  # int32 [H + 1, 4]: how many in a row were right
-    outcomes: np.ndarray  # int32 [H + 1, 4]: 0 the first candidate, 1 another, 2 none
+    matches: np.ndarray  # int32 [rows, ring]: where in `pixels` the match of a position was
+    streaks: np.ndarray  # int32 [rows, ring]: how many in a row were right
+    outcomes: np.ndarray  # int32 [rows, ring]: 0 the first candidate, 1 another, 2 none
     places: np.ndarray  # int32: where in `pixels` a longest context last came
     recent: np.ndarray  # int32 [32]: the latest colours, the last first
 
 
-def memory(channels: int, height: int, width: int) -> Memory:
-    """An empty one."""
+def memory(channels: int, height: int, width: int, in_rows: bool = False) -> Memory:
+    """An empty one, for positions that come level by level, or row by row."""
     stride = width + 2 * _SIDE
+    ring = (2, 1 << width.bit_length()) if in_rows else (height + 1, _RING)  # a place that stays empty left of a row
     return Memory(
         channels,
         stride,
+        1 if in_rows else -1,
+        ring[1] - 1,
         np.array([dr * stride + dc for dr, dc in NEAR], np.int64),
         np.full((_TOP + height + 1) * stride, NOWHERE, np.int32),
         np.zeros((CONTEXTS << _SLOT_BITS, 1 + WAYS), np.uint32),
@@ -54,9 +60,9 @@ def memory(channels: int, height: int, width: int) -> Memory:
         np.zeros(height, np.int32),
         np.zeros(width, np.int32),
         np.zeros(width, np.int32),
-        np.zeros((height + 1, _RING), np.int32),
-        np.zeros((height + 1, _RING), np.int32),
-        np.zeros((height + 1, _RING), np.int32),
+        np.zeros(ring, np.int32),
+        np.zeros(ring, np.int32),
+        np.zeros(ring, np.int32),
         np.zeros(_PLACES, np.int32),
         np.full(RECENT, NOWHERE, np.int32),
     )
@@ -131,10 +137,27 @@ def extend(memory, row, c, colour, beside):
 @inlined
 def note(memory, row, c, match, copied, outcome):
     """Enters the match at a position, whether it was right, and what came of the candidates."""
-    ring = c & (_RING - 1)
-    memory.matches[row + 1, ring] = match.place
-    memory.streaks[row + 1, ring] = min(match.streak + 1, _LONGEST_STREAK) if copied else 0
-    memory.outcomes[row + 1, ring] = outcome
+    place, ring = (row + 1) & memory.rows, c & memory.columns
+    memory.matches[place, ring] = match.place
+    memory.streaks[place, ring] = min(match.streak + 1, _LONGEST_STREAK) if copied else 0
+    memory.outcomes[place, ring] = outcome
+
+
+@inlined
+def pass_over(row, c, colour, place, memory):
+    """Takes a colour into a position that nothing was asked about, row by row. place: that of its match, or 0 for the
+    match at W if it goes on, else for the position above."""
+    here, own, ring = place_of(memory, row, c), (row + 1) & memory.rows, c & memory.columns
+    before, streak = (c - 1) & memory.columns, np.int64(_LONGEST_STREAK)
+    if place == 0:
+        place, streak = np.int64(memory.matches[own, before]) + 1, np.int64(memory.streaks[own, before]) + 1
+        if memory.pixels[place] != colour:
+            place, streak = here - memory.stride, np.int64(0)
+    memory.matches[own, ring] = place
+    memory.streaks[own, ring] = min(streak, _LONGEST_STREAK)
+    memory.outcomes[own, ring] = 0
+    memory.pixels[here] = colour
+    extend(memory, row, c, colour, (np.int64(memory.pixels[here - 1]), np.int64(memory.pixels[here - memory.stride])))
 
 
 @inlined

@@ -65,12 +65,12 @@ class ExactColours(NamedTuple):
     refinements: np.ndarray  # int64 [2]: its contexts in `refined`
 
 
-def exact_colours(channels: int, height: int, width: int) -> ExactColours:
-    """What starts a tile."""
+def exact_colours(channels: int, height: int, width: int, in_rows: bool = False) -> ExactColours:
+    """What starts a tile whose positions come level by level, or row by row."""
     weights = np.full((_RANKS + _AGREEMENTS + _SURROUNDINGS, _INPUTS + 1), _WEIGHT, np.int16)
     weights[:, _INPUTS] = 0
     return ExactColours(
-        memory.memory(channels, height, width),
+        memory.memory(channels, height, width, in_rows),
         contexts.contexts(),
         candidates.candidates(),
         adaptive(_PROBABILITIES),
@@ -82,10 +82,10 @@ def exact_colours(channels: int, height: int, width: int) -> ExactColours:
 
 
 @inlined
-def ask(row, c, truth, colours, coding):
+def ask(row, c, truth, colours, coding, refused=NOWHERE):
     """Codes whether a position has one of its candidates' colours; returns the colour, or -1 if it has none of them.
 
-    Takes nothing over: `take_over` does, once the colour is known.
+    Takes nothing over: `take_over` does, once the colour is known. refused: a colour that it is known not to have.
     """
     state, seen, listing = colours.memory, colours.contexts, colours.candidates
     here = memory.place_of(state, row, c)
@@ -93,13 +93,15 @@ def ask(row, c, truth, colours, coding):
     longest = contexts.find_contexts(state, here, around, seen)
     labels = contexts.find_patterns(state, here, seen)
     matched = match.find_match(state, row, c, here, longest)
-    listed = candidates.gather(listing, matched, seen, around)
-    for j in range(listed):
+    if refused != NOWHERE:
+        contexts.strike_out(seen, refused)
+    listed = candidates.gather(listing, matched, seen, around, refused)
+    for j in range(listed if listed > 1 else 0):  # a single one is the best
         score = 0
         for k in range(CONTEXTS):
             score += stretch(probability(colours.probabilities, _state(seen, k, 0, listing.colours[j])))
         listing.scores[j] = score
-    found, tried = _ask_candidates((around, matched, labels, listed), truth, colours, coding)
+    found, tried = _ask_candidates((around, matched, labels, listed, refused), truth, colours, coding)
     state.places[longest] = here
     outcome = 2 if found < 0 else np.int64(tried > 0)
     memory.note(state, row, c, matched, found >= 0 and found == matched.colour, outcome)
@@ -109,7 +111,7 @@ def ask(row, c, truth, colours, coding):
 @inlined
 def _ask_candidates(position, truth, colours, coding):
     """The colour that was found, or -1, and how many candidates it took. position: what stands around, the match, how
-    many labels and how many candidates there are."""
+    many labels and how many candidates there are, and what was refused before."""
     listing, listed, few = colours.candidates, position[3], colours.memory.recent[RECENT - 1] == NOWHERE
     for tried in range(listed):
         candidates.bring_best(listing, tried, listed)
@@ -123,7 +125,7 @@ def _ask_candidates(position, truth, colours, coding):
         contexts.strike_out(colours.contexts, colour)
     if not few:
         return np.int64(-1), listed
-    end = candidates.list_palette(listing, listed, colours.memory.recent)
+    end = candidates.list_palette(listing, listed, colours.memory.recent, position[4])
     if end == listed:
         return np.int64(-1), listed
     _address_opening(position, end, colours)
@@ -157,7 +159,7 @@ def _state(seen, k, phase, colour):
 @inlined
 def _address_colour(position, tried, phase, colour, colours):
     """Where the inputs, weights and refinements of the question for a colour lie."""
-    around, matched, labels, listed = position
+    around, matched, labels, listed, _ = position
     seen, addresses = colours.contexts, colours.addresses
     supported, alone = 0, 0
     for k in range(CONTEXTS):
@@ -191,7 +193,7 @@ def _address_colour(position, tried, phase, colour, colours):
 @inlined
 def _address_opening(position, end, colours):
     """The same for the question whether the palette is opened."""
-    around, _, _, listed = position
+    around, _, _, listed, _ = position
     for k in range(CONTEXTS):
         total, ways = 0, 0
         for i in range(WAYS):

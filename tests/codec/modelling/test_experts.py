@@ -23,6 +23,7 @@ from codec.modelling.histograms import CLASSES
 from codec.modelling.palette.listing import has_palette
 from codec.modelling.ratio_tables import RatioTables
 from codec.modelling.selectors import ALL, PLACES, SETS, vectors
+from codec.tile_coders import How
 from codec.tile_coders.photo import PhotoCoder
 from export.exact.tables import distribution_tables
 from runtime import Manifest
@@ -139,9 +140,9 @@ class Coded:
             return self.state
 
         coder, self.encoder, found = PhotoCoder(made, started), Encoder(traced=True), np.zeros(pixels.shape, np.uint8)
-        coder.code(self.encoder, pixels.copy(), method, 1, lambda pixels: None)
+        coder.code(self.encoder, pixels.copy(), method, How(1, lambda pixels: None))
         learned = self.state if method.learning else None
-        coder.code(Decoder(self.encoder.finish()), found, method, 1, lambda pixels: None)
+        coder.code(Decoder(self.encoder.finish()), found, method, How(1, lambda pixels: None))
         np.testing.assert_array_equal(found, pixels)
         self.pixels, self.state = pixels, learned
         coded, owners = self.encoder.decisions().astype(np.int64), self.encoder.owners().tolist()
@@ -341,8 +342,8 @@ def test_hostile_pictures_come_back(kind):
             if method.palette and not has_palette(pixels):
                 continue
             encoder, found = Encoder(), np.zeros(pixels.shape, np.uint8)
-            PhotoCoder(made).code(encoder, pixels.copy(), method, 2, lambda pixels: None)
-            PhotoCoder(made).code(Decoder(encoder.finish()), found, method, 1, lambda pixels: None)
+            PhotoCoder(made).code(encoder, pixels.copy(), method, How(2, lambda pixels: None))
+            PhotoCoder(made).code(Decoder(encoder.finish()), found, method, How(1, lambda pixels: None))
             np.testing.assert_array_equal(found, pixels, f"{height} x {width} by {method}")
 
 
@@ -355,7 +356,7 @@ def test_any_payload_decodes_or_is_damaged():
                 decoder = Decoder(rng.integers(1, 256, length, np.uint8).tobytes())
                 try:
                     pixels = np.zeros((channels, 9, 11), np.uint8)
-                    PhotoCoder(made).code(decoder, pixels, method, 1, lambda pixels: None)
+                    PhotoCoder(made).code(decoder, pixels, method, How(1, lambda pixels: None))
                 except DamagedFile:
                     damaged += 1
     assert (
@@ -371,7 +372,7 @@ def test_flushing_denormals_changes_nothing():
 
     def payload() -> bytes:
         encoder = Encoder()
-        PhotoCoder(model(some_numbers(1, 1))).code(encoder, pixels, Method(network=False), 1, lambda pixels: None)
+        PhotoCoder(model(some_numbers(1, 1))).code(encoder, pixels, Method(network=False), How(1, lambda pixels: None))
         return encoder.finish()
 
     expected = payload()

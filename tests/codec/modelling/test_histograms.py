@@ -34,7 +34,7 @@ def counted(value, state):
 
 @kernel
 def logarithm(n):
-    return residuals._log2(np.int32(n))
+    return residuals.log2(np.int32(n))
 
 
 def of(state, q: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from codec.entropy.range_coder import Encoder
 from codec.format.method import Learning, Method
 from codec.modelling.ratio_tables import STAGES, correct_window, corrected_below, count, ratio_tables
 from codec.modelling.window import WINDOW, open_window, window
+from codec.tile_coders import How
 from codec.tile_coders.photo import PhotoCoder
 from runtime.kernels import kernel
 from tests.codec.modelling.test_experts import TABLES, entries_of, model
@@ -109,7 +110,9 @@ def test_colours_of_ycbcr_cost_much_less():
     for name, picture in (("RGB", field.astype(np.uint8)), ("YCbCr", through_ycc(field.astype(np.uint8)))):
         for method in (Method(False, tables=True), Method(False, Learning.NONE)):
             encoder = Encoder()
-            PhotoCoder(model(np.zeros((64, 64, 10), np.int32))).code(encoder, picture, method, 1, lambda pixels: None)
+            PhotoCoder(model(np.zeros((64, 64, 10), np.int32))).code(
+                encoder, picture, method, How(1, lambda pixels: None)
+            )
             encoder.finish()
             spent[name, method.learning] = encoder.bits
     assert spent["YCbCr", True] < 0.88 * spent["YCbCr", False]
