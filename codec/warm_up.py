@@ -22,16 +22,25 @@ def warm_up(model: Model, effort: str, everything: bool = False) -> None:
     for samples in _pictures() if everything else [Samples.of(_slope())]:
         decompress(compress(samples, model, effort=effort).data, model)
     if everything:
-        stream = io.BytesIO()
-        Image.fromarray(_slope()).save(stream, "JPEG")
-        restore(keep(stream.getvalue()).kept)
+        restore(keep(_jpeg()).kept)
+
+
+def _noise(planes: int = 3) -> np.ndarray:
+    """By a linear congruence, [side, side, planes]."""
+    rows, cols, numbers = np.ogrid[:_SIDE, :_SIDE, :planes]
+    return ((rows * 7919 + cols * 104729 + numbers * 1299709) * 1103515245 + 12345) >> 16
 
 
 def _slope() -> np.ndarray:
-    """Colours that rise, with a little noise by a linear congruence."""
+    """Colours that rise, with a little noise."""
     rows, cols, planes = np.ogrid[:_SIDE, :_SIDE, :3]
-    mixed = (rows * 7919 + cols * 104729 + planes * 1299709) * 1103515245 + 12345
-    return (40 + 3 * rows + 2 * cols + 25 * planes + (mixed >> 16) % 7).astype(np.uint8)
+    return (40 + 3 * rows + 2 * cols + 25 * planes + _noise() % 7).astype(np.uint8)
+
+
+def _jpeg() -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(_slope()).save(stream, "JPEG", quality=90)
+    return stream.getvalue()
 
 
 def _pictures() -> Iterator[Samples]:
@@ -40,5 +49,10 @@ def _pictures() -> Iterator[Samples]:
     for eight in (slope, slope[..., 0], np.stack([squares, squares // 2, squares], 2), squares):
         yield Samples.of(eight)
     yield Samples.of(np.dstack([slope, slope[..., 0]]))
-    for deep in (slope, slope[..., 0]):
-        yield Samples.of(deep.astype(np.uint16) * 251 + (deep.astype(np.uint16) * 7919 & 255))
+    yield Samples.of(slope.astype(np.uint16) << 8 | (_noise() & 255).astype(np.uint16))
+    with Image.open(io.BytesIO(_jpeg())) as decoded:
+        born = np.asarray(decoded)  # which is only read: kernels take it for another type
+    yield Samples.of(born)
+    edited = born.copy()
+    edited[8:12, 8:16] ^= 3
+    yield Samples.of(edited)

@@ -83,8 +83,8 @@ def test_small_pictures_are_hardly_ever_larger_than_by_the_network_alone(tiny_mo
 
 @pytest.mark.parametrize("make", [screen, photograph, noise], ids=lambda make: make.__name__)
 def test_the_smallest_of_the_candidates_is_taken(tiny_model, make):
-    planes, lengths, coders = make(33, 40), {}, (tile_coder(tiny_model), IndependentCoder())
-    for coder, methods in zip(coders, (coders[0].candidates(planes, "normal", AUTO), coders[1].candidates(planes, 8))):
+    planes, lengths, coders = make(33, 40), {}, (IndependentCoder(), tile_coder(tiny_model))  # of equals, the first
+    for coder, methods in zip(coders, (coders[0].candidates(planes, 8), coders[1].candidates(planes, "normal", AUTO))):
         for method in methods:
             encoder = Encoder()
             coder.code(encoder, planes.copy(), method, How(1, lambda pixels: None))

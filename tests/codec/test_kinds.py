@@ -20,12 +20,15 @@ from tests.pictures import noise, photograph, screen
 
 
 def of_kind(kind: str, depth: int, height: int, width: int, seed: int = 0) -> Samples:
-    """Slopes with noise in all channels, as deep as 8 bits can be."""
+    """Slopes with noise in all channels."""
     rng, channels = np.random.default_rng(seed), KINDS[kind].channels
     rows, cols, planes = np.ogrid[:height, :width, :channels]
     slopes = (rows * 5 + cols * 3 + planes * 40 + rng.integers(0, 4, (height, width, channels))) % 256
     palette = rng.permutation(256)[:, None] ^ np.array([[0, 77, 205]]) if kind.startswith("palette") else None
-    values = (slopes >> 8 - depth).astype(np.uint8)
+    if depth > 8:
+        values = (slopes << depth - 8 | rng.integers(0, 1 << depth - 8, slopes.shape)).astype(np.uint16)
+    else:
+        values = (slopes >> 8 - depth).astype(np.uint8)
     return Samples(values, depth, kind, None if palette is None else palette.astype(np.uint8)[: 1 << depth])
 
 
@@ -35,7 +38,7 @@ def same(found: Samples, expected: Samples) -> bool:
 
 
 @pytest.mark.parametrize("effort", ["fast", "normal"])
-@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 9, 12, 16])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_and_depth(tiny_model, kind, depth, effort):
     """Each further channel is a group of its own."""
@@ -50,9 +53,10 @@ def test_every_kind_and_depth(tiny_model, kind, depth, effort):
         assert len(held.groups) == groups and sum(coded.methods.values()) == groups
 
 
+@pytest.mark.parametrize("depth", [8, 14])
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_in_several_tiles(tiny_model, kind):
-    picture = of_kind(kind, 8, 4, 1100)
+def test_every_kind_in_several_tiles(tiny_model, kind, depth):
+    picture = of_kind(kind, depth, 4, 1100)
     for threads in (1, 3):
         model = replace(tiny_model, threads=threads)
         assert same(decompress(compress(picture, model, effort="fast").data, model), picture)

@@ -11,7 +11,7 @@ tests can answer in the place of the range coder and look at every frequency.
                 5  least_squares.py        11  forms.py
                 6  network.py              14  packed.py, jpeg_file.py, jpeg_pixels.py, reconstruction.py
                 7  mixture.py              15  jpeg.py; jpeg_contexts.py, jpeg_continuity.py, jpeg_decisions.py
-                                           16  flat.py
+                                       16, 17  flat.py, deep.py
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import numpy as np
 from tests.reference import container, squares
 from tests.reference.bundle import Bundle
 from tests.reference.container import ALONE, CONSTANT, MADE, ORDERS, WITHOUT_MODEL, File, Group, Tile, check
+from tests.reference.deep import DeepTile
 from tests.reference.flat import FlatTile
 from tests.reference.forms import Form, constant
 from tests.reference.range_coder import Decoder
@@ -96,4 +97,4 @@ def alone(method: int, shape: tuple[int, int, int], depth: int, decide: Callable
     if method == container.FLAT:
         return FlatTile(*shape).decoded(decide)
     check(depth > 8, "a method that is for more bits")
-    raise NotImplementedError("deep tiles")  # their module's decoded(shape, depth, decide) comes here
+    return DeepTile(shape, depth).decoded(decide)

@@ -35,7 +35,6 @@ HERE = Path(__file__).parent
 METHODS = [method for method in CODES.values() if isinstance(method, Method) and not method.reconstruction]
 ALL = Method(colours=True)
 PLAIN = Method(False, Learning.NONE)
-NOT_YET = {Independent.DEEP}  # of the plain decoder
 
 
 @pytest.fixture(scope="session")
@@ -55,18 +54,10 @@ def agree(model, reference, planes, method, variant=0, tile=1024, others=(), of_
     np.testing.assert_array_equal(decoder.decoded(data, reference), samples.values)
 
 
-def methods_of(data: bytes) -> set:
-    return {tile.method for tile in container.read(data).picture.tiles}
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_kept_files(name):
     """By the model that is kept with them: every method, every kind, forms, another variant."""
     data = case_file(name).read_bytes()
-    if methods_of(data) & NOT_YET:
-        with pytest.raises(NotImplementedError):
-            decoder.decoded(data, bundle.read(TINY), made_by)
-        return
     found = decoder.decoded(data, bundle.read(TINY), made_by)
     np.testing.assert_array_equal(found, case_image(name).values)
 
@@ -167,6 +158,19 @@ def test_tiles_of_one_value(tiny_model, tiny_reference, channels, depth):
 def test_exact_colours_alone(tiny_model, tiny_reference, channels):
     for planes in (screen(20, 37), photograph(9, 12), magnified(15, 40, 4)):
         agree(tiny_model, tiny_reference, planes[:channels], Independent.FLAT, 3, 16, [planes[2:]], (Independent.FLAT,))
+
+
+@pytest.mark.parametrize("depth", [9, 12, 16])
+@pytest.mark.parametrize("kind", ["grey", "rgb+alpha", "cmyk"])
+def test_deep_samples(tiny_model, tiny_reference, kind, depth):
+    """In several tiles and a variant, one of them of one value."""
+    wide = np.concatenate([photograph(11, 17), noise(11, 17)])[: KINDS[kind].channels].astype(np.uint16) << depth - 8
+    samples = Samples(np.ascontiguousarray((wide + noise(11, 17)[0] % 2).transpose(1, 2, 0)), depth, kind)
+    samples.values[:, :6] = 3
+    ways = (Independent.CONSTANT, Independent.DEEP, Independent.DEEP)
+    found = decoder.decoded(tiled(samples, tiny_model, *ways, side=8, variant=5, of_others=ways), tiny_reference)
+    assert found.dtype == np.uint16
+    np.testing.assert_array_equal(found, samples.values)
 
 
 @pytest.mark.parametrize("repeats", [False, True])
