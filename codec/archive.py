@@ -28,7 +28,7 @@ from codec.jpeg import keep
 from codec.models import NORMAL
 from codec.tile_coders import AUTO
 from runtime import Model
-from runtime.progress import Progress
+from runtime.progress import Progress, part
 
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 _JPEG_START = b"\xff\xd8\xff"
@@ -161,15 +161,22 @@ class _Picture:
     def archived(self, model: Model, progress: Progress | None) -> Archived:
         """The picture coded, or the file as it is where that is smaller."""
         samples, wishes = self._parts.samples, self._wishes
-        how = {"effort": wishes.effort, "order": wishes.order}
-        coded = compress(samples, model, **how, source=self._source, progress=progress)
+        passes = 1 + wishes.verify
+        coded = compress(
+            samples,
+            model,
+            effort=wishes.effort,
+            order=wishes.order,
+            source=self._source,
+            progress=part(progress, 0, passes),
+        )
         if len(coded.data) > len(self._data) and not wishes.strip and not wishes.pixels:
             stored = _stored(self._data, self._outside)
             if len(stored.data) < len(coded.data):
                 return stored
         contents = container.read(coded.data, None)
         if wishes.verify:
-            self._verify(contents, model, progress)
+            self._verify(contents, model, part(progress, 1, passes))
         exact = self._parts.exact
         return Archived(coded.data, len(self._data), contents, samples, coded, exact, self.kept, self.dropped)
 

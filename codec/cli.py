@@ -7,12 +7,12 @@ others go on, and the exit code is 1 at the end; wrong usage is 2. What is slow 
 
 import click
 
+from codec.commands.batch import INSTALL
 from codec.commands.compress import compress
 from codec.commands.decompress import decompress
 from codec.commands.heatmap import heatmap
 from codec.commands.info import info
 from codec.commands.list_models import list_models
-from codec.commands.running import INSTALL
 from codec.commands.verify import verify
 from codec.commands.warm_up import warm_up
 from runtime.command_line import Group

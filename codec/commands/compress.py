@@ -7,14 +7,17 @@ import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import click
 
 from codec import files, models
+from codec.commands.batch import each, say, shared_out, shown
 from codec.commands.options import options
-from codec.commands.running import each, named, progress_bar, ready, say, say_first_use, shown, targets_of
+from codec.commands.running import named, ready, say_first_use, targets_of
 from codec.errors import PixelsDiffer
+from runtime.progress import Progress
 
 if TYPE_CHECKING:
     import runtime
@@ -52,7 +55,7 @@ class Compression:
 
 
 @click.command()
-@options("inputs", "output", "model", "threads", "provider", "max_pixels", "force", "as_json", "quiet")
+@options("inputs", "output", "model", "jobs", "threads", "provider", "max_pixels", "force", "as_json", "quiet")
 @options("effort", "order")
 @click.option("--strip", is_flag=True, help="Leave out what came with the samples (ICC profile, EXIF, text, ...).")
 @click.option("--exact-file", is_flag=True, help="Refuse files that would come back packed otherwise.")
@@ -63,6 +66,7 @@ def compress(
     inputs: tuple[Path, ...],
     output: str | None,
     model: str | None,
+    jobs: int,
     threads: int,
     provider: str,
     max_pixels: int,
@@ -84,21 +88,25 @@ def compress(
     from codec.archive import Wishes, archive, needs_model
 
     wishes = Wishes(effort, order, strip, exact_file, pixels, verify, max_pixels)
-    bundle = models.resolve(model or models.DEFAULTS[effort])
+    bundle, lock = models.resolve(model or models.DEFAULTS[effort]), Lock()
+    jobs, threads = shared_out(len(inputs), threads, jobs)
 
     @cache
-    def network() -> runtime.Model:
+    def loaded() -> runtime.Model:
         return ready(bundle, provider, threads, quiet)
 
-    def work(pair: tuple[Path, Path]) -> Compression:
+    def network() -> runtime.Model:
+        with lock:
+            return loaded()
+
+    def work(pair: tuple[Path, Path], progress: Progress) -> Compression:
         source, target = pair
         files.check_output(target, force=force)
         say_first_use(quiet)
         if needs_model(source, wishes):
             network()
         start = time.perf_counter()
-        with progress_bar(source.name, quiet) as progress:
-            found = archive(source, network, wishes, progress)
+        found = archive(source, network, wishes, progress)
         seconds = time.perf_counter() - start
         files.write_atomically(target, found.data, force=force)
         if found.reason is not None and not quiet:
@@ -134,7 +142,8 @@ def compress(
         dropped = f"  without {', '.join(row.dropped)}" if row.dropped else ""
         return f"{shown(row.input, width)}  {sizes}  {rate}  {row.seconds:7.2f} s{dropped}"
 
-    each(list(zip(inputs, targets, strict=True)), work, line, as_json, name=lambda pair: pair[0])
+    pairs = list(zip(inputs, targets, strict=True))
+    each(pairs, work, line, as_json, name=lambda pair: pair[0], jobs=jobs, quiet=quiet)
 
 
 def _remove(source: Path, target: Path, data: bytes) -> None:

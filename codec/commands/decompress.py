@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from codec import files
+from codec.commands.batch import each, say, shared_out, shown
 from codec.commands.options import options
-from codec.commands.running import Decoder, File, each, progress_bar, say, shown, targets_of
+from codec.commands.running import Decoder, File, targets_of
 from codec.errors import UnsupportedOutput
 from runtime.errors import UserError
+from runtime.progress import Progress
 
 if TYPE_CHECKING:
     from codec.decompression import Lost
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Decompression:
     """A line of `decompress`; seconds is the time of the decoding alone. kind and depth: of the samples, None for a
-    file that was kept whole. exact: whether the very file came back, None where nothing says so. lost: places of tiles
-    that a damaged file no longer has."""
+    file that was kept whole. exact: whether the very file came back, None where nothing says so. lost: what a damaged
+    file no longer has: places of tiles, what came with the samples."""
 
     input: str
     output: str
@@ -40,7 +42,7 @@ class Decompression:
 
 
 @click.command()
-@options("inputs", "output", "model", "threads", "provider", "max_pixels", "force", "as_json", "quiet")
+@options("inputs", "output", "model", "jobs", "threads", "provider", "max_pixels", "force", "as_json", "quiet")
 @click.option("--as-png", is_flag=True, help="Write the samples as a new PNG, without what came with them.")
 @click.option("--crop", metavar="X,Y,W,H", help="Decode these pixels alone, to a new PNG.")
 @click.option("--salvage", is_flag=True, help="Restore what a damaged file still has; lost squares are 0.")
@@ -48,6 +50,7 @@ def decompress(
     inputs: tuple[Path, ...],
     output: str | None,
     model: str | None,
+    jobs: int,
     threads: int,
     provider: str,
     max_pixels: int,
@@ -63,6 +66,7 @@ def decompress(
     from codec import archive
 
     box = _box(crop) if crop is not None else None
+    jobs, threads = shared_out(len(inputs), threads, jobs)
     decoder = Decoder(model, threads, provider, max_pixels, quiet, salvage)
 
     def suffix_of(path: Path) -> str:
@@ -74,7 +78,7 @@ def decompress(
 
     targets = targets_of(inputs, output, suffix_of)
 
-    def work(pair: tuple[Path, Path]) -> Decompression:
+    def work(pair: tuple[Path, Path], progress: Progress) -> Decompression:
         source, target = pair
         files.check_output(target, force=force)
         file = decoder.read(source)
@@ -85,9 +89,9 @@ def decompress(
             raise UnsupportedOutput(
                 f"it holds a {endings[0]} file: end {target.name} with {' or '.join(endings)}{hint}"
             )
-        return whole(file, target) if file.contents.kept else picture(file, target)
+        return whole(file, target, progress) if file.contents.kept else picture(file, target, progress)
 
-    def whole(file: File, target: Path) -> Decompression:
+    def whole(file: File, target: Path, progress: Progress) -> Decompression:
         from codec.jpeg import keep
 
         kept = file.contents.kept
@@ -95,24 +99,25 @@ def decompress(
         if as_png:
             raise UnsupportedOutput("it keeps a file, whose pixels are not decoded: restore it without --as-png")
         start = time.perf_counter()
-        with progress_bar(file.path.name, quiet) as progress:
-            data = keep.restore(kept, max_pixels, progress)
+        data = keep.restore(kept, max_pixels, progress)
         seconds = time.perf_counter() - start
         write(file, target, data)
         frame = keep.frame_of(kept)
         width, height = (frame.width, frame.height) if frame else (None, None)
         return Decompression(str(file.path), str(target), width, height, None, None, file.size, seconds, exact=True)
 
-    def picture(file: File, target: Path) -> Decompression:
+    def picture(file: File, target: Path, progress: Progress) -> Decompression:
         lost: list[Lost] | None = [] if salvage else None
-        samples, seconds = decoder.decode(file, crop=box, lost=lost)
+        samples, seconds = decoder.decode(file, progress, crop=box, lost=lost)
         pieces = archive.new_png(samples, file.contents.source) if as_png else archive.pieces_of(file.contents, samples)
         crc = write(file, target, pieces)
         source = file.contents.source
         exact = crc == source.exact[1] if source and source.exact and not as_png and not lost else None
         if exact is False and not quiet:
             say(f"{file.path}: warning: all samples and metadata are right, but packed otherwise than they were")
-        gone = tuple(str(each) for each in lost or [])
+        gone = tuple(map(str, lost or []))
+        if file.contents.has_lost_source:
+            gone = ("what came with the samples", *gone)
         if gone:
             say(f"{file.path}: lost: {'; '.join(gone)}")
         return Decompression(
@@ -138,7 +143,16 @@ def decompress(
         return f"{shown(row.input, width)}  {row.bytes:>10} bytes -> {picture:<16}  {row.seconds:7.2f} s"
 
     pairs = list(zip(inputs, targets, strict=True))
-    each(pairs, work, line, as_json, name=lambda pair: pair[0], failed=lambda row: bool(row.lost))
+    each(
+        pairs,
+        work,
+        line,
+        as_json,
+        name=lambda pair: pair[0],
+        failed=lambda row: bool(row.lost),
+        jobs=jobs,
+        quiet=quiet,
+    )
 
 
 def _box(crop: str) -> Box:

@@ -6,9 +6,11 @@ from pathlib import Path
 import click
 
 from codec import files, models
+from codec.commands.batch import each, shown
 from codec.commands.options import options
-from codec.commands.running import each, progress_bar, read_samples, ready, shown, targets_of
+from codec.commands.running import read_samples, ready, targets_of
 from codec.errors import UnsupportedOutput
+from runtime.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,13 @@ def heatmap(
 
     network = ready(models.resolve(model or models.DEFAULTS[effort]), provider, threads, quiet)
 
-    def work(pair: tuple[Path, Path]) -> Heat:
+    def work(pair: tuple[Path, Path], progress: Progress) -> Heat:
         source, target = pair
         files.check_output(target, force=force)
         if target.suffix.lower() != ".png":
             raise UnsupportedOutput(f"a heat map is a PNG: end {target.name} with .png")
         samples = read_samples(source, max_pixels)
-        with progress_bar(source.name, quiet) as progress:
-            found = analyse(samples, network, effort=effort, order=order, progress=progress)
+        found = analyse(samples, network, effort=effort, order=order, progress=progress)
         costs = found.costs
         files.write_atomically(target, archive.new_png(Samples.of(heatmap.draw(costs.sum(axis=2)))), force=force)
         channels = costs.sum(axis=(0, 1), dtype=float)
@@ -86,4 +87,4 @@ def heatmap(
         channels = "  ".join(f"{name} {bpsp:.3f}" for name, bpsp in zip(names, row.channel_bpsp, strict=True))
         return f"{shown(row.input, width)}  {row.bits:>12.0f} bits  {row.bpsp:6.3f} bpsp  {channels}"
 
-    each(list(zip(inputs, targets, strict=True)), work, line, as_json, name=lambda pair: pair[0])
+    each(list(zip(inputs, targets, strict=True)), work, line, as_json, name=lambda pair: pair[0], quiet=quiet)

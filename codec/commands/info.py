@@ -10,12 +10,14 @@ from typing import Any
 import click
 
 from codec import files, models
+from codec.commands.batch import each, shown
 from codec.commands.options import options
-from codec.commands.running import each, named, shown
+from codec.commands.running import named
 from codec.format import container
 from codec.format.container import Contents
 from codec.format.kept import KeptFile
 from codec.format.picture import KINDS, Picture, short_id
+from runtime.progress import Progress
 
 _SHOWN = 60  # characters of a piece of metadata that is text
 
@@ -72,7 +74,7 @@ def info(inputs: tuple[Path, ...], model: str | None, as_json: bool, metadata: b
         known.append(runtime.read_manifest(models.resolve(model)))
     manifests = {short_id(manifest.model_id): manifest for manifest in known}
 
-    def work(path: Path) -> Information:
+    def work(path: Path, progress: Progress) -> Information:
         with files.opened(path) as data:
             contents, size = container.read(memoryview(data), None), len(data)
         if metadata and not as_json:
@@ -159,7 +161,7 @@ def outside(path: Path, contents: Contents, size: int) -> dict[str, Any]:
         "stripped": source is not None and source.stripped,
         "modified": modified / 1e9 if modified is not None else None,
         "permissions": f"{permissions:o}" if permissions is not None else None,
-        "chunks": contents.unknown,
+        "chunks": contents.passed_over,
     }
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import click
 
 from codec import models
+from codec.commands.batch import each, shown
 from codec.commands.options import options
-from codec.commands.running import each, shown
+from runtime.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Listing:
 def list_models(as_json: bool) -> None:
     """List the models that come with the package."""
 
-    def work(model: models.Shipped) -> Listing:
+    def work(model: models.Shipped, progress: Progress) -> Listing:
         about = model.manifest
         return Listing(
             name=model.name,

@@ -16,7 +16,16 @@ def options(*names: str) -> Callable[[Callable], Callable]:
         "inputs": click.argument("inputs", nargs=-1, required=True, type=path, metavar="FILE..."),
         "output": click.option("-o", "--output", metavar="OUT|DIR", help="Folder if it is one or ends with /."),
         "model": click.option("--model", metavar="NAME|PATH", help="Shipped model or bundle file; default: by effort."),
-        "threads": click.option("--threads", type=click.IntRange(min=0), default=0, help="0: all cores."),
+        "threads": click.option(
+            "--threads", type=click.IntRange(min=0), default=0, help="In all, of all files at once; 0: all cores."
+        ),
+        "jobs": click.option(
+            "-j",
+            "--jobs",
+            type=click.IntRange(min=0),
+            default=0,
+            help="Files worked on at once; 0: as many as threads. Each takes memory of its own.",
+        ),
         "provider": click.option(
             "--provider",
             type=click.Choice(["cpu", "cuda", "auto"]),

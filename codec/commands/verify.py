@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 
+from codec.commands.batch import each, shared_out, shown
 from codec.commands.options import options
-from codec.commands.running import Decoder, File, each, progress_bar, shown
+from codec.commands.running import Decoder, File
 from codec.errors import DamagedFile, PixelsDiffer
+from runtime.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -22,11 +24,12 @@ class Verification:
 
 
 @click.command()
-@options("inputs", "model", "threads", "provider", "max_pixels", "quiet")
+@options("inputs", "model", "jobs", "threads", "provider", "max_pixels", "quiet")
 @click.option("--against", type=click.Path(path_type=Path), metavar="IMAGE", help="Compare with it.")
 def verify(
     inputs: tuple[Path, ...],
     model: str | None,
+    jobs: int,
     threads: int,
     provider: str,
     max_pixels: int,
@@ -39,26 +42,26 @@ def verify(
     from codec import archive
     from codec.decompression import Lost
 
+    jobs, threads = shared_out(len(inputs), threads, jobs)
     decoder = Decoder(model, threads, provider, max_pixels, quiet, cut=True)
     strict = Decoder(model, threads, provider, max_pixels, quiet)
 
-    def work(path: Path) -> Verification:
+    def work(path: Path, progress: Progress) -> Verification:
         file = decoder.read(path)
-        return kept_whole(file) if file.contents.kept else picture(file)
+        return kept_whole(file, progress) if file.contents.kept else picture(file, progress)
 
-    def kept_whole(file: File) -> Verification:
+    def kept_whole(file: File, progress: Progress) -> Verification:
         from codec.jpeg import keep
 
         assert file.contents.kept is not None
-        with progress_bar(file.path.name, quiet) as progress:
-            data = keep.restore(file.contents.kept, max_pixels, progress)
+        data = keep.restore(file.contents.kept, max_pixels, progress)
         if against is not None and against.read_bytes() != data:
             raise PixelsDiffer(f"not the same bytes as {against}: keep the original")
         return Verification(str(file.path), f"file of {len(data)} bytes", "bytes")
 
-    def picture(file: File) -> Verification:
+    def picture(file: File, progress: Progress) -> Verification:
         lost: list[Lost] = []
-        samples, _ = decoder.decode(file, lost=lost)
+        samples, _ = decoder.decode(file, progress, lost=lost)
         if lost:
             raise DamagedFile(
                 f"{'; '.join(map(str, lost))} is not there or does not decode: get the file again, or restore what is "
@@ -72,4 +75,4 @@ def verify(
         same = f", the {row.of} of {shown(against)}" if against is not None else ""
         return f"{shown(row.input, width)}  ok: {row.picture}{same}"
 
-    each(inputs, work, line, as_json=False)
+    each(inputs, work, line, as_json=False, jobs=jobs, quiet=quiet)

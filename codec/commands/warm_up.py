@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import click
 
 from codec import models
+from codec.commands.batch import each, shown
 from codec.commands.options import options
-from codec.commands.running import each, load, shown
+from codec.commands.running import load
+from runtime.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ def warm_up(threads: int, provider: str, as_json: bool) -> None:
     """Compile everything ahead, as for an image of a container: no later use has to."""
     from codec.warm_up import warm_up as compile_all
 
-    def work(effort: str) -> WarmUp:
+    def work(effort: str, progress: Progress) -> WarmUp:
         name, start = models.DEFAULTS[effort], time.perf_counter()
         compile_all(load(models.resolve(name), provider, threads), effort, everything=True)
         return WarmUp(effort, name, time.perf_counter() - start)

@@ -25,11 +25,12 @@ _CRC = 4  # bytes
 
 @dataclass(frozen=True)
 class Chunks:
-    """Bodies by type, the type of the last chunk, types that were passed over, and where payloads begin."""
+    """Bodies by type, the type of the last chunk, types that were passed over, because they are unknown or damaged, and
+    where payloads begin."""
 
     bodies: dict[bytes, bytes]
     last: bytes
-    unknown: tuple[str, ...]
+    passed_over: tuple[str, ...]
     end: int
 
 
@@ -42,33 +43,31 @@ def pack_chunks(bodies: dict[bytes, bytes]) -> bytes:
     return b"".join(found)
 
 
-def read_chunks(data: bytes | memoryview) -> Chunks:
-    """The chunks of a file. Raises NotAnLmcFile, UnknownVersion or DamagedFile."""
+def read_chunks(data: bytes | memoryview, *, whole: bool = True) -> Chunks:
+    """The chunks of a file; whole False passes over damaged ones that need not be understood. Raises NotAnLmcFile,
+    UnknownVersion or DamagedFile."""
     start = bytes(data[: len(MAGIC) + 1])
     if start[: len(MAGIC)] != MAGIC:
         raise NotAnLmcFile(f"the file starts with {start[: len(MAGIC)]!r}, not as a compressed image (.lmc) does")
     if len(start) > len(MAGIC) and start[-1] != VERSION:
         raise UnknownVersion(f"the file has format version {start[-1]}; this program reads version {VERSION}")
-    reader, bodies, unknown = Reader(data), dict[bytes, bytes](), list[str]()
+    reader, bodies, passed_over = Reader(data), dict[bytes, bytes](), list[str]()
     reader.take(len(start))
     while True:
-        kind, body = _read_chunk(reader, data)
+        at = reader.at
+        kind, body = reader.take(1), reader.blob()
+        intact = zlib.crc32(data[at : reader.at]) == reader.number(_CRC)
+        if not intact and (whole or not kind.islower()):
+            raise DamagedFile(
+                f"the checksum of the chunk of type {kind!r} is not that of its bytes: get the file again"
+            )
         if kind in bodies:
             raise DamagedFile(f"there are two chunks of type {kind!r}: get the file again")
-        if kind in _KNOWN:
+        if kind in _KNOWN and intact:
             bodies[kind] = body
         elif kind.islower():
-            unknown.append(kind.decode())
+            passed_over.append(kind.decode())
         else:
             raise UnknownVersion(f"the file has a chunk of type {kind!r}, which a newer version of this program reads")
         if kind in _LAST:
-            return Chunks(bodies, kind, tuple(unknown), reader.at)
-
-
-def _read_chunk(reader: Reader, data: bytes | memoryview) -> tuple[bytes, bytes]:
-    start = reader.at
-    kind, body = reader.take(1), reader.blob()
-    crc = zlib.crc32(data[start : reader.at])
-    if reader.number(_CRC) != crc:
-        raise DamagedFile(f"the checksum of the chunk of type {kind!r} is not that of its bytes: get the file again")
-    return kind, body
+            return Chunks(bodies, kind, tuple(passed_over), reader.at)

@@ -28,7 +28,7 @@ class Contents:
     held: Picture | KeptFile
     jpeg: bytes | None = None
     source: SourceFile | None = None
-    unknown: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = ()
 
     @property
     def picture(self) -> Picture | None:
@@ -37,6 +37,11 @@ class Contents:
     @property
     def kept(self) -> KeptFile | None:
         return self.held if isinstance(self.held, KeptFile) else None
+
+    @property
+    def has_lost_source(self) -> bool:
+        """Whether something is said of the file it was, but damaged."""
+        return FILE.decode() in self.passed_over
 
 
 def pack(contents: Contents) -> bytes:
@@ -57,10 +62,10 @@ def read(data: bytes | memoryview, max_pixels: int | None = MAX_PIXELS, *, whole
     what has their interface, which is not copied.
 
     max_pixels None sets no bound: nothing of the picture's size is allocated, but for what is said of a file, which is
-    held against MAX_PIXELS then. whole False allows a picture whose last
-    payloads are missing. Raises NotAnLmcFile, UnknownVersion, ImageTooLarge or DamagedFile.
+    held against MAX_PIXELS then. whole False allows a picture whose last payloads are missing, and passes over what is
+    said of a file where that is damaged. Raises NotAnLmcFile, UnknownVersion, ImageTooLarge or DamagedFile.
     """
-    found = read_chunks(data)
+    found = read_chunks(data, whole=whole)
     payloads = memoryview(data)[found.end :]
     held: Picture | KeptFile
     if found.last == KEPT:
@@ -73,8 +78,14 @@ def read(data: bytes | memoryview, max_pixels: int | None = MAX_PIXELS, *, whole
     if isinstance(held, Picture) and jpeg is None and any(tile.method in NEEDS_JPEG for tile in held.tiles):
         raise DamagedFile("a tile needs a JPEG that the file has not: get the file again")
     most = most_rest(held, MAX_PIXELS if max_pixels is None else max_pixels)
-    source = read_source(found.bodies[FILE], _likely(held), most) if FILE in found.bodies else None
-    return Contents(held, jpeg, source, found.unknown)
+    source, passed_over = None, found.passed_over
+    try:
+        source = read_source(found.bodies[FILE], _likely(held), most) if FILE in found.bodies else None
+    except DamagedFile:
+        if whole:
+            raise
+        passed_over += (FILE.decode(),)
+    return Contents(held, jpeg, source, passed_over)
 
 
 def most_rest(held: Picture | KeptFile, max_pixels: int = MAX_PIXELS) -> int:

@@ -64,7 +64,10 @@ def read_source(body: bytes, likely: bytes = b"", most: int = _MOST_REST) -> Sou
     number, flags = reader.byte(), reader.byte()
     stripped = bool(flags & _STRIPPED)
     if number > len(FORMATS) or flags >= 2 * _STRIPPED or (flags & _BEFORE_1970 and not flags & _MODIFIED):
-        raise DamagedFile("the file came in a format that this program does not know: get a newer one")
+        raise DamagedFile(
+            "the file came in a format that this program does not know: get a newer one, or the samples alone with "
+            "decompress --salvage"
+        )
     exact = (reader.varint(), reader.number(4)) if flags & _EXACT else None
     modified = None
     if flags & _MODIFIED:

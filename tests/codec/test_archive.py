@@ -322,6 +322,32 @@ def test_salvage(folder, run, tiny_model):
     assert len(row["lost"]) == 2
 
 
+DAMAGES = {
+    "checksum": lambda body: None,
+    "format": lambda body: b"\x63" + body[1:],
+    "flags": lambda body: b"\1\xff" + body[2:],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_pictures_outlive_what_is_said_of_their_files(folder, run, damage):
+    Path("a.png").write_bytes(FILES["rgb.png"]())
+    run("compress", "a.png")
+    data = Path("a.lmc").read_bytes()
+    length, body = data[5], data[6 : 6 + data[5]]
+    assert data[4:5] == b"f" and length < 128
+    wrong = DAMAGES[damage](body)
+    chunk = data[4 : 6 + length] if wrong is None else data[4:6] + wrong
+    crc = zlib.crc32(chunk) ^ (wrong is None)
+    Path("b.lmc").write_bytes(data[:4] + chunk + crc.to_bytes(4, "little") + data[10 + length :])
+    for command in (("decompress", "b.lmc", "-o", "b.png"), ("verify", "b.lmc"), ("info", "b.lmc")):
+        run(*command, code=1)
+    assert not Path("b.png").exists()
+    result = run("decompress", "b.lmc", "-o", "b.png", "--salvage", "--json", code=1)
+    assert json.loads(result.stdout)[0]["lost"] == ["what came with the samples"]
+    np.testing.assert_array_equal(np.asarray(Pillow.open("b.png")), PIXELS)
+
+
 def test_chunks_of_newer_programs(folder, run):
     Path("a.png").write_bytes(FILES["rgb.png"]())
     run("compress", "a.png")

@@ -8,8 +8,10 @@ import os
 import pty
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Barrier, Event
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -21,9 +23,9 @@ import runtime.files  # noqa: F401  what the made-up runtime does not stand for
 from codec import archive, compression, decompression, models
 from codec.cli import cli
 from codec.commands import running
-from codec.commands.running import progress_bar
+from codec.commands.batch import Bar, shared_out
 from codec.compression import Compressed
-from codec.errors import DamagedFile, ImageTooLarge, PixelsDiffer
+from codec.errors import DamagedFile, ImageTooLarge, PixelsDiffer, UnsupportedImage
 from codec.format import container
 from codec.format.chunks import PICTURE, pack_chunks
 from codec.format.container import Contents
@@ -113,7 +115,7 @@ def fakes(monkeypatch):
         monkeypatch.setattr(module, "compress", lambda *given, **more: coder.compress(*given, **more))
     monkeypatch.setattr(decompression, "decompress", lambda *given, **more: coder.decompress(*given, **more))
     monkeypatch.setattr(archive, "check", lambda *given: check(*given, coder))
-    running.say_first_use.cache_clear()
+    running.first_use.cache_clear()
     runtime.coder = coder
     return runtime
 
@@ -338,7 +340,7 @@ def test_a_first_use_is_said_before_the_model_is_loaded(folder, fakes, monkeypat
     warm_up = SimpleNamespace(warm_up=lambda model, effort: done.append(effort))
     monkeypatch.setitem(sys.modules, "codec.warm_up", warm_up)
     monkeypatch.setattr(running, "say", lambda message: done.append(message.split(":")[0]))
-    running.say_first_use.cache_clear()
+    running.first_use.cache_clear()
     names = ("a.lmc", "grey.lmc") if command == "decompress" else ("a.png", "grey.png")
     done.clear()
     run(command, *names, "--force")
@@ -518,6 +520,60 @@ def test_an_interrupt_keeps_what_is_whole(folder, fakes):
     assert names(folder) == ["a.lmc", "a.png", "grey.png", "z.png"]
 
 
+def test_files_side_by_side_are_told_in_their_order(folder, fakes):
+    """Also where the last one ends first, and one in the middle fails."""
+    ended, meet = [], Barrier(3, timeout=60)
+
+    def late(samples, model, **more):
+        assert model.threads == 2
+        meet.wait()  # all of them have begun
+        while samples.kind == "rgb" and len(ended) < 1:
+            time.sleep(0.01)
+        if samples.kind == "grey+alpha":
+            raise UnsupportedImage("not this one")
+        ended.append(samples.kind)
+        return store(samples, model, **more)
+
+    fakes.coder.compress = late
+    Pillow.fromarray(PIXELS[:, :, :2]).save("la.png")
+    result = run("compress", "a.png", "la.png", "grey.png", "--json", "-j", "3", "--threads", "7", code=1)
+    assert [row["input"] for row in json.loads(result.stdout)] == ["a.png", "grey.png"] and ended == ["grey", "rgb"]
+    assert result.stderr == "lmconv-codec: la.png: not this one\n"
+    run("verify", "a.lmc", "grey.lmc", "-j", "2")
+    run("decompress", "a.lmc", "grey.lmc", "-j", "2", "--force")
+
+
+def test_an_interrupt_of_files_side_by_side(folder, fakes):
+    """What has ended is whole and told, and what has not leaves nothing."""
+    started = Event()
+
+    def long(samples, model, *, progress, **more):
+        if samples.kind == "rgb":
+            assert started.wait(60)
+            raise KeyboardInterrupt
+        if samples.kind == "grey":
+            return store(samples, model, progress=progress, **more)
+        started.set()
+        with pytest.raises(InterruptedError):
+            while True:
+                progress(1, 2)
+                time.sleep(0.01)
+        raise InterruptedError
+
+    fakes.coder.compress = long
+    Pillow.fromarray(PIXELS[:, :, :2]).save("la.png")
+    result = run("compress", "a.png", "grey.png", "la.png", "--json", "-j", "2", code=1)
+    assert [row["input"] for row in json.loads(result.stdout)] == ["grey.png"]
+    assert result.stderr == "lmconv-codec: interrupted\n"
+    assert names(folder) == ["a.png", "grey.lmc", "grey.png", "la.png"]
+
+
+def test_threads_are_shared_out():
+    assert shared_out(1, 8, 0) == (1, 8) and shared_out(3, 8, 0) == (3, 2) and shared_out(99, 8, 0) == (8, 1)
+    assert shared_out(3, 1, 0) == (1, 1) and shared_out(3, 2, 5) == (3, 1) and shared_out(0, 4, 2) == (1, 4)
+    assert shared_out(10**6, 0, 0) == (os.cpu_count(), 1)
+
+
 def test_an_interrupt_while_the_model_is_loaded(folder, fakes):
     def load(path, **options):
         raise KeyboardInterrupt
@@ -640,10 +696,13 @@ def test_a_terminal_gets_a_progress_bar_unless_quiet(monkeypatch):
         with os.fdopen(follower, "w") as terminal:
             with monkeypatch.context() as patch:
                 patch.setattr(sys, "stderr", terminal)
-                with progress_bar("a.png", quiet) as progress:
-                    if progress:
-                        progress(50, 200)
-                        progress(200, 200)
+                bar = Bar("a.png", 2)
+                with bar.on_terminal(quiet):
+                    first, second = bar.progress(), bar.progress()
+                    first(100, 200)
+                    second(1, 1)
+                    first(50, 200)  # another pass
+                    first(200, 200)
             terminal.write("end")
         text = ""
         while not text.endswith("end"):  # a terminal gives its text in pieces
@@ -653,4 +712,4 @@ def test_a_terminal_gets_a_progress_bar_unless_quiet(monkeypatch):
 
     assert drawn(quiet=True) == "end"
     shown = drawn(quiet=False)
-    assert "a.png" in shown and "25%" in shown and "100%" in shown
+    assert "a.png" in shown and "25%" in shown and "75%" in shown and "100%" in shown

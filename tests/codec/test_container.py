@@ -232,8 +232,8 @@ def test_chunks_may_stand_in_any_order_but_the_last():
 def test_unknown_chunks_of_lower_case_are_passed_over(kind):
     before = chunk(kind, b"whatever") + chunk(b"f", b"\0\0") + chunk(kind, b"")
     found = container.read(file_of(body_of(), before=before))
-    assert found.unknown == (kind.decode(),) * 2 and found.source == SourceFile()
-    assert replace(found, unknown=(), source=None) == container.read(file_of(body_of()))
+    assert found.passed_over == (kind.decode(),) * 2 and found.source == SourceFile()
+    assert replace(found, passed_over=(), source=None) == container.read(file_of(body_of()))
     wrong = bytearray(file_of(body_of(), before=before))
     wrong[8] ^= 1
     refused(bytes(wrong), words=f"the checksum of the chunk of type {kind!r}")
