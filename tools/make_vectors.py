@@ -25,7 +25,9 @@ from tests.reference import colours, container, experts, forms, jpeg, lattice, m
 from tests.reference import jpeg_continuity as continuity  # noqa: E402
 from tests.reference.blend import FAST, SLOW, mean  # noqa: E402
 from tests.reference.bundle import Bundle  # noqa: E402
+from tests.reference.deep import DeepTile  # noqa: E402
 from tests.reference.estimates import Chance, Knots  # noqa: E402
+from tests.reference.flat import FlatTile  # noqa: E402
 from tests.reference.hashed import Slot, group, which  # noqa: E402
 from tests.reference.histograms import Histogram, Histograms, log2  # noqa: E402
 from tests.reference.jpeg_contexts import magnitude  # noqa: E402
@@ -905,6 +907,73 @@ def continuity_at(picture: jpeg.Picture) -> dict:
     }
 
 
+# Sections 16 and 17.
+
+FLAT_PAYLOADS = (  # of one plane and of three, as an encoder wrote them
+    "ff7ace6eb7589969e96f9380c6",
+    "ffff5ddcbf4550b4a62afdcf9262a3559057ad40c0b4f23d5c3278",
+)
+DEEP_PAYLOADS = {  # by depth, of planes
+    (12, 1): "836c695340950d574f3dd8441568e564e17eb356dfd9111a4d039db1a1",
+    (16, 1): "82be0e07261890891d6e71700f00110c676042e68128b54b5787e26eb4c7fd8e82984a0a00882c",
+    (12, 3): "836c6a810992f407e29f60cc273f483251f4ef91c3289adc531a349f9782a395952b3c2d7f26c5dcfed02191c8f0dc24420f49"
+    "ae20fc96985f068ec931123d6668ca7510c526e4a0565aa4",
+}
+FLAT_SIZE, DEEP_SIZE, DEEP_AT = (5, 24), (4, 5), (2, 3)
+
+
+class Listened:
+    """A decoder of a payload, which keeps the frequencies it is given and the decisions that it gives."""
+
+    def __init__(self, payload: str):
+        self.decoder, self.frequencies, self.decisions = Decoder(bytes.fromhex(payload)), [], ""
+
+    def __call__(self, q: int) -> int:
+        decision = self.decoder(q)
+        assert not self.decoder.failed
+        self.frequencies.append(q)
+        self.decisions += str(decision)
+        return decision
+
+    def heard(self) -> dict:
+        return {"frequencies": self.frequencies, "decisions": self.decisions}
+
+
+def flat_tiles() -> list:
+    """Whole tiles of exact colours alone."""
+    found = []
+    for planes, payload in zip((1, 3), FLAT_PAYLOADS):
+        decide = Listened(payload)
+        picture = FlatTile(planes, *FLAT_SIZE).decoded(decide)
+        found.append({"picture": picture.tolist(), "payload": payload} | decide.heard())
+    return found
+
+
+class Watched(DeepTile):
+    """Keeps what is known of one position's values before they are decoded."""
+
+    def __init__(self, shape: tuple[int, int, int], depth: int):
+        super().__init__(shape, depth)
+        self.seen = []
+
+    def find_contexts(self) -> None:
+        super().find_contexts()
+        if (self.r, self.c) == DEEP_AT:
+            self.seen.append(
+                {"k": self.k, "M": self.members, "near": self.near, "u": self.expected, "contexts": self.contexts}
+            )
+
+
+def deep_tiles() -> list:
+    """Whole tiles of more than 8 bits."""
+    found = []
+    for (depth, planes), payload in DEEP_PAYLOADS.items():
+        decide, tile = Listened(payload), Watched((planes, *DEEP_SIZE), depth)
+        about = {"depth": depth, "picture": tile.decoded(decide).tolist(), "payload": payload}
+        found.append(about | {"at": list(DEEP_AT), "known": tile.seen} | decide.heard())
+    return found
+
+
 def vectors() -> dict:
     """What the file holds."""
     walk = learned_walk()
@@ -934,6 +1003,8 @@ def vectors() -> dict:
         "orders": orders(),
         "forms": forms_of_groups(),
         "jpeg": jpeg_coefficients(),
+        "flat": flat_tiles(),
+        "deep": deep_tiles(),
     }
 
 

@@ -1,4 +1,4 @@
-"""Tiles of 9 to 16 bits (docs/deep_draft.md), value by value, with state in dictionaries by context.
+"""Tiles of 9 to 16 bits (docs/format.md, 17), value by value, with state in dictionaries by context.
 
 What is float32 is NumPy's, one operation after the other. Predictions and errors are in 1/64.
 """

@@ -1,6 +1,6 @@
-"""Flat tiles (docs/flat_draft.md): rows, stretches, exact colours and the values of new ones, one position at a time.
+"""Flat tiles (docs/format.md, 16): rows, stretches, exact colours and the values of new ones, one position at a time.
 
-Numbers in brackets are the sections of that text. State is kept by what it belongs to, in dictionaries.
+Numbers in brackets are the parts of that section. State is kept by what it belongs to, in dictionaries.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What flat tiles start from (docs/flat_draft.md, 6): the numbers of flat_start.npz, by what they belong to."""
+"""What flat tiles start from (docs/format.md, 16.6): the numbers of flat_start.npz, by what they belong to."""
 
 from __future__ import annotations
 

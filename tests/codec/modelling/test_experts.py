@@ -44,7 +44,7 @@ from tests.runtime.test_least_squares import FUSED, assembly
 from tools.learn_start import kinds_mean
 
 TABLES = distribution_tables() | {"codes": (np.arange(8192) // 32).astype(np.uint8)}
-SIZES = [(1, 1), (1, 17), (17, 1), (2, 2), (6, 5), (9, 11)]
+SIZES = [(1, 1), (1, 17), (17, 1), (2, 2), (6, 5), (7, 9)]
 CAME, EXPECTED = (1 << 12) - 1, (1 << 20) - 1  # the most that counts of ratio tables hold
 QUICKLY, FULLY, ALONE = Method(), Method(learning=Learning.FULL, tables=True), Method(learning=Learning.NONE)
 WAYS = [method for method in METHODS.values() if isinstance(method, Method) and not method.reconstruction]
@@ -245,7 +245,7 @@ def test_equals_the_reference(size, method, channels):
 @pytest.mark.parametrize("method", [QUICKLY, FULLY], ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_equals_the_reference_on_hostile_pictures(kind, method):
-    agree(KINDS[kind](7, 9), some_numbers(7, 9), method=method)
+    agree(KINDS[kind](5, 7), some_numbers(5, 7), method=method)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_equals_the_reference_on_hostile_pictures(kind, method):
 def test_equals_the_reference_by_other_methods(method, channels):
     """Without learning, without or with ratio tables, and without a network, whose parameters are then those of the
     errors nearby."""
-    for size in ((1, 9), (6, 8)):
+    for size in ((1, 5), (5, 6)):
         for kind in (photograph, two_values):
             agree(kind(*size)[:channels], some_numbers(*size), method=method)
 
@@ -336,7 +336,7 @@ def test_values_that_an_exact_colour_has_said_are_learned_too(method, channels):
 @pytest.mark.parametrize("kind", KINDS)
 def test_hostile_pictures_come_back(kind):
     """Larger ones, by every method, packed on two threads and unpacked on one."""
-    for height, width in ((21, 30), (1, 99), (70, 1)):
+    for height, width in ((17, 24), (1, 40), (40, 1)):
         pixels, made = KINDS[kind](height, width), model(some_numbers(height, width))
         for method in WAYS:
             if method.palette and not has_palette(pixels):
