@@ -116,7 +116,7 @@ def decompress(
         if exact is False and not quiet:
             say(f"{file.path}: warning: all samples and metadata are right, but packed otherwise than they were")
         gone = tuple(map(str, lost or []))
-        if file.contents.has_lost_source:
+        if file.contents.damaged:
             gone = ("what came with the samples", *gone)
         if gone:
             say(f"{file.path}: lost: {'; '.join(gone)}")

@@ -25,12 +25,13 @@ _CRC = 4  # bytes
 
 @dataclass(frozen=True)
 class Chunks:
-    """Bodies by type, the type of the last chunk, types that were passed over, because they are unknown or damaged, and
-    where payloads begin."""
+    """Bodies by type, the type of the last chunk, types that were passed over, because they are unknown or damaged,
+    whether one of these is damaged, and where payloads begin."""
 
     bodies: dict[bytes, bytes]
     last: bytes
     passed_over: tuple[str, ...]
+    damaged: bool
     end: int
 
 
@@ -51,7 +52,7 @@ def read_chunks(data: bytes | memoryview, *, whole: bool = True) -> Chunks:
         raise NotAnLmcFile(f"the file starts with {start[: len(MAGIC)]!r}, not as a compressed image (.lmc) does")
     if len(start) > len(MAGIC) and start[-1] != VERSION:
         raise UnknownVersion(f"the file has format version {start[-1]}; this program reads version {VERSION}")
-    reader, bodies, passed_over = Reader(data), dict[bytes, bytes](), list[str]()
+    reader, bodies, passed_over, damaged = Reader(data), dict[bytes, bytes](), list[str](), False
     reader.take(len(start))
     while True:
         at = reader.at
@@ -67,7 +68,8 @@ def read_chunks(data: bytes | memoryview, *, whole: bool = True) -> Chunks:
             bodies[kind] = body
         elif kind.islower():
             passed_over.append(kind.decode())
+            damaged = damaged or not intact
         else:
             raise UnknownVersion(f"the file has a chunk of type {kind!r}, which a newer version of this program reads")
         if kind in _LAST:
-            return Chunks(bodies, kind, tuple(passed_over), reader.at)
+            return Chunks(bodies, kind, tuple(passed_over), damaged, reader.at)

@@ -23,12 +23,13 @@ _ANY_REST, _REST_OF_SAMPLE = 2**26, 16  # bytes
 @dataclass(frozen=True)
 class Contents:
     """What a file holds: a picture or a kept file, coefficients of a JPEG that made the picture or most of it, what is
-    said of the file it was, and types of chunks that were passed over."""
+    said of the file it was, types of chunks that were passed over, and whether one of these was damaged."""
 
     held: Picture | KeptFile
     jpeg: bytes | None = None
     source: SourceFile | None = None
     passed_over: tuple[str, ...] = ()
+    damaged: bool = False
 
     @property
     def picture(self) -> Picture | None:
@@ -37,11 +38,6 @@ class Contents:
     @property
     def kept(self) -> KeptFile | None:
         return self.held if isinstance(self.held, KeptFile) else None
-
-    @property
-    def has_lost_source(self) -> bool:
-        """Whether something is said of the file it was, but damaged."""
-        return FILE.decode() in self.passed_over
 
 
 def pack(contents: Contents) -> bytes:
@@ -78,14 +74,14 @@ def read(data: bytes | memoryview, max_pixels: int | None = MAX_PIXELS, *, whole
     if isinstance(held, Picture) and jpeg is None and any(tile.method in NEEDS_JPEG for tile in held.tiles):
         raise DamagedFile("a tile needs a JPEG that the file has not: get the file again")
     most = most_rest(held, MAX_PIXELS if max_pixels is None else max_pixels)
-    source, passed_over = None, found.passed_over
+    source, passed_over, damaged = None, found.passed_over, found.damaged
     try:
         source = read_source(found.bodies[FILE], _likely(held), most) if FILE in found.bodies else None
     except DamagedFile:
         if whole:
             raise
-        passed_over += (FILE.decode(),)
-    return Contents(held, jpeg, source, passed_over)
+        passed_over, damaged = (*passed_over, FILE.decode()), True
+    return Contents(held, jpeg, source, passed_over, damaged)
 
 
 def most_rest(held: Picture | KeptFile, max_pixels: int = MAX_PIXELS) -> int:

@@ -193,8 +193,12 @@ def test_every_changed_byte_of_the_header_is_noticed():
             data = bytearray(GOLDEN)
             data[position] ^= change
             refused(bytes(data), CodecError)
-            with pytest.raises(CodecError):
-                container.read(bytes(data), whole=False)
+            try:
+                found = container.read(bytes(data), whole=False)
+            except CodecError:
+                continue
+            assert position < GOLDEN.index(b"P,") and found.damaged and found.source is None
+            assert found.held == container.read(GOLDEN).held
 
 
 def test_every_truncation_is_noticed():
