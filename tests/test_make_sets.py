@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from codec import read
 from codec.tile_coders.sparseness import lattice_of
 from tests.pictures import photograph
 
@@ -46,3 +47,17 @@ def test_born_jpeg(source, tmp_path):
         assert picture.shape == (3, 80, 96)
         assert name.endswith("ycc") or lattice_of(picture) == 1
         assert 0 < np.abs(picture.astype(int) - photograph(80, 96, int(name[0]))).mean() < 8
+
+
+def test_deep(source, tmp_path):
+    folder = tmp_path / "set"
+    subprocess.run([sys.executable, TOOL, "deep", source, folder, "--limit", "2"], check=True, timeout=120)
+    found = {path.stem: read(path) for path in folder.iterdir()}
+    assert set(found) == {f"{name}_{kind}" for name in "01" for kind in ("gamma", "linear", "sensor12")}
+    for name, samples in found.items():
+        assert (samples.kind, samples.depth, samples.height, samples.width) == ("rgb", 16, 40, 48)
+        low = samples.values & 15
+        assert not low.any() if name.endswith("sensor12") else len(np.unique(low)) == 16
+        expected = photograph(80, 96, int(name[0])).reshape(3, 40, 2, 48, 2).mean((2, 4)).transpose(1, 2, 0)
+        shown = samples.values / 65535 if name.endswith("gamma") else (samples.values / 65535) ** (1 / 2.2)
+        assert np.abs(255 * shown - expected).mean() < 5

@@ -4,7 +4,8 @@
 
 Every coded image is decoded and compared with the original, the peers' too; any difference exits with 1. Times are
 wall clock, array to bytes and back, after one warm-up, without reading files. Markdown tables go to stdout, every row
-with the data's SHA-256 and the machine to the JSON file. Needs the extras cpu and test.
+with the data's SHA-256 and the machine to the JSON file. Needs the extras cpu and test, and imagecodecs where JPEG XL
+is to be beside samples of more than 8 bits; PNG and WebP are not.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import hashlib
 import io
 import multiprocessing
+import os
 import resource
 import statistics
 import subprocess
@@ -91,16 +93,34 @@ def peers(names: list[str], threads: int) -> list[Coder]:
     if "webp" in names:
         found.append(peer("webp", "WEBP", lossless=True, quality=100, method=6, exact=True))
     if "jxl" in names:
-        try:
-            from pillow_jxl import JpegXLImagePlugin
-        except ImportError:
-            sys.exit("jxl needs pillow-jxl-plugin, which the extra test brings: install it or name other --peers")
-        workers = threads or -1
-        JpegXLImagePlugin.DECODE_THREADS = workers
-        found += [
-            peer(f"jxl e{effort}", "JXL", lossless=True, effort=effort, num_threads=workers) for effort in JXL_EFFORTS
-        ]
+        found += [jpeg_xl(effort, threads) for effort in JXL_EFFORTS]
     return found
+
+
+def jpeg_xl(effort: int, threads: int) -> Coder:
+    """Pillow's plugin, or for samples of more than 8 bits, which Pillow has not, imagecodecs."""
+    try:
+        from pillow_jxl import JpegXLImagePlugin
+    except ImportError:
+        sys.exit("jxl needs pillow-jxl-plugin, which the extra test brings: install it or name other --peers")
+    JpegXLImagePlugin.DECODE_THREADS = workers = threads or -1
+    usual = peer(f"jxl e{effort}", "JXL", lossless=True, effort=effort, num_threads=workers)
+    try:
+        import imagecodecs
+    except ImportError:
+        return usual
+    how = {"lossless": True, "effort": effort, "numthreads": threads or os.cpu_count()}
+
+    def encode(image: Samples) -> tuple[bytes, float | None]:
+        if image.depth <= 8:
+            return usual.encode(image)
+        return imagecodecs.jpegxl_encode(np.ascontiguousarray(image.values), **how), None
+
+    def decode(data: bytes) -> Samples:
+        values = imagecodecs.jpegxl_decode(data)
+        return Samples.of(values) if values.dtype == np.uint16 else usual.decode(data)
+
+    return Coder(usual.name, encode, decode)
 
 
 def measure(coder: Coder, name: str, image: Samples) -> Row:

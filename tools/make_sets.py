@@ -2,24 +2,34 @@
 
     python tools/make_sets.py palette SOURCE FOLDER [--limit N] [--drawings N] [--size WIDTHxHEIGHT]
     python tools/make_sets.py born_jpeg SOURCE FOLDER [--limit N]
+    python tools/make_sets.py deep SOURCE FOLDER [--limit N]
 
 SOURCE is a folder or a zip of pictures. `palette`: each of the first N photographs, and as many drawings made here, of
 antialiased shapes on gradients, are reduced to 16, 64 and 256 colours by Pillow's median cut, without dither and with
 Floyd and Steinberg's, and written as PNG: NAME_COLOURS_none.png and NAME_COLOURS_fs.png, six files a picture.
 `born_jpeg`: each of the first N photographs, as large as it is, through JPEG of chroma subsampling 4:2:0 at qualities
-75, 85, 90, 95 and 98, and through YCbCr of eight bits: NAME_q75.png .. NAME_q98.png and NAME_ycc.png.
+75, 85, 90, 95 and 98, and through YCbCr of eight bits: NAME_q75.png .. NAME_q98.png and NAME_ycc.png. `deep`: each of
+the first N photographs in PNGs of sixteen bits, of half its size, since averages of 2 x 2 dithered values have more
+bits than a byte: NAME_gamma.png as it is, NAME_linear.png in linear light, NAME_sensor12.png likewise with the noise of
+a sensor, 4095 values in the upper twelve bits.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from codec.images import png  # noqa: E402
+from codec.images.samples import Samples  # noqa: E402
 
 SUFFIXES = (".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff")
 COLOURS = (16, 64, 256)
@@ -104,6 +114,25 @@ def make_born_jpeg(source: Path, folder: Path, limit: int) -> None:
         picture.convert("YCbCr").convert("RGB").save(folder / f"{name}_ycc.png")
 
 
+def make_deep(source: Path, folder: Path, limit: int) -> None:
+    """Writes the set `deep` into a folder."""
+    for number, (name, picture) in enumerate(photographs(source, limit)):
+        rng, bytes_ = np.random.default_rng(number), np.asarray(picture).astype(np.float64)
+        height, width = bytes_.shape[0] // 2, bytes_.shape[1] // 2
+        dithered = (bytes_ + rng.uniform(-0.5, 0.5, bytes_.shape))[: 2 * height, : 2 * width]
+        shrunk = dithered.reshape(height, 2, width, 2, 3).mean((1, 3)).clip(0, 255) / 255
+        linear = shrunk**2.2
+        noisy = linear + rng.normal(0, 1, linear.shape) * np.sqrt(linear / 4000 + 1e-6)
+        for kind, values in (
+            ("gamma", 65535 * shrunk),
+            ("linear", 65535 * linear),
+            ("sensor12", 16 * (4095 * noisy.clip(0, 1)).round()),
+        ):
+            samples = Samples.of(values.round().astype(np.uint16))
+            with open(folder / f"{name}_{kind}.png", "wb") as stream:
+                stream.writelines(png.put_together(samples, png.compose(samples)))
+
+
 def _size(text: str) -> tuple[int, int]:
     width, height = map(int, text.split("x"))
     return width, height
@@ -111,7 +140,7 @@ def _size(text: str) -> tuple[int, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("set", choices=["palette", "born_jpeg"])
+    parser.add_argument("set", choices=["palette", "born_jpeg", "deep"])
     parser.add_argument("source", type=Path, help="a folder or a zip of pictures")
     parser.add_argument("folder", type=Path, help="where the set is written; made if it is not there")
     parser.add_argument("--limit", type=int, default=4, metavar="N", help="photographs, by name; default: %(default)s")
@@ -121,6 +150,8 @@ def main() -> None:
     given.folder.mkdir(parents=True, exist_ok=True)
     if given.set == "palette":
         make_palette(given.source, given.folder, given.limit, given.drawings, given.size)
+    elif given.set == "deep":
+        make_deep(given.source, given.folder, given.limit)
     else:
         make_born_jpeg(given.source, given.folder, given.limit)
 
