@@ -514,7 +514,7 @@ def test_an_interrupt_keeps_what_is_whole(folder, fakes):
 
     fakes.coder.compress = interrupted
     Pillow.fromarray(PIXELS).save("z.png")
-    result = run("compress", "a.png", "grey.png", "z.png", "--json", code=1)
+    result = run("compress", "a.png", "grey.png", "z.png", "--json", "-j", "1", code=1)
     assert [row["input"] for row in json.loads(result.stdout)] == ["a.png"]
     assert result.stderr == "lmconv-codec: interrupted\n"
     assert names(folder) == ["a.lmc", "a.png", "grey.png", "z.png"]

@@ -54,7 +54,12 @@ def agree(model, reference, planes, method, variant=0, tile=1024, others=(), of_
     np.testing.assert_array_equal(decoder.decoded(data, reference), samples.values)
 
 
-@pytest.mark.parametrize("name", [each for each in CASES if each != "every_method"])  # it takes two minutes
+LARGE = ("every_method", "turned", "made", "deep")  # they take half a minute to two
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(each, marks=pytest.mark.slow if each in LARGE else ()) for each in CASES]
+)
 def test_kept_files(name):
     """By the model that is kept with them: every method, every kind, forms, another variant."""
     data = case_file(name).read_bytes()
