@@ -936,7 +936,7 @@ class Listened:
         return decision
 
     def heard(self) -> dict:
-        return {"frequencies": self.frequencies, "decisions": self.decisions}
+        return {"frequencies": self.frequencies, "decisions": textwrap.wrap(self.decisions, 100)}
 
 
 def flat_tiles() -> list:
