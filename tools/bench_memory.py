@@ -4,8 +4,8 @@
 
 The picture is drawn, row of tiles by row of tiles: `--tiles` squares of 1024 x 1024 laid out of the folder's
 photographs, side by side in the middle of it, since that is where the most memory is needed, and bars on paper
-elsewhere, so that it does not take hours. What is restored is compared byte for byte with what was
-drawn. A markdown table goes to stdout. Needs the extras cpu and test, and three times the picture's size of disk.
+elsewhere, so that it does not take hours. What is restored is compared byte for byte with what was drawn. A markdown
+table goes to stdout. Needs the extras cpu and test, and three times the picture's size of disk.
 """
 
 from __future__ import annotations
@@ -112,8 +112,7 @@ def main() -> int:
     parser.add_argument("--scratch", type=Path, help="folder for the files")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.scratch) as work:
-        picture, coded, restored = (Path(work, name + end) for name, end in
-                                    (("a", given.suffix), ("a", ".lmc"), ("b", given.suffix)))  # fmt: skip
+        picture, coded, restored = Path(work, f"a{given.suffix}"), Path(work, "a.lmc"), Path(work, f"b{given.suffix}")
         write(picture, given.height, given.width, given.folder, given.tiles)
         limit = f"--max-pixels={given.width * given.height}"
         there = measured("compress", str(picture), "-o", str(coded), limit, f"--effort={given.effort}")
@@ -121,8 +120,9 @@ def main() -> int:
         if not same(picture, restored):
             print("FAILED: another file came back", file=sys.stderr)
             return 1
-        print(f"{given.width} x {given.height} {given.suffix}, {given.tiles} tiles of photographs, {given.effort}: "
-              f"{picture.stat().st_size} -> {coded.stat().st_size} bytes")  # fmt: skip
+        kind = f"{given.width} x {given.height} {given.suffix}, {given.tiles} tiles of photographs"
+        sizes = f"{picture.stat().st_size} -> {coded.stat().st_size} bytes"
+        print(f"{kind}, {given.effort}: {sizes}")
         print("\n| | seconds | MB |\n|---|---:|---:|")
         for name, (seconds, megabytes) in (("compress and verify", there), ("decompress", back)):
             print(f"| {name} | {seconds:.0f} | {megabytes:.0f} |")

@@ -5,22 +5,17 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING
 
 import click
 
 from codec import files, models
 from codec.commands.batch import each, say, shared_out, shown
 from codec.commands.options import options
-from codec.commands.running import named, ready, say_first_use, targets_of
+from codec.commands.running import Loaded, named, say_first_use, targets_of
 from codec.errors import PixelsDiffer
 from runtime.progress import Progress
-
-if TYPE_CHECKING:
-    import runtime
 
 
 @dataclass(frozen=True)
@@ -88,16 +83,8 @@ def compress(
     from codec.archive import Wishes, archive, needs_model
 
     wishes = Wishes(effort, order, strip, exact_file, pixels, verify, max_pixels)
-    bundle, lock = models.resolve(model or models.DEFAULTS[effort]), Lock()
     jobs, threads = shared_out(len(inputs), threads, jobs)
-
-    @cache
-    def loaded() -> runtime.Model:
-        return ready(bundle, provider, threads, quiet)
-
-    def network() -> runtime.Model:
-        with lock:
-            return loaded()
+    network = partial(Loaded(provider, threads, quiet), models.resolve(model or models.DEFAULTS[effort]))
 
     def work(pair: tuple[Path, Path], progress: Progress) -> Compression:
         source, target = pair

@@ -29,6 +29,21 @@ if TYPE_CHECKING:
 _FIRST = Lock()
 
 
+class Loaded:
+    """Loads each model once, when it is first asked for, whichever thread asks."""
+
+    def __init__(self, provider: str, threads: int, quiet: bool) -> None:
+        self._how = provider, threads, quiet
+        self._models: dict[Path, runtime.Model] = {}
+        self._lock = Lock()
+
+    def __call__(self, bundle: Path) -> runtime.Model:
+        with self._lock:
+            if bundle not in self._models:
+                self._models[bundle] = ready(bundle, *self._how)
+            return self._models[bundle]
+
+
 @dataclass(frozen=True)
 class File:
     """A compressed file that has been read: what it holds, and its size in bytes."""
@@ -45,10 +60,8 @@ class Decoder:
         self, model: str | None, threads: int, provider: str, max_pixels: int, quiet: bool, cut: bool = False
     ) -> None:
         self.extra = models.resolve(model) if model else None
-        self.threads, self.provider, self.max_pixels, self.quiet = threads, provider, max_pixels, quiet
-        self.cut = cut
-        self.loaded: dict[Path, runtime.Model] = {}
-        self._lock = Lock()
+        self.max_pixels, self.quiet, self.cut = max_pixels, quiet, cut
+        self._loaded = Loaded(provider, threads, quiet)
 
     def read(self, path: Path) -> File:
         """A file, not decoded yet."""
@@ -64,20 +77,13 @@ class Decoder:
         picture = file.contents.picture
         model_id = picture.header.model_id if picture is not None and picture.needs_model else None
         say_first_use(self.quiet)
-        network = self._model(model_id) if model_id is not None else None
+        network = self._loaded(models.find(model_id, self.extra)) if model_id is not None else None
         start = time.perf_counter()
         try:
             samples = decompress(file.contents, network, crop=crop, lost=lost, progress=progress)
         except ValueError as error:
             raise click.UsageError(str(error)) from error
         return samples, time.perf_counter() - start
-
-    def _model(self, model_id: bytes) -> runtime.Model:
-        bundle = models.find(model_id, self.extra)
-        with self._lock:
-            if bundle not in self.loaded:
-                self.loaded[bundle] = ready(bundle, self.provider, self.threads, self.quiet)
-            return self.loaded[bundle]
 
 
 def load(bundle: Path, provider: str, threads: int) -> runtime.Model:
