@@ -20,6 +20,11 @@ _HOMES = {
     "decompress": "codec.decompression",
     "Lost": "codec.decompression",
     "read": "codec.archive",
+    "encode": "codec.pictures",
+    "decode": "codec.pictures",
+    "probe": "codec.pictures",
+    "Picture": "codec.pictures",
+    "Probe": "codec.pictures",
     "Box": "codec.format.tiles",
     "Samples": "codec.images.samples",
 }

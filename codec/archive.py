@@ -74,16 +74,23 @@ def archive(path: Path, model: Callable[[], Model], wishes: Wishes, progress: Pr
     ImageTooLarge, and PixelsDiffer where what was coded does not decode to the samples.
     """
     with files.opened(path) as data:
-        outside, is_jpeg = _outside(path), data[:3] == _JPEG_START
-        if is_jpeg and not wishes.pixels:
-            return _keep(data, outside, wishes, progress)
-        kind = "a JPEG" if is_jpeg else lossy.kind_of(data)
-        if kind is None:
-            name, parts = images.take_apart(data, wishes.max_pixels)
-        else:
-            name, parts = "png", _pixels_of(data, kind, wishes)
-            outside = replace(outside, suffix=None)
-        return _Picture(data, name, parts, outside, wishes).archived(model(), progress)
+        return archive_bytes(data, _outside(path), model, wishes, progress)
+
+
+def archive_bytes(
+    data: bytes, outside: SourceFile, model: Callable[[], Model], wishes: Wishes, progress: Progress | None = None
+) -> Archived:
+    """The same of a file's bytes. outside: what is said of it besides."""
+    is_jpeg = data[:3] == _JPEG_START
+    if is_jpeg and not wishes.pixels:
+        return _keep(data, outside, wishes, progress)
+    kind = "a JPEG" if is_jpeg else lossy.kind_of(data)
+    if kind is None:
+        name, parts = images.take_apart(data, wishes.max_pixels)
+    else:
+        name, parts = "png", _pixels_of(data, kind, wishes)
+        outside = replace(outside, suffix=None)
+    return _Picture(data, name, parts, outside, wishes).archived(model(), progress)
 
 
 def needs_model(path: Path, wishes: Wishes) -> bool:
