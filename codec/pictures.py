@@ -52,8 +52,8 @@ _lock = Lock()
 @dataclass(frozen=True)
 class Probe:
     """What a file says without being decoded. width, height: in pixels, None for a kept file that is no JPEG. kind,
-    depth: of the samples, None for a kept file. format: of the original file, such as "png", or "jpeg", None where nothing
-    says so. suffix: of what is restored. metadata: names of what came with the samples."""
+    depth: of the samples, None for a kept file. format: of the original file, such as "png", or "jpeg", None where
+    nothing says so. suffix: of what is restored. metadata: names of what came with the samples."""
 
     width: int | None
     height: int | None
@@ -89,8 +89,8 @@ class Picture:
 
     @cached_property
     def array(self) -> np.ndarray:
-        """uint8 or uint16 [H, W], or [H, W, C] where there are several channels; colours of a palette, pixels of a JPEG.
-        Raises UnsupportedImage where a file that was kept is no picture."""
+        """uint8 or uint16 [H, W], or [H, W, C] where there are several channels: colours of a palette, pixels of a
+        JPEG. Raises UnsupportedImage where a file that was kept is no picture."""
         samples = self.samples
         if samples is None:
             return np.asarray(self.image)
@@ -111,8 +111,8 @@ class Picture:
 
     @property
     def metadata(self) -> dict[str, bytes]:
-        """The profile, EXIF and XMP that came with the samples, by Pillow's names: `icc_profile`, `exif`, `xmp`. What else
-        came is in `file`."""
+        """The profile, EXIF and XMP that came with the samples, by Pillow's names: `icc_profile`, `exif`, `xmp`. What
+        else came is in `file`."""
         return {name: self.image.info[name] for name in _NAMES if self.image.info.get(name)}
 
 
@@ -128,12 +128,12 @@ def encode(
 ) -> bytes:
     """The bytes of a .lmc file.
 
-    picture: an array, uint8 or uint16 [H, W] or [H, W, C] of 1 to 4 channels (grey, grey and alpha, RGB, RGB and alpha);
-    an image of Pillow; or a file of a picture, as its bytes or open for reading, all of which is kept. metadata: of an
-    array or in place of an image's own, bytes by the names that Pillow has for them, `icc_profile`, `exif` and `xmp`.
-    model: a shipped one's name or the path of a bundle, by default the effort's. threads: 0 for all cores. verify: decode
-    the result and compare. Raises TypeError for what is none of these, ValueError for arrays, efforts or metadata that
-    there are not, and CodecError as `codec.archive.archive` does.
+    picture: an array, uint8 or uint16 [H, W] or [H, W, C] of 1 to 4 channels (grey, grey and alpha, RGB, RGB and
+    alpha); an image of Pillow; or a file of a picture, as its bytes or open for reading, all of which is kept.
+    metadata: of an array or in place of an image's own, bytes by the names that Pillow has for them, `icc_profile`,
+    `exif` and `xmp`. model: a shipped one's name or the path of a bundle, by default the effort's. threads: 0 for
+    all cores. verify: decode the result and compare. Raises TypeError for what is none of these, ValueError for
+    arrays, efforts or metadata that there are not, and CodecError as `codec.archive.archive` does.
     """
     check_effort(effort)
     wishes = Wishes(effort=effort, verify=verify, max_pixels=max_pixels)
