@@ -10,6 +10,7 @@ Names are imported at first use, so that `import codec` and the command line's -
 from importlib import import_module
 
 from codec.errors import CodecError
+from runtime.version import __version__
 
 _HOMES = {
     "compress": "codec.compression",
@@ -30,7 +31,7 @@ _HOMES = {
 }
 _MODULES = ("files", "heatmap", "images", "models")
 
-__all__ = ["CodecError", *_HOMES, *_MODULES]
+__all__ = ["CodecError", "__version__", *_HOMES, *_MODULES]
 
 
 def __getattr__(name: str) -> object:

@@ -74,13 +74,15 @@ def archive(path: Path, model: Callable[[], Model], wishes: Wishes, progress: Pr
     ImageTooLarge, and PixelsDiffer where what was coded does not decode to the samples.
     """
     with files.opened(path) as data:
-        return archive_bytes(data, _outside(path), model, wishes, progress)
+        return archive_bytes(data, outside(path), model, wishes, progress)
 
 
 def archive_bytes(
     data: bytes, outside: SourceFile, model: Callable[[], Model], wishes: Wishes, progress: Progress | None = None
 ) -> Archived:
     """The same of a file's bytes. outside: what is said of it besides."""
+    if data[: len(container.MAGIC)] == container.MAGIC:
+        raise UnsupportedImage("it is compressed already: restore it with decompress")
     is_jpeg = data[:3] == _JPEG_START
     if is_jpeg and not wishes.pixels:
         return _keep(data, outside, wishes, progress)
@@ -93,14 +95,15 @@ def archive_bytes(
     return _Picture(data, name, parts, outside, wishes).archived(model(), progress)
 
 
-def needs_model(path: Path, wishes: Wishes) -> bool:
-    """Whether `archive` will ask for the model. Raises UnreadableImage."""
-    with files.opened(path) as data:
-        return wishes.pixels or data[:3] != _JPEG_START
+def needs_model(data: bytes, wishes: Wishes) -> bool:
+    """Whether `archive` will ask for the model."""
+    return wishes.pixels or data[:3] != _JPEG_START
 
 
-def _outside(path: Path) -> SourceFile:
-    """What is said of a file's outside."""
+def outside(path: Path) -> SourceFile:
+    """What is said of a file's outside; nothing of what comes from stdin."""
+    if path == files.STANDARD:
+        return SourceFile()
     status = os.stat(path)
     return SourceFile(suffix=path.suffix, modified=status.st_mtime_ns, permissions=status.st_mode & 0o777)
 

@@ -16,9 +16,11 @@ from codec.commands.list_models import list_models
 from codec.commands.verify import verify
 from codec.commands.warm_up import warm_up
 from runtime.command_line import Group
+from runtime.version import __version__
 
 
 @click.group("lmconv-codec", cls=Group, install=INSTALL)
+@click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 def cli() -> None:
     """Lossless compression of images with a neural model."""
 

@@ -69,3 +69,7 @@ class PixelsDiffer(CodecError):
 
 class InexactCoder(CodecError):
     """The range coder that is installed does not write the words that the format means."""
+
+
+class ClusterFailed(CodecError):
+    """A cluster does not answer, or lost a piece of work again and again."""

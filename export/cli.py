@@ -10,6 +10,7 @@ import click
 
 from export.errors import ExportError
 from runtime.command_line import Command
+from runtime.version import __version__
 
 if TYPE_CHECKING:
     from lmconv.checkpoints.checkpoint import Checkpoint
@@ -32,6 +33,7 @@ class Size(click.ParamType):
 
 
 @click.command("lmconv-export", cls=Command, install="pip install 'lmconv[cpu,export]'")
+@click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The file to write.")
 @click.option(
@@ -160,7 +162,3 @@ def _card(path: Path) -> dict:
     if not isinstance(card, dict):
         raise ExportError(f"{path} is not a JSON object")
     return card
-
-
-if __name__ == "__main__":
-    cli()

@@ -14,9 +14,11 @@ from lmconv.commands.orders import draw_orders
 from lmconv.commands.sample import sample
 from lmconv.commands.train import train
 from runtime.command_line import Group
+from runtime.version import __version__
 
 
 @click.group("lmconv", cls=Group, install="pip install lmconv[train]")
+@click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 def cli() -> None:
     """Train, evaluate and sample models of locally masked convolutions."""
 

@@ -1,13 +1,15 @@
 """What the commands lmconv, lmconv-export and lmconv-codec have in common: a failure is one line on stderr.
 
-A failed input exits with 1, wrong usage with 2, and a bug keeps its traceback. Needs click alone, so that help answers
-at once.
+A failed input exits with 1, wrong usage with 2, an interrupt with 130, and a bug keeps its traceback. Needs click
+alone, so that help answers at once.
 """
 
+from contextlib import suppress
 from typing import Any
 
 import click
 
+from runtime.entry import INTERRUPTED, interruptible
 from runtime.errors import UserError
 
 
@@ -22,9 +24,11 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> object:
         """Runs the command. Raises what `explain` raises."""
         try:
-            return super().invoke(ctx)
+            with interruptible():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             say(self.name, "interrupted")
+            ctx.exit(INTERRUPTED)
         except Exception as error:
             say(self.name, explain(error, self.install))
         ctx.exit(1)
@@ -57,4 +61,5 @@ def explain(error: Exception, install: str, about: object = None) -> str:
 
 def say(name: str | None, message: str) -> None:
     """A line of the command of that name on stderr."""
-    click.echo(f"{name}: {message}", err=True)
+    with suppress(BrokenPipeError):
+        click.echo(f"{name}: {message}", err=True)

@@ -5,22 +5,26 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from functools import partial
-from threading import Event, Lock
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import click
 
+from codec.commands.bar import Bar, clear_line
+from codec.errors import CodecError
+from codec.files import STANDARD, check_output
 from runtime import command_line
 from runtime.command_line import explain
+from runtime.entry import INTERRUPTED
 from runtime.progress import Progress
 
 INSTALL = "pip install lmconv[cpu] (or lmconv[gpu] for NVIDIA cards)"
-_SHARE = 1000  # steps of the bar for each input
 
 
 class _Dataclass(Protocol):
@@ -29,6 +33,34 @@ class _Dataclass(Protocol):
 
 Input = TypeVar("Input")
 Row = TypeVar("Row", bound=_Dataclass)
+
+
+@dataclass(frozen=True)
+class Telling:
+    """How a command tells what it did. verbose: with details. progress: whether it shows how far it is, None: where
+    somebody watches. to_stderr: since stdout has the results themselves."""
+
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    progress: bool | None = None
+    to_stderr: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """An input and where its result goes, or why it cannot go there."""
+
+    source: Path
+    target: Path | CodecError
+
+    def output(self, force: bool, there: bool = True) -> Path:
+        """The target, which can be written. there: its folder must exist. Raises what forbids it."""
+        if isinstance(self.target, CodecError):
+            raise self.target
+        if there or self.target.parent.is_dir():
+            check_output(self.target, force=force)
+        return self.target
 
 
 def shared_out(count: int, threads: int, jobs: int) -> tuple[int, int]:
@@ -43,56 +75,80 @@ def each(
     inputs: Iterable[Input],
     work: Callable[[Input, Progress], Row],
     line: Callable[[Row, int], str],
-    as_json: bool,
+    telling: Telling,
     *,
     name: Callable[[Input], object] = lambda item: item,
     failed: Callable[[Row], bool] = lambda row: False,
+    totals: Callable[[Sequence[Row], float], str] | None = None,
     jobs: int = 1,
-    quiet: bool = True,
 ) -> None:
     """Work on each input and print its line, or at the end the JSON list; exit with 1 when one has failed.
 
     What was finished before an interrupt is printed too. line gets the width of the longest name. failed: whether a row
-    is that of a failure, though there is one. jobs: how many inputs are worked on at once. quiet: without a bar.
+    is that of a failure, though there is one. totals: a last line, of several rows and the seconds that all took. jobs:
+    how many inputs are worked on at once.
     """
-    inputs = list(inputs)
+    inputs, start = list(inputs), time.perf_counter()
     names = [shown(name(item)) for item in inputs]
     width = max(map(len, names), default=0)
-    rows, bad = dict[int, Row](), False
-    bar = Bar(names[0] if len(names) == 1 else f"{len(names)} files", len(inputs))
+    rows: dict[int, Row] = {}
+    errors: dict[int, str] = {}
+    out, interrupted, told = _Out(telling), False, 0
+    bar = Bar([_size(name(item)) for item in inputs], names[0] if len(names) == 1 else f"{len(names)} files")
 
     def to_the_end(at: int, progress: Progress) -> Row:
         rows[at] = work(inputs[at], progress)
         progress(1, 1)
         return rows[at]
 
-    def tell(row: Row) -> None:
-        if not as_json:
-            _clear_line()
-            click.echo(line(row, width))
-
-    told = 0
-    with bar.on_terminal(quiet), _calls(jobs, bar.stop) as call:
-        results = [call(to_the_end, at, bar.progress()) for at in range(len(inputs))]
+    with bar.shown(telling.progress, telling.quiet), _calls(jobs, bar.stop) as call:
+        results = [call(to_the_end, at, bar.progress(at)) for at in range(len(inputs))]
         for told, result in enumerate(results):
             try:
-                row = result()
+                out.line(line(result(), width))
             except KeyboardInterrupt:
-                say("interrupted")
-                bad = True
+                interrupted = True
                 break
             except Exception as error:
-                say(f"{names[told]}: {explain(error, INSTALL, about=name(inputs[told]))}")
-                bad = True
-                continue
-            bad = bad or failed(row)
-            tell(row)
+                errors[told] = explain(error, INSTALL, about=name(inputs[told]))
+                say(f"{names[told]}: {errors[told]}")
     for at in sorted(at for at in rows if at > told):  # what had ended when the others were interrupted
-        tell(rows[at])
-    if as_json:
-        click.echo(json.dumps([asdict(rows[at]) for at in sorted(rows)], indent=2))
-    if bad:
+        out.line(line(rows[at], width))
+    done = [rows[at] for at in sorted(rows)]
+    if totals is not None and len(done) > 1:
+        out.line(totals(done, time.perf_counter() - start))
+    failures = {at: {"input": str(name(inputs[at])), "error": text} for at, text in errors.items()}
+    out.json([asdict(rows[at]) if at in rows else failures[at] for at in sorted({*rows, *failures})])
+    if interrupted:
+        say("interrupted")
+        click.get_current_context().exit(INTERRUPTED)
+    if errors or out.closed or any(map(failed, done)):
         click.get_current_context().exit(1)
+
+
+@dataclass
+class _Out:
+    """Stdout, which the reader may close: the work goes on."""
+
+    telling: Telling
+    closed: bool = field(default=False, init=False)
+
+    def line(self, text: str) -> None:
+        if not (self.telling.quiet or self.telling.as_json):
+            clear_line()
+            self._echo(text)
+
+    def json(self, rows: list[dict[str, Any]]) -> None:
+        if self.telling.as_json:
+            self._echo(json.dumps(rows, indent=2))
+
+    def _echo(self, text: str) -> None:
+        try:
+            if not self.closed:
+                click.echo(text, err=self.telling.to_stderr)
+        except BrokenPipeError:
+            self.closed = True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed goes there
 
 
 @contextmanager
@@ -110,54 +166,18 @@ def _calls(jobs: int, stop: Callable[[], object]) -> Iterator[Callable[..., Call
             pool.shutdown(cancel_futures=True)
 
 
-class Bar:
-    """A progress bar, in which every input has the same share."""
-
-    def __init__(self, label: str, inputs: int) -> None:
-        self._label, self._inputs = label, inputs
-        self._lock, self._stopped = Lock(), Event()
-        self._advance: Callable[[int], object] = lambda steps: None
-
-    @contextmanager
-    def on_terminal(self, quiet: bool) -> Iterator[None]:
-        """Shows it on stderr while the block lasts, where somebody watches."""
-        with ExitStack() as stack:
-            if not quiet and sys.stderr.isatty():
-                length = self._inputs * _SHARE
-                shown_bar = click.progressbar(length=length, label=self._label, file=sys.stderr, show_eta=True)
-                self._advance = stack.enter_context(shown_bar).update
-            yield
-
-    def stop(self) -> None:
-        """Whatever reports progress from now on is interrupted."""
-        self._stopped.set()
-
-    def progress(self) -> Progress:
-        """What one input's work reports to. It only goes on, also where work is done in several passes."""
-        at = 0
-
-        def report(done: int, total: int) -> None:
-            nonlocal at
-            if self._stopped.is_set():
-                raise InterruptedError
-            with self._lock:
-                before, at = at, max(at, _SHARE * done // max(total, 1))
-                if at > before:
-                    self._advance(at - before)
-
-        return report
+def _size(of: object) -> int:
+    """In bytes, of a file; 0 where it is none."""
+    try:
+        return os.path.getsize(of) if isinstance(of, Path) and of != STANDARD else 0
+    except OSError:
+        return 0
 
 
 def say(message: str) -> None:
     """A line on stderr."""
-    _clear_line()
+    clear_line()
     command_line.say("lmconv-codec", message)
-
-
-def _clear_line() -> None:
-    """Takes a bar away that stands there."""
-    if sys.stderr.isatty():
-        click.echo("\r\033[K", nl=False, err=True)
 
 
 def shown(path: object, width: int = 0) -> str:

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from codec import files, models
-from codec.commands.batch import each, say, shared_out, shown
-from codec.commands.options import options
-from codec.commands.running import Loaded, named, say_first_use, targets_of
+from codec.commands.batch import Task, Telling, each, say, shared_out, shown
+from codec.commands.cluster import Cluster
+from codec.commands.manifest import Manifest
+from codec.commands.options import Batch, Engine, batch, engine, options, telling
+from codec.commands.running import Loaded, named, planned, say_first_use
 from codec.errors import PixelsDiffer
 from runtime.progress import Progress
+
+if TYPE_CHECKING:
+    import runtime
+    from codec.archive import Wishes
+    from codec.format.source import SourceFile
 
 
 @dataclass(frozen=True)
@@ -50,24 +59,20 @@ class Compression:
 
 
 @click.command()
-@options("inputs", "output", "model", "jobs", "threads", "provider", "max_pixels", "force", "as_json", "quiet")
+@batch()
+@engine("model", "jobs", "threads", "provider", "max_pixels", "dask")
+@telling("quiet", "verbose", "progress")
 @options("effort", "order")
 @click.option("--strip", is_flag=True, help="Leave out what came with the samples (ICC profile, EXIF, text, ...).")
 @click.option("--exact-file", is_flag=True, help="Refuse files that would come back packed otherwise.")
 @click.option("--pixels", is_flag=True, help="Take the pixels of a lossy file in place of the file: larger.")
 @click.option("--verify/--no-verify", default=True, help="Decode each result and compare before writing it (default).")
-@click.option("--rm", is_flag=True, help="Remove each input once its result is verified and on the disk.")
+@click.option("--rm/--keep", " /-k", help="Remove each input once its result is verified and on the disk.")
+@click.option("--manifest", type=click.Path(path_type=Path), metavar="FILE", help="Add SHA-256 of inputs and results.")
 def compress(
-    inputs: tuple[Path, ...],
-    output: str | None,
-    model: str | None,
-    jobs: int,
-    threads: int,
-    provider: str,
-    max_pixels: int,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
+    batch: Batch,
+    engine: Engine,
+    telling: Telling,
     effort: str,
     order: str,
     strip: bool,
@@ -75,62 +80,135 @@ def compress(
     pixels: bool,
     verify: bool,
     rm: bool,
+    manifest: Path | None,
 ) -> None:
-    """Compress pictures with all that came with them, and JPEG files as they are: IN.png becomes IN.lmc."""
+    """Compress pictures with all that came with them, and JPEG files as they are: IN.png becomes IN.lmc.
+
+    A FILE may be -, which is stdin; its result goes to stdout.
+    """
     if rm and (not verify or strip or pixels):
         raise click.UsageError("--rm removes what comes back whole: leave --no-verify, --strip and --pixels")
-    targets = targets_of(inputs, output, ".lmc")
-    from codec.archive import Wishes, archive, needs_model
+    if len(batch.inputs) == 2 and batch.inputs[1].suffix == batch.suffix:
+        raise click.UsageError(f"{batch.inputs[1]} is no picture: to name the result, write -o {batch.inputs[1]}")
+    from codec.archive import Wishes, needs_model, outside
+    from codec.images import ENDINGS
 
-    wishes = Wishes(effort, order, strip, exact_file, pixels, verify, max_pixels)
-    jobs, threads = shared_out(len(inputs), threads, jobs)
-    network = partial(Loaded(provider, threads, quiet), models.resolve(model or models.DEFAULTS[effort]))
+    tasks = planned(batch, telling, partial(_short, batch.suffix), ENDINGS, lambda path: path.name + batch.suffix)
+    to_stdout = any(task.target == files.STANDARD for task in tasks)
+    if rm and (to_stdout or files.STANDARD in batch.inputs):
+        raise click.UsageError("--rm removes files whose results are files")
+    wishes = Wishes(effort, order, strip, exact_file, pixels, verify, engine.max_pixels)
+    bundle = models.resolve(engine.model or models.DEFAULTS[effort])
+    jobs, threads = shared_out(len(tasks), engine.threads, engine.jobs)
+    cluster = Cluster(engine.dask) if engine.dask else None
+    network = partial(Loaded(engine.provider, threads, telling.quiet), bundle)
+    book = Manifest(manifest) if manifest is not None else None
 
-    def work(pair: tuple[Path, Path], progress: Progress) -> Compression:
-        source, target = pair
-        files.check_output(target, force=force)
-        say_first_use(quiet)
-        if needs_model(source, wishes):
-            network()
-        start = time.perf_counter()
-        found = archive(source, network, wishes, progress)
-        seconds = time.perf_counter() - start
-        files.write_atomically(target, found.data, force=force)
-        if found.reason is not None and not quiet:
-            say(f"{source}: warning: stored without its coefficients: {found.reason}")
+    def work(task: Task, progress: Progress) -> Compression:
+        source, target = task.source, task.output(batch.force)
+        with files.opened(source) as data:
+            if cluster is not None:
+                coded, warning, row = cluster.run(_remotely, bytes(data), outside(source), str(bundle), wishes)
+            else:
+                say_first_use(telling.quiet)
+                if needs_model(data, wishes):
+                    network()
+                coded, warning, row = _compressed(data, outside(source), network, wishes, progress)
+            if book is not None:
+                book.add(source, data, target, coded, row.exact)
+        files.write_atomically(target, coded, force=batch.force)
+        if warning is not None and not telling.quiet:
+            say(f"{source}: warning: {warning}")
         if rm:
-            _remove(source, target, found.data)
-        coded, samples, held = found.coded, found.samples, found.contents.held
-        return Compression(
-            input=str(source),
-            output=str(target),
-            input_bytes=found.size,
-            raw_bytes=samples.values.nbytes if samples else None,
-            bytes=len(found.data),
-            bpsp=8 * len(found.data) / samples.values.size if samples else None,
-            nll_bits=float(coded.nll_bits) if coded else None,
-            seconds=seconds,
-            model=network().manifest.name if coded else None,
-            order=network().manifest.order if coded else None,
-            effort=effort,
-            methods=named(coded.methods, network().manifest) if coded else {str(held): 1},
-            kind=samples.kind if samples else None,
-            depth=samples.depth if samples else None,
-            exact=found.exact,
-            verified=verify,
-            kept=found.kept,
-            dropped=found.dropped,
-            was_jpeg=str(coded.origin) if coded and coded.origin else None,
-        )
+            _remove(source, target, coded)
+        return replace(row, input=str(source), output=str(target))
 
     def line(row: Compression, width: int) -> str:
         rate = f"{row.bpsp:6.3f} bpsp" if row.bpsp is not None else " " * 11
-        sizes = f"{row.input_bytes:>10} -> {row.bytes:>10} bytes  {100 * row.bytes / max(row.input_bytes, 1):5.1f} %"
         dropped = f"  without {', '.join(row.dropped)}" if row.dropped else ""
-        return f"{shown(row.input, width)}  {sizes}  {rate}  {row.seconds:7.2f} s{dropped}"
+        details = f"\n{_details(row)}" if telling.verbose else ""
+        return f"{shown(row.input, width)}  {_sizes([row])}  {rate}  {row.seconds:7.2f} s{dropped}{details}"
 
-    pairs = list(zip(inputs, targets, strict=True))
-    each(pairs, work, line, as_json, name=lambda pair: pair[0], jobs=jobs, quiet=quiet)
+    def totals(rows: Sequence[Compression], seconds: float) -> str:
+        return f"{len(rows)} files  {_sizes(rows)}  {seconds:.2f} s"
+
+    each(
+        tasks,
+        work,
+        line,
+        replace(telling, to_stderr=to_stdout),
+        name=lambda task: task.source,
+        totals=totals,
+        jobs=cluster.slots if cluster else jobs,
+    )
+
+
+def _short(suffix: str, path: Path) -> str:
+    """The name of a result, from which the input's can be told: x.lmc of x.png."""
+    twice = path.suffix and path.stem.lower().endswith(path.suffix.lower())  # of x.png.png it is x.png.png.lmc
+    return (path.name if twice else path.stem) + suffix
+
+
+def _compressed(
+    data: bytes, said: SourceFile, model: Callable[[], runtime.Model], wishes: Wishes, progress: Progress | None = None
+) -> tuple[bytes, str | None, Compression]:
+    """A compressed file, what is to be warned of, and its line, without names."""
+    from codec.archive import archive_bytes
+
+    start = time.perf_counter()
+    found = archive_bytes(data, said, model, wishes, progress)
+    seconds = time.perf_counter() - start
+    coded, samples = found.coded, found.samples
+    manifest = model().manifest if coded else None
+    warning = f"stored without its coefficients: {found.reason}" if found.reason is not None else None
+    row = Compression(
+        input="",
+        output="",
+        input_bytes=found.size,
+        raw_bytes=samples.values.nbytes if samples else None,
+        bytes=len(found.data),
+        bpsp=8 * len(found.data) / samples.values.size if samples else None,
+        nll_bits=float(coded.nll_bits) if coded else None,
+        seconds=seconds,
+        model=manifest.name if manifest else None,
+        order=manifest.order if manifest else None,
+        effort=wishes.effort,
+        methods=named(coded.methods, manifest) if coded else {str(found.contents.held): 1},
+        kind=samples.kind if samples else None,
+        depth=samples.depth if samples else None,
+        exact=found.exact,
+        verified=wishes.verify,
+        kept=found.kept,
+        dropped=found.dropped,
+        was_jpeg=str(coded.origin) if coded and coded.origin else None,
+    )
+    return found.data, warning, row
+
+
+def _remotely(data: bytes, said: SourceFile, bundle: str, wishes: Wishes) -> tuple[bytes, str | None, Compression]:
+    """The same on another machine."""
+    from codec.pictures import loaded
+
+    return _compressed(data, said, partial(loaded, bundle, 1), wishes)
+
+
+def _sizes(rows: Sequence[Compression]) -> str:
+    before, after = sum(row.input_bytes for row in rows), sum(row.bytes for row in rows)
+    return f"{before:>10} -> {after:>10} bytes  {100 * after / max(before, 1):5.1f} %"
+
+
+def _details(row: Compression) -> str:
+    """What -v adds, a line for each."""
+    tiles = ", ".join(f"{name}: {count}" for name, count in row.methods.items())
+    about = {
+        "picture": f"{row.kind}, {row.depth} bits" if row.kind else None,
+        "model": f"{row.model}, order {row.order}, effort {row.effort}" if row.model else None,
+        "tiles": tiles,
+        "comes back": "byte for byte" if row.exact else "with the same samples and metadata, packed otherwise",
+        "kept": ", ".join(row.kept),
+        "was a JPEG": row.was_jpeg,
+    }
+    return "\n".join(f"    {name}: {text}" for name, text in about.items() if text)
 
 
 def _remove(source: Path, target: Path, data: bytes) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from codec import files
-from codec.commands.batch import each, say, shared_out, shown
-from codec.commands.options import options
-from codec.commands.running import Decoder, File, targets_of
+from codec.commands.batch import Task, Telling, each, say, shared_out, shown
+from codec.commands.cluster import Cluster
+from codec.commands.options import Batch, Engine, batch, engine, telling
+from codec.commands.running import Decoder, File, planned
 from codec.errors import UnsupportedOutput
 from runtime.errors import UserError
 from runtime.progress import Progress
@@ -42,54 +43,69 @@ class Decompression:
 
 
 @click.command()
-@options("inputs", "output", "model", "jobs", "threads", "provider", "max_pixels", "force", "as_json", "quiet")
+@batch()
+@engine("model", "jobs", "threads", "provider", "max_pixels", "dask")
+@telling("quiet", "progress")
 @click.option("--as-png", is_flag=True, help="Write the samples as a new PNG, without what came with them.")
 @click.option("--crop", metavar="X,Y,W,H", help="Decode these pixels alone, to a new PNG.")
 @click.option("--salvage", is_flag=True, help="Restore what a damaged file still has; lost squares are 0.")
+@click.option("--rm/--keep", " /-k", help="Remove each input once its result is on the disk and exactly what it was.")
 def decompress(
-    inputs: tuple[Path, ...],
-    output: str | None,
-    model: str | None,
-    jobs: int,
-    threads: int,
-    provider: str,
-    max_pixels: int,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
+    batch: Batch,
+    engine: Engine,
+    telling: Telling,
     as_png: bool,
     crop: str | None,
     salvage: bool,
+    rm: bool,
 ) -> None:
-    """Restore files: IN.lmc becomes IN.png, .tif, .jpg, ..., whatever it was."""
+    """Restore files: IN.lmc becomes IN.png, .tif, .jpg, ..., whatever it was.
+
+    A FILE may be -, which is stdin; its result goes to stdout.
+    """
     as_png = as_png or crop is not None
+    if rm and (as_png or salvage):
+        raise click.UsageError("--rm removes what was restored whole: leave --as-png, --crop and --salvage")
+    if len(batch.inputs) == 2 and batch.inputs[1].suffix != batch.suffix and not batch.inputs[1].exists():
+        raise click.UsageError(f"{batch.inputs[1]} is not there: to name the result, write -o {batch.inputs[1]}")
     from codec import archive
 
     box = _box(crop) if crop is not None else None
-    jobs, threads = shared_out(len(inputs), threads, jobs)
-    decoder = Decoder(model, threads, provider, max_pixels, quiet, salvage)
+    force = batch.force
 
-    def suffix_of(path: Path) -> str:
+    def name(path: Path) -> str:
         """Of what a file is restored to; one that cannot be read will say so when its turn comes."""
         try:
-            return ".png" if as_png else archive.suffix_of(decoder.read(path).contents)
+            ending = ".png" if as_png else archive.suffix_of(decoder.read(path).contents)
         except UserError:
-            return ".png"
+            ending = ".png"
+        stem = path.name.removesuffix(batch.suffix)
+        return stem if stem.lower().endswith(ending.lower()) and stem != path.name else stem + ending
 
-    targets = targets_of(inputs, output, suffix_of)
+    decoder = Decoder(engine, 1, telling.quiet, salvage)
+    tasks = planned(batch, telling, name, (batch.suffix,))
+    to_stdout = any(task.target == files.STANDARD for task in tasks)
+    if rm and (to_stdout or files.STANDARD in batch.inputs):
+        raise click.UsageError("--rm removes files whose results are files")
+    jobs, threads = shared_out(len(tasks), engine.threads, engine.jobs)
+    cluster = Cluster(engine.dask) if engine.dask else None
+    decoder = Decoder(engine, threads, telling.quiet, salvage, cluster)
 
-    def work(pair: tuple[Path, Path], progress: Progress) -> Decompression:
-        source, target = pair
-        files.check_output(target, force=force)
-        file = decoder.read(source)
-        endings = (".png",) if as_png else archive.suffixes_for(file.contents)
-        own = None if as_png else archive.suffix_of(file.contents)
-        if endings and target.suffix.lower() not in endings and target.suffix != own:
-            hint = "" if as_png or file.contents.kept else ", or write a new PNG with --as-png"
-            raise UnsupportedOutput(
-                f"it holds a {endings[0]} file: end {target.name} with {' or '.join(endings)}{hint}"
-            )
-        return whole(file, target, progress) if file.contents.kept else picture(file, target, progress)
+    def work(task: Task, progress: Progress) -> Decompression:
+        source, target = task.source, task.output(force)
+        with files.opened(source) as data:
+            file = decoder.parsed(source, data)
+            endings = (".png",) if as_png else archive.suffixes_for(file.contents)
+            own = None if as_png else archive.suffix_of(file.contents)
+            if target != files.STANDARD and endings and target.suffix.lower() not in endings and target.suffix != own:
+                hint = "" if as_png or file.contents.kept else ", or write a new PNG with --as-png"
+                raise UnsupportedOutput(
+                    f"it holds a {endings[0]} file: end {target.name} with {' or '.join(endings)}{hint}"
+                )
+            row = (whole if file.contents.kept else picture)(file, target, progress)
+        if rm and row.exact is not False and not row.lost:
+            source.unlink()
+        return row
 
     def whole(file: File, target: Path, progress: Progress) -> Decompression:
         from codec.jpeg import keep
@@ -99,7 +115,7 @@ def decompress(
         if as_png:
             raise UnsupportedOutput("it keeps a file, whose pixels are not decoded: restore it without --as-png")
         start = time.perf_counter()
-        data = keep.restore(kept, max_pixels, progress)
+        data = keep.restore(kept, engine.max_pixels, progress)
         seconds = time.perf_counter() - start
         write(file, target, data)
         frame = keep.frame_of(kept)
@@ -113,7 +129,7 @@ def decompress(
         crc = write(file, target, pieces)
         source = file.contents.source
         exact = crc == source.exact[1] if source and source.exact and not as_png and not lost else None
-        if exact is False and not quiet:
+        if exact is False and not telling.quiet:
             say(f"{file.path}: warning: all samples and metadata are right, but packed otherwise than they were")
         gone = tuple(map(str, lost or []))
         if file.contents.damaged:
@@ -142,16 +158,18 @@ def decompress(
         picture = f"{row.width} x {row.height} {row.kind or 'JPEG'}" if row.width else "stored bytes"
         return f"{shown(row.input, width)}  {row.bytes:>10} bytes -> {picture:<16}  {row.seconds:7.2f} s"
 
-    pairs = list(zip(inputs, targets, strict=True))
+    def totals(rows: Sequence[Decompression], seconds: float) -> str:
+        return f"{len(rows)} files  {sum(row.bytes for row in rows)} bytes restored  {seconds:.2f} s"
+
     each(
-        pairs,
+        tasks,
         work,
         line,
-        as_json,
-        name=lambda pair: pair[0],
+        replace(telling, to_stderr=to_stdout),
+        name=lambda task: task.source,
         failed=lambda row: bool(row.lost),
-        jobs=jobs,
-        quiet=quiet,
+        totals=totals,
+        jobs=cluster.slots if cluster else jobs,
     )
 
 

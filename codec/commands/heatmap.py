@@ -1,16 +1,17 @@
 """lmconv-codec heatmap."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
 from codec import files, models
-from codec.commands.batch import each, shown
-from codec.commands.options import options
-from codec.commands.running import read_samples, ready, targets_of
+from codec.commands.batch import Task, Telling, each, shown
+from codec.commands.options import Batch, Engine, batch, engine, options, telling
+from codec.commands.running import planned, ready
 from codec.errors import UnsupportedOutput
 from runtime.progress import Progress
+
+_ENDING = ".heat.png"
 
 
 @dataclass(frozen=True)
@@ -34,38 +35,29 @@ class Heat:
 
 
 @click.command()
-@options("inputs", "output", "model", "threads", "provider", "max_pixels", "force", "as_json", "quiet")
+@batch()
+@engine("model", "threads", "provider", "max_pixels")
+@telling("quiet", "progress")
 @options("effort", "order")
-def heatmap(
-    inputs: tuple[Path, ...],
-    output: str | None,
-    model: str | None,
-    threads: int,
-    provider: str,
-    max_pixels: int,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
-    effort: str,
-    order: str,
-) -> None:
+def heatmap(batch: Batch, engine: Engine, telling: Telling, effort: str, order: str) -> None:
     """Draw where the bits of pictures go: IN.png becomes IN.heat.png."""
-    targets = targets_of(inputs, output, ".heat.png")
     from codec import archive, heatmap
     from codec.compression import analyse
+    from codec.images import ENDINGS
     from codec.images.samples import Samples
 
-    network = ready(models.resolve(model or models.DEFAULTS[effort]), provider, threads, quiet)
+    tasks = planned(batch, telling, lambda path: f"{path.stem}{_ENDING}", ENDINGS, lambda path: f"{path.name}{_ENDING}")
+    bundle = models.resolve(engine.model or models.DEFAULTS[effort])
+    network = ready(bundle, engine.provider, engine.threads, telling.quiet)
 
-    def work(pair: tuple[Path, Path], progress: Progress) -> Heat:
-        source, target = pair
-        files.check_output(target, force=force)
+    def work(task: Task, progress: Progress) -> Heat:
+        source, target = task.source, task.output(batch.force)
         if target.suffix.lower() != ".png":
             raise UnsupportedOutput(f"a heat map is a PNG: end {target.name} with .png")
-        samples = read_samples(source, max_pixels)
+        samples = archive.read(source, engine.max_pixels)
         found = analyse(samples, network, effort=effort, order=order, progress=progress)
         costs = found.costs
-        files.write_atomically(target, archive.new_png(Samples.of(heatmap.draw(costs.sum(axis=2)))), force=force)
+        files.write_atomically(target, archive.new_png(Samples.of(heatmap.draw(costs.sum(axis=2)))), force=batch.force)
         channels = costs.sum(axis=(0, 1), dtype=float)
         area = samples.width * samples.height
         return Heat(
@@ -87,4 +79,4 @@ def heatmap(
         channels = "  ".join(f"{name} {bpsp:.3f}" for name, bpsp in zip(names, row.channel_bpsp, strict=True))
         return f"{shown(row.input, width)}  {row.bits:>12.0f} bits  {row.bpsp:6.3f} bpsp  {channels}"
 
-    each(list(zip(inputs, targets, strict=True)), work, line, as_json, name=lambda pair: pair[0], quiet=quiet)
+    each(tasks, work, line, telling, name=lambda task: task.source)

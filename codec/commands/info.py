@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from codec import files, models
-from codec.commands.batch import each, shown
-from codec.commands.options import options
+from codec.commands.batch import Telling, each, shown
+from codec.commands.options import options, telling
 from codec.commands.running import named
 from codec.format import container
 from codec.format.container import Contents
@@ -60,9 +60,10 @@ class Information:
 
 
 @click.command()
-@options("inputs", "model", "as_json")
+@options("inputs", "model")
+@telling()
 @click.option("--metadata", is_flag=True, help="Show what came with the samples, a line for each.")
-def info(inputs: tuple[Path, ...], model: str | None, as_json: bool, metadata: bool) -> None:
+def info(inputs: tuple[Path, ...], model: str | None, telling: Telling, metadata: bool) -> None:
     """Say what compressed files hold, without decoding them."""
     import runtime
     from codec.archive import metadata_of
@@ -77,7 +78,7 @@ def info(inputs: tuple[Path, ...], model: str | None, as_json: bool, metadata: b
     def work(path: Path, progress: Progress) -> Information:
         with files.opened(path) as data:
             contents, size = container.read(memoryview(data), None), len(data)
-        if metadata and not as_json:
+        if metadata and not telling.as_json:
             for item in metadata_of(contents):
                 click.echo(f"{shown(path)}  {item.name}: {_in_words(item.data)}")
         if contents.picture is not None:
@@ -144,7 +145,7 @@ def info(inputs: tuple[Path, ...], model: str | None, as_json: bool, metadata: b
         parts += [row.was_jpeg] if row.was_jpeg else []
         return f"{shown(row.input, width)}  {'  '.join(parts)}"
 
-    each(inputs, work, line, as_json)
+    each(inputs, work, line, telling)
 
 
 def outside(path: Path, contents: Contents, size: int) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import click
 
 from codec import models
-from codec.commands.batch import each, shown
-from codec.commands.options import options
+from codec.commands.batch import Telling, each, shown
+from codec.commands.options import telling
 from runtime.progress import Progress
 
 
@@ -24,8 +24,8 @@ class Listing:
 
 
 @click.command("models")
-@options("as_json")
-def list_models(as_json: bool) -> None:
+@telling()
+def list_models(telling: Telling) -> None:
     """List the models that come with the package."""
 
     def work(model: models.Shipped, progress: Progress) -> Listing:
@@ -45,4 +45,4 @@ def list_models(as_json: bool) -> None:
         size = f"{row.parameters:>10} parameters  {row.bytes:>10} bytes"
         return f"{shown(row.name, width)}  {row.order:<12}{bpsp} bpsp  {size}  {row.model_id[:12]}"
 
-    each(models.available(), work, line, as_json, name=lambda model: model.name)
+    each(models.available(), work, line, telling, name=lambda model: model.name)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,7 +15,10 @@ from typing import TYPE_CHECKING
 import click
 
 from codec import files, models
-from codec.commands.batch import say
+from codec.commands.bar import on_terminal
+from codec.commands.batch import Task, Telling, each, say, shown
+from codec.commands.cluster import Cluster
+from codec.commands.options import Batch, Engine
 from codec.format import container
 from codec.format.container import Contents
 from codec.format.method import AnyMethod, InOrder
@@ -27,6 +32,14 @@ if TYPE_CHECKING:
 
 
 _FIRST = Lock()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A line of a dry run."""
+
+    input: str
+    output: str
 
 
 class Loaded:
@@ -44,46 +57,83 @@ class Loaded:
             return self._models[bundle]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class File:
-    """A compressed file that has been read: what it holds, and its size in bytes."""
+    """A compressed file that has been read: its bytes, and what they hold."""
 
     path: Path
+    data: bytes
     contents: Contents
-    size: int
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
 
 
 class Decoder:
-    """Decodes files of any model that can be found; each model is loaded once. cut: also files that end too early."""
+    """Decodes files of any model that can be found; each model is loaded once. cut: also files that end too early.
+    cluster: of which samples are decoded there."""
 
     def __init__(
-        self, model: str | None, threads: int, provider: str, max_pixels: int, quiet: bool, cut: bool = False
+        self, engine: Engine, threads: int, quiet: bool, cut: bool = False, cluster: Cluster | None = None
     ) -> None:
-        self.extra = models.resolve(model) if model else None
-        self.max_pixels, self.quiet, self.cut = max_pixels, quiet, cut
-        self._loaded = Loaded(provider, threads, quiet)
+        self.extra = models.resolve(engine.model) if engine.model else None
+        self.max_pixels, self.quiet, self.cut, self._cluster = engine.max_pixels, quiet, cut, cluster
+        self._loaded = Loaded(engine.provider, threads, quiet)
 
     def read(self, path: Path) -> File:
         """A file, not decoded yet."""
         with files.opened(path) as data:
-            return File(path, container.read(memoryview(data), self.max_pixels, whole=not self.cut), len(data))
+            return self.parsed(path, data)
+
+    def parsed(self, path: Path, data: bytes) -> File:
+        """The same of a file's bytes."""
+        return File(path, data, container.read(memoryview(data), self.max_pixels, whole=not self.cut))
 
     def decode(
         self, file: File, progress: Progress, *, crop: Box | None = None, lost: list[Lost] | None = None
     ) -> tuple[Samples, float]:
         """The samples, and the seconds that decoding took."""
-        from codec.decompression import decompress
-
         picture = file.contents.picture
         model_id = picture.header.model_id if picture is not None and picture.needs_model else None
-        say_first_use(self.quiet)
-        network = self._loaded(models.find(model_id, self.extra)) if model_id is not None else None
-        start = time.perf_counter()
-        try:
-            samples = decompress(file.contents, network, crop=crop, lost=lost, progress=progress)
-        except ValueError as error:
-            raise click.UsageError(str(error)) from error
-        return samples, time.perf_counter() - start
+        bundle = models.find(model_id, self.extra) if model_id is not None else None
+        if self._cluster is None:
+            say_first_use(self.quiet)
+            network = self._loaded(bundle) if bundle is not None else None
+            return _decoded(file.contents, network, crop, lost, progress)
+        bounds = self.max_pixels, not self.cut
+        samples, missing, seconds = self._cluster.run(_remotely, bytes(file.data), bounds, bundle, crop, lost)
+        if lost is not None and missing is not None:
+            lost[:] = missing
+        return samples, seconds
+
+
+def _decoded(
+    contents: Contents,
+    network: runtime.Model | None,
+    crop: Box | None,
+    lost: list[Lost] | None,
+    progress: Progress | None = None,
+) -> tuple[Samples, float]:
+    from codec.decompression import decompress
+
+    start = time.perf_counter()
+    try:
+        samples = decompress(contents, network, crop=crop, lost=lost, progress=progress)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    return samples, time.perf_counter() - start
+
+
+def _remotely(
+    data: bytes, bounds: tuple[int, bool], bundle: Path | None, crop: Box | None, lost: list[Lost] | None
+) -> tuple[Samples, list[Lost] | None, float]:
+    """The same on another machine. bounds: the most pixels, and whether the file must be whole."""
+    from codec.pictures import loaded
+
+    network = loaded(str(bundle), 1) if bundle is not None else None
+    samples, seconds = _decoded(container.read(data, bounds[0], whole=bounds[1]), network, crop, lost)
+    return samples, lost, seconds
 
 
 def load(bundle: Path, provider: str, threads: int) -> runtime.Model:
@@ -124,22 +174,43 @@ def first_use(quiet: bool) -> bool:
     return True
 
 
-def read_samples(path: Path, max_pixels: int) -> Samples:
-    """A picture's samples alone; a JPEG's are decoded."""
-    from codec.archive import read
+def planned(
+    batch: Batch,
+    telling: Telling,
+    name: Callable[[Path], str],
+    endings: Collection[str],
+    longer: Callable[[Path], str] | None = None,
+) -> list[Task]:
+    """What is to be done: a task for each input, whose result's name is `name`'s, or `longer`'s where several in one
+    folder have that. endings: of the files that are meant below folders. Ends the command for a dry run."""
+    inputs = files.found(batch.inputs, endings, recursive=batch.recursive)
+    tasks = list(map(Task, inputs, files.outputs(inputs, name, batch.place, longer)))
+    if batch.skip_existing:
+        left = [task for task in tasks if not (isinstance(task.target, Path) and os.path.lexists(task.target))]
+        if len(left) < len(tasks) and not telling.quiet:
+            say(f"{len(tasks) - len(left)} of {len(tasks)} left out: their results are there")
+        tasks = left
+    if any(task.target == files.STANDARD for task in tasks):
+        if on_terminal(sys.stdout) and not batch.force:
+            raise click.UsageError("stdout is a terminal: send it elsewhere, or name a file with -o")
+    if batch.dry_run:
+        _say_what_would_be_written(tasks, batch, telling)
+    place = batch.place.mirror or batch.place.output
+    if place is not None and batch.place.named(len(inputs)) is None:
+        for folder in sorted({task.target.parent for task in tasks if isinstance(task.target, Path)}):
+            files.make_folder(folder)
+    return tasks
 
-    return read(path, max_pixels)
 
+def _say_what_would_be_written(tasks: list[Task], batch: Batch, telling: Telling) -> None:
+    def work(task: Task, progress: Progress) -> Plan:
+        return Plan(str(task.source), str(task.output(batch.force, there=False)))
 
-def targets_of(inputs: tuple[Path, ...], output: str | None, suffix: str | Callable[[Path], str]) -> list[Path]:
-    """The outputs, in a folder that exists."""
-    try:
-        targets = files.outputs(inputs, output, suffix)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    if output is not None and targets != [Path(output)]:
-        files.make_folder(Path(output))
-    return targets
+    def line(row: Plan, width: int) -> str:
+        return f"{shown(row.input, width)}  would become {shown(row.output)}"
+
+    each(tasks, work, line, telling, name=lambda task: task.source)
+    click.get_current_context().exit()
 
 
 def named(methods: dict[AnyMethod, int], manifest: runtime.Manifest | None) -> dict[str, int]:

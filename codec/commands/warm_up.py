@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import click
 
 from codec import models
-from codec.commands.batch import each, shown
-from codec.commands.options import options
+from codec.commands.batch import Telling, each, shown
+from codec.commands.options import options, telling
 from codec.commands.running import load
 from runtime.progress import Progress
 
@@ -24,8 +24,9 @@ class WarmUp:
 
 
 @click.command("warm-up")
-@options("threads", "provider", "as_json")
-def warm_up(threads: int, provider: str, as_json: bool) -> None:
+@options("threads", "provider")
+@telling()
+def warm_up(threads: int, provider: str, telling: Telling) -> None:
     """Compile everything ahead, as for an image of a container: no later use has to."""
     from codec.warm_up import warm_up as compile_all
 
@@ -37,4 +38,4 @@ def warm_up(threads: int, provider: str, as_json: bool) -> None:
     def line(row: WarmUp, width: int) -> str:
         return f"{shown(row.effort, width)}  {row.model:<12}  {row.seconds:7.2f} s"
 
-    each(models.EFFORTS, work, line, as_json)
+    each(models.EFFORTS, work, line, telling)

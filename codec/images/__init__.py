@@ -21,6 +21,10 @@ SUFFIXES = {
     "tga": (".tga", ".icb", ".vda", ".vst"),
 }
 
+# And of formats that lose something of a picture, which are kept as they are or refused.
+LOSSY_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".avif", ".heic", ".heif", ".hif", ".jp2", ".j2k", ".jxl")
+ENDINGS = frozenset(LOSSY_SUFFIXES).union(*SUFFIXES.values())
+
 _MOST_TWICE = 2**26  # pixels of a picture that is read twice: another program has it all in memory
 
 

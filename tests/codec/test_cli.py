@@ -9,144 +9,31 @@ import pty
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Barrier, Event
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image as Pillow
 
 import runtime.files  # noqa: F401  what the made-up runtime does not stand for
-from codec import archive, compression, decompression, models
-from codec.cli import cli
+from codec import models
 from codec.commands import running
-from codec.commands.batch import Bar, shared_out
-from codec.compression import Compressed
-from codec.errors import DamagedFile, ImageTooLarge, PixelsDiffer, UnsupportedImage
+from codec.commands.bar import Bar
+from codec.commands.batch import shared_out
+from codec.errors import DamagedFile, ImageTooLarge, UnsupportedImage
 from codec.format import container
 from codec.format.chunks import PICTURE, pack_chunks
 from codec.format.container import Contents
-from codec.format.method import Method
 from codec.format.numbers import varint
-from codec.format.picture import Group, Header, Picture, Tile, crc_of, short_id
+from codec.format.picture import Group, Header, Picture, Tile, crc_of
 from codec.images.samples import Samples
+from runtime.entry import INTERRUPTED
 from runtime.network import BundleError
+from tests.codec.made_up import PIXELS, SHIPPED, Manifest, Model, names, restore, run, store
 
 ROOT = Path(__file__).resolve().parents[2]
-SHIPPED = {"drawing": "cd" * 32, "photo": "ef" * 32, "photo-small": "ab" * 32}
-PIXELS = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
-
-
-@dataclass(frozen=True)
-class Manifest:
-    name: str
-    model_id: str
-    order: str = "wavefront"
-    bits_per_subpixel: float | None = 2.5
-    parameters: int = 1000
-
-
-@dataclass(frozen=True)
-class Model:
-    manifest: Manifest
-    provider: str
-    threads: int
-
-
-def read_manifest(path):
-    text = Path(path).read_text()
-    if len(text) != 64:
-        raise BundleError(f"{path} is no bundle")
-    return Manifest(Path(path).stem, text)
-
-
-def stored(samples, model_id, source=None):
-    """A file of the samples as they are, in one group and tile, whatever their kind."""
-    tile = Tile(samples.values.tobytes(), crc_of(samples.values), Method().code)
-    other = Tile(b"", crc_of(samples.values), Method().code)
-    header = Header(samples.width, samples.height, samples.kind, samples.depth, model_id)
-    extra = "alpha" in samples.kind
-    picture = Picture(
-        header, (Group((tile,)), Group((other,))) if extra else (Group((tile,)),), bytes(8) if extra else None
-    )
-    return container.pack(Contents(picture, source=source))
-
-
-def store(samples, model, *, effort="normal", order="auto", source=None, progress=None):
-    """codec.compression.compress, made up."""
-    progress = progress or (lambda done, total: None)
-    progress(1, samples.height * samples.width)
-    progress(samples.height * samples.width, samples.height * samples.width)
-    data = stored(samples, short_id(model.manifest.model_id), source)
-    return Compressed(data, 8.0 * samples.values.size, {Method(): 1})
-
-
-def restore(contents, model, *, crop=None, lost=None, max_pixels=2**28, progress=None):
-    """codec.decompression.decompress, made up."""
-    header, tile = contents.picture.header, contents.picture.tiles[0]
-    if tile.payload is None:
-        raise DamagedFile("tile 1 is not there: get the file again")
-    values = np.frombuffer(tile.payload, np.uint8).reshape(header.height, header.width, -1)
-    if crc_of(values) != tile.crc:
-        raise DamagedFile("tile 1 decodes to other samples: get the file again")
-    if progress:
-        progress(header.height * header.width, header.height * header.width)
-    return Samples(values, header.depth, header.kind)
-
-
-def check(contents, model, samples, progress, coder):
-    """codec.decompression.check, made up."""
-    difference = samples.difference(coder.decompress(contents, model, progress=progress))
-    if difference:
-        raise PixelsDiffer(f"not the same as what it decodes to ({difference}): keep the original")
-
-
-@pytest.fixture
-def fakes(monkeypatch):
-    """The runtime that the command line calls, and by `coder` its coder; their functions can be replaced in a test."""
-    runtime, coder = ModuleType("runtime"), SimpleNamespace(compress=store, decompress=restore)
-    runtime.BundleError, runtime.read_manifest, runtime.compiled = BundleError, read_manifest, lambda: True
-    runtime.load = lambda path, provider="cpu", threads=0: Model(read_manifest(path), provider, threads)
-    monkeypatch.setitem(sys.modules, "runtime", runtime)
-    for module in (archive, compression):
-        monkeypatch.setattr(module, "compress", lambda *given, **more: coder.compress(*given, **more))
-    monkeypatch.setattr(decompression, "decompress", lambda *given, **more: coder.decompress(*given, **more))
-    monkeypatch.setattr(archive, "check", lambda *given: check(*given, coder))
-    running.first_use.cache_clear()
-    runtime.coder = coder
-    return runtime
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch, fakes):
-    """The current folder, with two pictures and three shipped models."""
-    bundles = tmp_path / "shipped"
-    bundles.mkdir()
-    for name, model_id in SHIPPED.items():
-        (bundles / f"{name}.lmconv").write_text(model_id)
-    monkeypatch.setattr(models, "BUNDLES", bundles)
-    work = tmp_path / "work"
-    work.mkdir()
-    monkeypatch.chdir(work)
-    Pillow.fromarray(PIXELS).save("a.png")
-    Pillow.fromarray(PIXELS[:, :, 0]).save("grey.png")
-    return work
-
-
-def run(*arguments, code=0):
-    """Run a command; an unexpected exception is raised here, as it would print a traceback."""
-    result = CliRunner().invoke(cli, [str(argument) for argument in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == code, result.output
-    return result
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_there_and_back(folder):
@@ -285,8 +172,9 @@ def test_a_line_per_file_without_json(folder):
         run("decompress", "a.lmc", "grey.lmc", "--force"),
     ]
     for result in outputs:
-        first, second = result.stdout.splitlines()
+        first, second, *totals = result.stdout.splitlines()
         assert first.startswith("a.") and second.startswith("grey.")
+        assert [line.split()[:2] for line in totals] in ([], [["2", "files"]])
         assert result.stderr == ""
     assert [line.split()[0] for line in run("models").stdout.splitlines()] == list(SHIPPED)
 
@@ -350,9 +238,14 @@ def test_a_first_use_is_said_before_the_model_is_loaded(folder, fakes, monkeypat
 def test_a_failed_input_does_not_stop_the_others(folder):
     Path("text.png").write_text("Dear sir or madam")
     result = run("compress", "missing.png", "text.png", "a.png", "--json", code=1)
-    assert [row["input"] for row in json.loads(result.stdout)] == ["a.png"]
+    *failures, row = json.loads(result.stdout)
     missing, text = result.stderr.splitlines()
     assert missing == "lmconv-codec: missing.png: cannot be read (No such file or directory)"
+    assert row["input"] == "a.png" and "error" not in row
+    assert failures == [
+        {"input": "missing.png", "error": missing.split(": ", 2)[2]},
+        {"input": "text.png", "error": text.split(": ", 2)[2]},
+    ]
     assert text.startswith("lmconv-codec: text.png: no picture in a format that is read")
     assert not Path("text.lmc").exists()
 
@@ -391,8 +284,8 @@ def test_an_input_is_never_overwritten_though_forced(folder):
     Path("out.lmc").symlink_to("a.png")
     before = Path("a.png").read_bytes()
     for command in ("compress", "heatmap"):
-        result = run(command, "a.png", "-o", "out.lmc", "--force", code=2)
-        assert "the result of a.png would overwrite a.png: choose another output" in result.stderr
+        result = run(command, "a.png", "-o", "out.lmc", "--force", code=1)
+        assert result.stderr == "lmconv-codec: a.png: its result would overwrite a.png: choose another output\n"
     assert Path("a.png").read_bytes() == before
 
 
@@ -514,7 +407,7 @@ def test_an_interrupt_keeps_what_is_whole(folder, fakes):
 
     fakes.coder.compress = interrupted
     Pillow.fromarray(PIXELS).save("z.png")
-    result = run("compress", "a.png", "grey.png", "z.png", "--json", "-j", "1", code=1)
+    result = run("compress", "a.png", "grey.png", "z.png", "--json", "-j", "1", code=INTERRUPTED)
     assert [row["input"] for row in json.loads(result.stdout)] == ["a.png"]
     assert result.stderr == "lmconv-codec: interrupted\n"
     assert names(folder) == ["a.lmc", "a.png", "grey.png", "z.png"]
@@ -537,7 +430,9 @@ def test_files_side_by_side_are_told_in_their_order(folder, fakes):
     fakes.coder.compress = late
     Pillow.fromarray(PIXELS[:, :, :2]).save("la.png")
     result = run("compress", "a.png", "la.png", "grey.png", "--json", "-j", "3", "--threads", "7", code=1)
-    assert [row["input"] for row in json.loads(result.stdout)] == ["a.png", "grey.png"] and ended == ["grey", "rgb"]
+    rows = json.loads(result.stdout)
+    assert [row["input"] for row in rows] == ["a.png", "la.png", "grey.png"] and ended == ["grey", "rgb"]
+    assert ["error" in row for row in rows] == [False, True, False]
     assert result.stderr == "lmconv-codec: la.png: not this one\n"
     run("verify", "a.lmc", "grey.lmc", "-j", "2")
     run("decompress", "a.lmc", "grey.lmc", "-j", "2", "--force")
@@ -562,7 +457,7 @@ def test_an_interrupt_of_files_side_by_side(folder, fakes):
 
     fakes.coder.compress = long
     Pillow.fromarray(PIXELS[:, :, :2]).save("la.png")
-    result = run("compress", "a.png", "grey.png", "la.png", "--json", "-j", "2", code=1)
+    result = run("compress", "a.png", "grey.png", "la.png", "--json", "-j", "2", code=INTERRUPTED)
     assert [row["input"] for row in json.loads(result.stdout)] == ["grey.png"]
     assert result.stderr == "lmconv-codec: interrupted\n"
     assert names(folder) == ["a.png", "grey.lmc", "grey.png", "la.png"]
@@ -579,7 +474,7 @@ def test_an_interrupt_while_the_model_is_loaded(folder, fakes):
         raise KeyboardInterrupt
 
     fakes.load = load
-    assert run("compress", "a.png", code=1).stderr == "lmconv-codec: interrupted\n"
+    assert run("compress", "a.png", code=INTERRUPTED).stderr == "lmconv-codec: interrupted\n"
 
 
 def test_verify(folder):
@@ -638,8 +533,14 @@ def test_an_input_is_removed_once_its_result_is_there(folder):
         ["compress", "a.png", "--rm", "--strip"],
         ["compress", "a.png", "--rm", "--no-verify"],
         ["decompress", "a.lmc", "--crop", "1,2,3"],
-        ["compress", "a.png", "a.png"],
-        ["compress", "a.png", "-o", "a.png", "--force"],
+        ["compress", "a.png", "b.lmc"],
+        ["compress", "a.png", "-o", "x/", "--mirror", "y"],
+        ["compress", "a.png", "--suffix", "."],
+        ["compress", "-", "--rm"],
+        ["compress", "a.png", "--rm", "-o", "-"],
+        ["decompress", "a.lmc", "b.png"],
+        ["decompress", "a.lmc", "--rm", "--as-png"],
+        ["verify"],
         ["verify", "a.lmc", "b.lmc", "--against", "a.png"],
         ["sing"],
     ],
@@ -696,9 +597,9 @@ def test_a_terminal_gets_a_progress_bar_unless_quiet(monkeypatch):
         with os.fdopen(follower, "w") as terminal:
             with monkeypatch.context() as patch:
                 patch.setattr(sys, "stderr", terminal)
-                bar = Bar("a.png", 2)
-                with bar.on_terminal(quiet):
-                    first, second = bar.progress(), bar.progress()
+                bar = Bar([0, 0], "a.png")
+                with bar.shown(None, quiet):
+                    first, second = bar.progress(0), bar.progress(1)
                     first(100, 200)
                     second(1, 1)
                     first(50, 200)  # another pass

@@ -5,44 +5,76 @@ import pytest
 
 import runtime.files
 from codec import files
-from codec.errors import OutputExists, UnwritableOutput
+from codec.errors import OutputExists, UnreadableImage, UnwritableOutput
 
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+def short(path: Path) -> str:
+    return f"{path.stem}.lmc"
+
+
+def longer(path: Path) -> str:
+    return f"{path.name}.lmc"
+
+
+def placed(inputs, output=None, mirror=None, longer=None):
+    """Where results of x.png go, which are named x.lmc; in place of what forbids one its text."""
+    targets = files.outputs(list(map(Path, inputs)), short, files.Place(output, mirror), longer)
+    return [str(target) for target in targets]
+
+
 def test_outputs_stand_beside_their_inputs():
-    made = files.outputs([Path("a.png"), Path("x/b.jpeg"), Path("c")], None, ".lmc")
-    assert made == [Path("a.lmc"), Path("x/b.lmc"), Path("c.lmc")]
+    assert placed(["a.png", "x/b.jpeg", "c"]) == ["a.lmc", "x/b.lmc", "c.lmc"]
 
 
 def test_one_input_may_name_its_output():
-    assert files.outputs([Path("a.png")], "z", ".lmc") == [Path("z")]
+    assert placed(["a.png"], "z") == ["z"]
 
 
 @pytest.mark.parametrize("ending", ["", "/"])
 def test_a_folder_takes_the_names(tmp_path, ending):
-    assert files.outputs([Path("x/a.png")], f"{tmp_path}{ending}", ".lmc") == [tmp_path / "a.lmc"]
-    new = tmp_path / "new"
-    assert files.outputs([Path("x/a.png")], f"{new}/", ".lmc") == [new / "a.lmc"]
-    assert files.outputs([Path("a.png"), Path("b.png")], str(new), ".lmc") == [new / "a.lmc", new / "b.lmc"]
+    assert placed(["x/a.png"], f"{tmp_path}{ending}") == [f"{tmp_path}/a.lmc"]
+    new = f"{tmp_path}/new"
+    assert placed(["x/a.png"], f"{new}/") == [f"{new}/a.lmc"]
+    assert placed(["a.png", "b.png"], new) == [f"{new}/a.lmc", f"{new}/b.lmc"]
+
+
+def test_a_mirror_has_the_folders_of_the_inputs():
+    inputs = ["a.png", "x/y/a.png", "./z/a.png", "/x/y/a.png", "../a.png"]
+    *found, outside = placed(inputs, mirror=Path("m"))
+    assert found[:3] == ["m/a.lmc", "m/x/y/a.lmc", "m/z/a.lmc"]
+    assert found[3] == "x/y/a.png and /x/y/a.png would both be written to m/x/y/a.lmc: use two folders"
+    assert outside == "../a.png has no place below m: name it without .."
+
+
+def test_stdin_goes_to_stdout_or_to_a_file(tmp_path):
+    assert placed(["-"]) == ["-"] and placed(["-"], "-") == ["-"] and placed(["-"], "z") == ["z"]
+    assert "no name" in placed(["-"], f"{tmp_path}/")[0]
+    assert "both" in placed(["-", "-"])[1]
+    assert placed(["a.png"], "-") == ["-"]
 
 
 def test_two_inputs_never_share_an_output():
-    with pytest.raises(ValueError, match="a.png and a.jpg would both be written to a.lmc"):
-        files.outputs([Path("a.png"), Path("a.jpg")], None, ".lmc")
-    with pytest.raises(ValueError, match="both"):
-        files.outputs([Path("x/a.png"), Path("y/a.png")], "out", ".lmc")
-    with pytest.raises(ValueError, match="both"):
-        files.outputs([Path("a.png"), Path("a.png")], None, ".lmc")
+    assert placed(["a.png", "a.jpg"]) == ["a.lmc", "a.png and a.jpg would both be written to a.lmc: use two folders"]
+    assert "both" in placed(["x/a.png", "y/a.png"], "out")[1]
+    assert "both" in placed(["a.png", "a.png"])[1]
+
+
+def test_longer_names_tell_them_apart():
+    inputs = ["a.png", "b.png", "a.jpg", "x/a.tif"]
+    assert placed(inputs, longer=longer) == ["a.png.lmc", "b.lmc", "a.jpg.lmc", "x/a.lmc"]
+    assert placed(["a.png", "a.png"], longer=longer)[0] == "a.lmc"
+    assert placed(["A.png", "a.tif"], longer=longer) == ["A.png.lmc", "a.tif.lmc"]
+    first, second, third = placed(["a.png", "a.jpg", "x/a.png"], "out", longer=longer)
+    assert (first, second) == ("out/a.png.lmc", "out/a.jpg.lmc") and "both" in third
 
 
 def test_an_input_is_never_an_output():
-    with pytest.raises(ValueError, match="overwrite"):
-        files.outputs([Path("a.png")], "a.png", ".lmc")
-    with pytest.raises(ValueError, match="overwrite"):
-        files.outputs([Path("a.png"), Path("x/../a.lmc")], None, ".lmc")
+    assert "overwrite" in placed(["a.png"], "a.png")[0]
+    assert placed(["a.png", "x/../a.lmc"])[0] == "its result would overwrite x/../a.lmc: choose another output"
 
 
 @pytest.mark.parametrize("how", ["symbolic", "hard", "folder"])
@@ -57,37 +89,55 @@ def test_an_input_is_never_an_output_by_another_name(tmp_path, how):
     else:
         (tmp_path / "link").symlink_to(tmp_path)
         other = tmp_path / "link" / "a.png"
-    with pytest.raises(ValueError, match="the result of .* would overwrite .*a.png"):
-        files.outputs([picture], str(other), ".lmc")
+    forbidden = f"its result would overwrite {picture}: choose another output"
+    assert placed([picture], str(other)) == [forbidden]
     other.rename(tmp_path / "b.lmc") if how != "folder" else (tmp_path / "b.lmc").symlink_to(other)
-    with pytest.raises(ValueError, match="the result of .*b.png would overwrite .*a.png"):
-        files.outputs([picture, tmp_path / "b.png"], None, ".lmc")
+    assert placed([picture, tmp_path / "b.png"])[1] == forbidden
 
 
 def test_an_input_that_is_a_link_is_no_output_either(tmp_path):
     (tmp_path / "a.lmc").write_bytes(b"picture")
     (tmp_path / "a.png").symlink_to("a.lmc")
-    with pytest.raises(ValueError, match="overwrite"):
-        files.outputs([tmp_path / "a.png"], None, ".lmc")
+    assert "overwrite" in placed([tmp_path / "a.png"])[0]
 
 
 @pytest.mark.parametrize(("one", "other"), [("A.png", "a.png"), ("x.PNG", "X.jpg"), ("\xe4.png", "a\u0308.png")])
 def test_outputs_that_are_one_file_on_other_disks(tmp_path, one, other):
     for output in (None, str(tmp_path), str(tmp_path / "new")):
-        with pytest.raises(ValueError, match="would both be written to .* and .*, one file on many disks"):
-            files.outputs([Path(one), Path(other)], output, ".lmc")
+        first, second = placed([one, other], output)
+        assert "would both be written to" in second and "one file on many disks" in second
+        assert Path(first).name == Path(one).stem + ".lmc"
     (tmp_path / "X").mkdir()
     (tmp_path / "x").mkdir(exist_ok=True)
     if not os.path.samefile(tmp_path / "X", tmp_path / "x"):
-        assert files.outputs([tmp_path / "X" / "a.png", tmp_path / "x" / "a.png"], None, ".lmc")
+        inputs = [tmp_path / "X" / "a.png", tmp_path / "x" / "a.png"]
+        assert placed(inputs) == [f"{tmp_path}/X/a.lmc", f"{tmp_path}/x/a.lmc"]
 
 
 def test_two_outputs_are_never_one_file(tmp_path):
     (tmp_path / "old").write_bytes(b"")
     for name in ("a.lmc", "b.lmc"):
         (tmp_path / name).symlink_to("old")
-    with pytest.raises(ValueError, match="both"):
-        files.outputs([tmp_path / "a.png", tmp_path / "b.png"], None, ".lmc")
+    assert "both" in placed([tmp_path / "a.png", tmp_path / "b.png"])[1]
+
+
+def test_folders_stand_for_the_files_below_them(tmp_path):
+    for name in ("b.PNG", "a.png", "x/c.jpg", "x/y/d.png", "x/text", "x/e.lmc"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    (tmp_path / "x" / "y" / "again").symlink_to(tmp_path)
+    found = files.found([tmp_path, Path("text"), Path("-")], {".png", ".jpg"}, recursive=True)
+    assert [str(path) for path in found] == [
+        *(f"{tmp_path}/{name}" for name in ("a.png", "b.PNG", "x/c.jpg", "x/y/d.png")),
+        "text",
+        "-",
+    ]
+    assert files.found([tmp_path], {".png"}) == [tmp_path]
+    with pytest.raises(UnreadableImage, match="-r"), files.opened(tmp_path):
+        pass
+    with pytest.raises(UnreadableImage, match=r"no file below .* ends with .bmp, .gif"):
+        files.found([tmp_path], {".gif", ".bmp"}, recursive=True)
 
 
 def test_a_file_is_written_whole(tmp_path):

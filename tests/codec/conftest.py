@@ -1,0 +1,5 @@
+"""Fixtures of several tests of this room."""
+
+from tests.codec.made_up import fakes, folder
+
+__all__ = ["fakes", "folder"]
