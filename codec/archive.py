@@ -194,7 +194,7 @@ class _Picture:
         """Raises PixelsDiffer where decoding gives other samples, or what they are put into another file."""
         samples = self._parts.samples
         check(contents, model, samples, progress)
-        crc, size, pieces = 0, 0, pieces_of(contents, samples)
+        crc, size, pieces = 0, 0, pieces_of(contents.source, samples)
         if self._source.exact is not None:
             for piece in pieces:
                 crc, size = zlib.crc32(piece, crc), size + len(piece)
@@ -225,7 +225,7 @@ def compare(contents: Contents, samples: Samples, path: Path, max_pixels: int = 
     PixelsDiffer."""
     source = contents.source
     with files.opened(path) as data:
-        if source is not None and source.exact is not None and _is(data, pieces_of(contents, samples)):
+        if source is not None and source.exact is not None and _is(data, pieces_of(contents.source, samples)):
             return "bytes"
         name = None if _is_lossy(data) else images.format_of(data)
         original = read(path, max_pixels) if name is None else images.take_apart(data, max_pixels)[1]
@@ -269,9 +269,8 @@ def suffixes_for(contents: Contents) -> tuple[str, ...]:
     return images.SUFFIXES[(contents.source and contents.source.format) or "png"]
 
 
-def pieces_of(contents: Contents, samples: Samples) -> Iterator[bytes]:
+def pieces_of(source: SourceFile | None, samples: Samples) -> Iterator[bytes]:
     """The file that samples came from, or where none is said a new PNG. Raises DamagedFile or UnsupportedOutput."""
-    source = contents.source
     if source is None or source.format is None:
         return new_png(samples)
     return images.module_of(source.format).put_together(samples, source.rest)

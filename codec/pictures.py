@@ -25,10 +25,9 @@ import numpy as np
 from codec import archive, models
 from codec.archive import Wishes
 from codec.compression import compress
-from codec.decompression import decompress
+from codec.decompression import Lost, decompress
 from codec.errors import UnsupportedImage
 from codec.format import container
-from codec.format.container import Contents
 from codec.format.picture import MAX_PIXELS
 from codec.format.source import SourceFile
 from codec.images import png
@@ -66,9 +65,10 @@ class Probe:
 
 @dataclass(frozen=True)
 class Picture:
-    """A file that was decoded. samples: None for one that was kept whole, such as a JPEG."""
+    """A file that was decoded. source: what it says of the one that was compressed. samples: None for one that was kept
+    whole, such as a JPEG."""
 
-    contents: Contents
+    source: SourceFile | None
     samples: Samples | None
     _kept: bytes | None = None
 
@@ -79,13 +79,12 @@ class Picture:
         if self.samples is None:
             assert self._kept is not None
             return self._kept
-        return b"".join(archive.pieces_of(self.contents, self.samples))
+        return b"".join(archive.pieces_of(self.source, self.samples))
 
     @property
     def exact(self) -> bool:
         """Whether `file` is the very file that was compressed."""
-        source = self.contents.source
-        return self.samples is None or (source is not None and source.exact is not None)
+        return self.samples is None or (self.source is not None and self.source.exact is not None)
 
     @cached_property
     def array(self) -> np.ndarray:
@@ -149,19 +148,28 @@ def encode(
 
 
 def decode(
-    data: Bytes | BinaryIO, *, model: str | None = None, threads: int = 0, max_pixels: int = MAX_PIXELS
+    data: Bytes | BinaryIO,
+    *,
+    model: str | None = None,
+    threads: int = 0,
+    max_pixels: int = MAX_PIXELS,
+    lost: list[Lost] | None = None,
 ) -> Picture:
-    """What a .lmc file holds. data: its bytes, or the file open for reading. model: the path of the bundle that it was
-    made with, if that is none of those shipped. Raises TypeError for anything else, and CodecError."""
-    contents = container.read(_bytes_of(data), max_pixels)
+    """What a .lmc file holds.
+
+    data: its bytes, or the file open for reading. model: the path of the bundle that it was made with, if that is none
+    of those shipped. threads: 0 for all cores. lost: a list, to which tiles of a damaged file are added, whose samples
+    are 0 then; without one such a file is refused. Raises TypeError for data that are neither, and CodecError.
+    """
+    contents = container.read(_bytes_of(data), max_pixels, whole=lost is None)
     if contents.kept is not None:
-        return Picture(contents, None, keep.restore(contents.kept, max_pixels))
+        return Picture(contents.source, None, keep.restore(contents.kept, max_pixels))
     picture = contents.picture
     network = None
     if picture is not None and picture.needs_model and picture.header.model_id is not None:
         extra = models.resolve(model) if model else None
         network = loaded(str(models.find(picture.header.model_id, extra)), threads)
-    return Picture(contents, decompress(contents, network))
+    return Picture(contents.source, decompress(contents, network, lost=lost))
 
 
 def probe(data: Bytes | BinaryIO) -> Probe:

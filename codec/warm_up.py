@@ -15,26 +15,27 @@ from codec.jpeg.keep import keep, restore
 from runtime import Model
 
 _SIDE = 24  # pixels
+_PHOTOGRAPH = 65  # pixels of a side from which on exact colours alone are not tried on a photograph
 
 
 def warm_up(model: Model, effort: str, everything: bool = False) -> None:
     """Compiles what a photograph needs by a model and an effort; with everything what any picture does."""
-    for samples in _pictures() if everything else [Samples.of(_slope())]:
+    for samples in _pictures() if everything else [Samples.of(_slope(_PHOTOGRAPH))]:
         decompress(compress(samples, model, effort=effort).data, model)
     if everything:
         restore(keep(_jpeg()).kept)
 
 
-def _noise(planes: int = 3) -> np.ndarray:
+def _noise(side: int = _SIDE, planes: int = 3) -> np.ndarray:
     """By a linear congruence, [side, side, planes]."""
-    rows, cols, numbers = np.ogrid[:_SIDE, :_SIDE, :planes]
+    rows, cols, numbers = np.ogrid[:side, :side, :planes]
     return ((rows * 7919 + cols * 104729 + numbers * 1299709) * 1103515245 + 12345) >> 16
 
 
-def _slope() -> np.ndarray:
+def _slope(side: int = _SIDE) -> np.ndarray:
     """Colours that rise, with a little noise."""
-    rows, cols, planes = np.ogrid[:_SIDE, :_SIDE, :3]
-    return (40 + 3 * rows + 2 * cols + 25 * planes + _noise() % 7).astype(np.uint8)
+    rows, cols, planes = np.ogrid[:side, :side, :3]
+    return (40 + rows + cols + 25 * planes + _noise(side) % 7).astype(np.uint8)
 
 
 def _jpeg() -> bytes:

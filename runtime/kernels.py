@@ -17,6 +17,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
@@ -81,12 +82,29 @@ def kernel(function: Callable) -> Callable:
 
 
 class _PartLibrary(JITCodeLibrary):
-    """LLVM's code of a part: optimised and made into machine code only where it is written out."""
+    """LLVM's code of a part: optimised as a whole and made into machine code only where it is written out."""
 
     def _optimize_final_module(self) -> None:
         pass
 
-    def _finalize_specific(self) -> None:
+    def _finalize_final_module(self) -> None:
+        self._final_module.__library = weakref.proxy(self)  # as numba has it
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        """None is there: 0."""
+        self._ensure_finalized()
+        return 0
+
+    @property
+    def codegen(self) -> Any:
+        """What numba tells of a function's environment, which belongs to its machine code."""
+        return _NoEnvironment
+
+
+class _NoEnvironment:
+    @staticmethod
+    def set_env(name: str, environment: Any) -> None:
         pass
 
 

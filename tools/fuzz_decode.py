@@ -78,7 +78,7 @@ def lmc(data: bytes) -> None:
     header = contents.picture.header
     model = MODEL if header.model_id == bytes.fromhex(MODEL.manifest.model_id)[:6] else None
     samples = decompression.decompress(contents, model)
-    for _ in archive.pieces_of(contents, samples):
+    for _ in archive.pieces_of(contents.source, samples):
         pass
     archive.metadata_of(contents)
 

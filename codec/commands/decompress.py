@@ -125,7 +125,11 @@ def decompress(
     def picture(file: File, target: Path, progress: Progress) -> Decompression:
         lost: list[Lost] | None = [] if salvage else None
         samples, seconds = decoder.decode(file, progress, crop=box, lost=lost)
-        pieces = archive.new_png(samples, file.contents.source) if as_png else archive.pieces_of(file.contents, samples)
+        pieces = (
+            archive.new_png(samples, file.contents.source)
+            if as_png
+            else archive.pieces_of(file.contents.source, samples)
+        )
         crc = write(file, target, pieces)
         source = file.contents.source
         exact = crc == source.exact[1] if source and source.exact and not as_png and not lost else None

@@ -91,7 +91,7 @@ def verify(
         strict.parsed(file.path, file.data)  # what a reader passes over that makes the best of damage
         of = "" if against is None else archive.compare(file.contents, samples, against, engine.max_pixels)
         if entry is not None and entry.exact:
-            listed(entry, b"".join(archive.pieces_of(file.contents, samples)))
+            listed(entry, b"".join(archive.pieces_of(file.contents.source, samples)))
             of = "bytes"
         return Verification(str(file.path), samples.description, of)
 

@@ -87,6 +87,12 @@ def _parts(kept: KeptFile) -> tuple[bytes, int, bytes]:
     return unpack(kept.payload[start:end], kept.size, likely_segments()), kept.payload[_LENGTH], kept.payload[end:]
 
 
+def around_of(kept: KeptFile) -> bytes | None:
+    """All bytes of a JPEG that was kept by its coefficients but the scans': its headers, and what came with it. None
+    for other files. Raises DamagedFile."""
+    return None if kept.form == STORED else _parts(kept)[0]
+
+
 def frame_of(kept: KeptFile) -> Frame | None:
     """The frame of a JPEG that was kept by its coefficients, None for other files. Raises DamagedFile."""
     if kept.form == STORED:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.reference.numbers import Table, clip, f32, first_counts, reached
+from tests.reference.numbers import Table, first_counts, reached
 
 COSTS = (19, 32, 45, 58, 70, 83, 96, 109, 122, 134, 150, 166, 186, 208)  # 1/32 bit
 CAME = 64  # what a value counts
@@ -23,30 +23,21 @@ def error_class(near: int) -> int:
     return 0 if octave < 0 else min(1 + 2 * octave + (near >> (octave + 3) & 1), 15)
 
 
-def log2(x: int) -> int:
-    """About 4096 log2 of a whole number."""
-    e = x.bit_length() - 1
+def log2(x: np.ndarray) -> np.ndarray:
+    """About 4096 log2 of whole numbers."""
+    e = np.frexp(x)[1].astype(np.int64) - 1
     f = ((x << 12) >> e) - 4096
     return 4096 * e + f + (((f * (4096 - f) >> 12) * (1780 - (630 * f >> 12))) >> 12)
+
+
+def bounded(x: np.ndarray, low: int, high: int) -> np.ndarray:
+    return np.minimum(np.maximum(x, low), high)
 
 
 class Histogram:
     def __init__(self, by_cost: bool, kind: int):
         self.counts = np.array(first_counts(by_cost, kind))
         self.shift = (kind > 9) + (kind > 11) if by_cost else (kind > 7) + (kind > 9)
-
-    def bin(self, v: int, prediction: int) -> int:
-        """Where v - 1/2 stands."""
-        return clip(((4 * v - 2 - prediction) >> self.shift) + 64, 0, 128)
-
-    def below(self, v: int, prediction: int) -> int:
-        return int(self.counts[self.bin(v, prediction)])
-
-    def learn(self, x: int, prediction: int) -> None:
-        at = min(self.bin(x, prediction), 128 - (4 >> self.shift))
-        self.counts = self.counts + np.clip((np.arange(129) - at) * ((CAME // 4) << self.shift), 0, CAME)
-        if self.counts[128] > MOST:
-            self.counts = self.counts >> 1
 
 
 class Histograms:
@@ -57,22 +48,31 @@ class Histograms:
         self.all = Table(lambda context: Histogram(*context[2:]))  # (k, q, by cost, class)
 
     def open(self, k: int, predictions: list[int], near: list[int], cost: int) -> None:
-        """cost: class of what values nearby have cost."""
-        self.contexts = [(k, q, False, error_class(e)) for q, e in enumerate(near)]
-        self.contexts += [(k, q, True, cost) for q in range(self.twice)]
-        self.used = [(self.all[context], predictions[context[1]]) for context in self.contexts]
+        """cost: class of what values nearby have cost. Gathers the histograms, one for each row of what follows."""
+        contexts = [(k, q, False, error_class(e)) for q, e in enumerate(near)]
+        contexts += [(k, q, True, cost) for q in range(self.twice)]
+        self.used = [self.all[context] for context in contexts]
+        self.counts = np.array([histogram.counts for histogram in self.used])
+        self.shifts = np.array([histogram.shift for histogram in self.used], np.int64)
+        self.predictions = np.array([predictions[q] for _, q, *_ in contexts], np.int64)
+        self.rows = np.arange(len(contexts))
+
+    def bins(self, v: int) -> np.ndarray:
+        """Where v - 1/2 stands in each."""
+        return bounded(((4 * v - 2 - self.predictions) >> self.shifts) + 64, 0, 128)
 
     def inputs(self, low: int, split: int, high: int, upper: bool) -> list[int]:
         """Logits of all, then shares of all."""
-        logits, shares, sign = [], [], 1 if upper else -1
-        for histogram, prediction in self.used:
-            ends = [histogram.below(v, prediction) for v in (low, split, high)]
-            a = 32 * (ends[1] - ends[0]) + split - low + DOUBT
-            b = 32 * (ends[2] - ends[1]) + high - split + DOUBT
-            logits.append(sign * clip(((log2(b) - log2(a)) * LOGIT) >> 14, -LARGEST, LARGEST))
-            shares.append(sign * int(f32(4096 * (b - a)) / f32(a + b)))
-        return logits + shares
+        below_low, below_split, below_high = (self.counts[self.rows, self.bins(v)] for v in (low, split, high))
+        a = 32 * (below_split - below_low) + split - low + DOUBT
+        b = 32 * (below_high - below_split) + high - split + DOUBT
+        logits = bounded(((log2(b) - log2(a)) * LOGIT) >> 14, -LARGEST, LARGEST)
+        shares = ((4096 * (b - a)).astype(np.float32) / (a + b).astype(np.float32)).astype(np.int64)
+        return [value if upper else -value for value in [*logits.tolist(), *shares.tolist()]]
 
     def learn(self, x: int) -> None:
-        for histogram, prediction in self.used:
-            histogram.learn(x, prediction)
+        at = np.minimum(self.bins(x), 128 - (4 >> self.shifts))
+        more = (np.arange(129) - at[:, None]) * ((CAME // 4) << self.shifts)[:, None]
+        counts = self.counts + bounded(more, 0, CAME)
+        for histogram, after in zip(self.used, counts):
+            histogram.counts = after >> 1 if after[128] > MOST else after

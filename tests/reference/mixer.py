@@ -27,8 +27,8 @@ class Mixer:
 
     def mix(self, inputs: list[int], vectors: list, place, moved: int = 0) -> int:
         """The logit y, moved by so much; keeps all that `learn` needs."""
-        self.inputs, self.vectors, self.place, self.moved = inputs, vectors, place, moved
-        self.outputs = [self.output(self.weights[vector] * np.array(inputs, np.int64)) for vector in vectors]
+        self.inputs, self.vectors, self.place, self.moved = np.array(inputs, np.int64), vectors, place, moved
+        self.outputs = [self.output(self.weights[vector] * self.inputs) for vector in vectors]
         total = sum(f * y for f, y in zip(self.final[place], self.outputs))
         self.logit = clip(((total + 2**15) >> 16) + moved, -2047, 2047)
         return self.logit
@@ -48,5 +48,5 @@ class Mixer:
         for vector, y in zip(self.vectors, self.outputs):
             step = ((d - squash(clip(y + self.moved, -2047, 2047))) * self.rate(self.visits[vector])) >> 13
             self.visits[vector] += 1
-            changes = (((np.array(self.inputs, np.int64) * step) >> 16) + 1) >> 1
-            self.weights[vector] = np.clip(self.weights[vector] + changes, -(2**15), 2**15 - 1)
+            changes = (((self.inputs * step) >> 16) + 1) >> 1
+            self.weights[vector] = np.minimum(np.maximum(self.weights[vector] + changes, -(2**15)), 2**15 - 1)
