@@ -8,6 +8,7 @@ others go on, and the exit code is 1 at the end; wrong usage is 2. What is slow 
 import click
 
 from codec.commands.batch import INSTALL
+from codec.commands.compare import bench, compare
 from codec.commands.compress import compress
 from codec.commands.decompress import decompress
 from codec.commands.heatmap import heatmap
@@ -25,5 +26,5 @@ def cli() -> None:
     """Lossless compression of images with a neural model."""
 
 
-for command in (compress, decompress, info, verify, heatmap, list_models, warm_up):
+for command in (compress, decompress, info, verify, compare, bench, heatmap, list_models, warm_up):
     cli.add_command(command)

@@ -73,3 +73,7 @@ class InexactCoder(CodecError):
 
 class ClusterFailed(CodecError):
     """A cluster does not answer, or lost a piece of work again and again."""
+
+
+class PeerMissing(CodecError):
+    """Another codec that is to be compared with is not installed."""

@@ -41,6 +41,10 @@ class LmcImageFile(ImageFile.ImageFile):
 
     format, format_description = FORMAT, "LMConv"
 
+    def __setstate__(self, state: Any) -> None:
+        self._loading = Lock()
+        super().__setstate__(state)
+
     def _open(self) -> None:
         self._loading = Lock()
         assert self.fp is not None
@@ -164,8 +168,6 @@ def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
     coded.
     """
     given = dict(image.encoderinfo)
-    if given.pop("save_all", False):
-        raise OSError("cannot write several frames as LMC: save one")
     image = image.copy()
     for name in ("icc_profile", "exif", "xmp", "dpi"):
         value = given.pop(name, image.info.get(name))

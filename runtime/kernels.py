@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import llvmlite
+import llvmlite.binding
 import numba
 import numpy as np
 from llvmlite import ir
@@ -169,20 +170,21 @@ class _Cache(NullCache):
         return str(FOLDER)
 
     def load_overload(self, signature: Any, target: Any) -> CompileResult | None:
-        target.refresh()
         name = self._file(signature)
         for folder in _folders():
             code = _read(folder / name)
             if code is not None:
                 _mark_used(folder)
-                return CompileResult._rebuild(target, *pickle.loads(code))
+                found = CompileResult._rebuild(target, *pickle.loads(code))
+                found.library._get_module_for_linking = _not_a_part
+                return found
         return None
 
     def save_overload(self, signature: Any, result: CompileResult) -> None:
         library = result.library  # type: ignore[attr-defined]  # a field, which numba's types leave out
         if library.has_dynamic_globals:  # addresses of this process
             return
-        name, code = self._file(signature), dumps(result._reduce())
+        name, code = self._file(signature), dumps(_reduced(result))
         for folder in _folders(make=True):
             try:
                 _write(folder / name, code)
@@ -192,6 +194,19 @@ class _Cache(NullCache):
 
     def _file(self, signature: Any) -> str:
         return f"{self._name}-{hashlib.sha256(str(signature).encode()).hexdigest()[:16]}{_ending()}"
+
+
+def _reduced(result: CompileResult) -> tuple:
+    """What is kept of a kernel: machine code. Of LLVM's module only the name by which Python calls it, and none of the
+    environments of its parts, which serve exceptions and objects that they have not: either takes long to load."""
+    (name, kind, (code, _)), *about, _ = result._reduce()
+    symbol = result.fndesc.llvm_cpython_wrapper_name  # type: ignore[attr-defined]
+    module = llvmlite.binding.parse_assembly(f'define void @"{symbol}"() {{ ret void }}')
+    return ((name, kind, (code, module.as_bitcode())), *about, ())
+
+
+def _not_a_part() -> None:
+    raise TypeError("a kernel that was kept is machine code alone: what kernels call must be inlined")
 
 
 @cache

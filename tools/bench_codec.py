@@ -12,153 +12,47 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import multiprocessing
-import os
 import resource
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from bench_report import OURS, Peak, Report, Row, Used, markdown, this_machine
-from PIL import Image as Pillow
+from bench_report import Peak, Report, Row, Used, markdown, this_machine
 
-MODES = {"grey": "L", "rgb": "RGB", "rgb+alpha": "RGBA"}  # Pillow's
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import codec  # noqa: E402
 from codec import models  # noqa: E402
+from codec.errors import CodecError  # noqa: E402
 from codec.images.samples import Samples  # noqa: E402
+from codec.peers import PEERS, Coder, measure, ours, peers  # noqa: E402
 from runtime.variants import orient  # noqa: E402
 
 SUFFIXES = (".png", ".webp", ".bmp", ".ppm", ".pgm", ".tif", ".tiff")
-PEERS = ("png", "webp", "jxl")
-JXL_EFFORTS = (7, 9)
 SIZES = (256, 512, 1024, 2048, 4096)
 BLOCK = 256  # side of the pieces that the pictures of --sizes are made of
 
 
-@dataclass(frozen=True)
-class Coder:
-    """encode: picture -> (bytes, nll_bits or None); decode: bytes -> picture."""
-
-    name: str
-    encode: Callable[[Samples], tuple[bytes, float | None]]
-    decode: Callable[[bytes], Samples]
-
-
-class Mismatch(Exception):
-    """A decoded image is not the original."""
-
-
-def ours(network: object, effort: str) -> Coder:
-    """By an effort; the normal one has no more name than the program."""
-    name = OURS if effort == models.NORMAL else f"{OURS} --effort {effort}"
-
-    def encode(image: Samples) -> tuple[bytes, float | None]:
-        coded = codec.compress(image, network, effort=effort)
-        return coded.data, float(coded.nll_bits)
-
-    return Coder(name, encode, lambda data: codec.decompress(data, network))
-
-
-def peer(name: str, kind: str, **options: object) -> Coder:
-    """A lossless codec of Pillow or of one of its plugins."""
-
-    def encode(image: Samples) -> tuple[bytes, float | None]:
-        stream = io.BytesIO()
-        pixels = image.values[:, :, 0] if image.kind == "grey" else image.values
-        Pillow.fromarray(pixels).save(stream, kind, **options)
-        return stream.getvalue(), None
-
-    def decode(data: bytes) -> Samples:
-        with Pillow.open(io.BytesIO(data)) as picture:
-            return _image(picture)
-
-    return Coder(name, encode, decode)
-
-
-def peers(names: list[str], threads: int) -> list[Coder]:
-    """PNG optimised; WebP at its strongest; JPEG XL with as many threads as lmconv."""
-    found = []
-    if "png" in names:
-        found.append(peer("png", "PNG", optimize=True))
-    if "webp" in names:
-        found.append(peer("webp", "WEBP", lossless=True, quality=100, method=6, exact=True))
-    if "jxl" in names:
-        found += [jpeg_xl(effort, threads) for effort in JXL_EFFORTS]
-    return found
-
-
-def jpeg_xl(effort: int, threads: int) -> Coder:
-    """Pillow's plugin, or for samples of more than 8 bits, which Pillow has not, imagecodecs."""
-    try:
-        from pillow_jxl import JpegXLImagePlugin
-    except ImportError:
-        sys.exit("jxl needs pillow-jxl-plugin, which the extra test brings: install it or name other --peers")
-    JpegXLImagePlugin.DECODE_THREADS = workers = threads or -1
-    usual = peer(f"jxl e{effort}", "JXL", lossless=True, effort=effort, num_threads=workers)
-    try:
-        import imagecodecs
-    except ImportError:
-        return usual
-    how = {"lossless": True, "effort": effort, "numthreads": threads or os.cpu_count()}
-
-    def encode(image: Samples) -> tuple[bytes, float | None]:
-        if image.depth <= 8:
-            return usual.encode(image)
-        return imagecodecs.jpegxl_encode(np.ascontiguousarray(image.values), **how), None
-
-    def decode(data: bytes) -> Samples:
-        values = imagecodecs.jpegxl_decode(data)
-        return Samples.of(values) if values.dtype == np.uint16 else usual.decode(data)
-
-    return Coder(usual.name, encode, decode)
-
-
-def measure(coder: Coder, name: str, image: Samples) -> Row:
-    """Raises Mismatch when the image does not come back."""
-    start = time.perf_counter()
-    data, nll_bits = coder.encode(image)
-    middle = time.perf_counter()
-    restored = coder.decode(data)
-    end = time.perf_counter()
-    if coder.name != OURS and restored.kind != image.kind:  # WebP keeps neither grey nor opaque alpha as such
-        restored = _image(Pillow.fromarray(restored.values).convert(MODES[image.kind]))
-    difference = image.difference(restored)
-    if difference:
-        raise Mismatch(f"{coder.name} on {name}: {difference}")
-    size, subpixels = len(data), image.values.size
-    return Row(
-        coder.name,
-        name,
-        image.width,
-        image.height,
-        subpixels,
-        size,
-        8 * size / subpixels,
-        middle - start,
-        end - middle,
-        nll_bits,
-    )
-
-
-def _image(picture: Pillow.Image) -> Samples:
-    return Samples.of(np.array(picture))
+def measured(coder: Coder, name: str, image: Samples) -> Row:
+    """Raises PixelsDiffer when the image does not come back."""
+    found = measure(coder, image)
+    size, subpixels = found.bytes, image.values.size
+    rate = 8 * size / subpixels
+    seconds = found.encode_seconds, found.decode_seconds
+    return Row(coder.name, name, image.width, image.height, subpixels, size, rate, *seconds, found.nll_bits)
 
 
 def run(coders: list[Coder], pictures: list[tuple[str, Samples]]) -> list[Row]:
     rows = []
     for name, image in pictures:
         for coder in coders:
-            row = measure(coder, name, image)
+            row = measured(coder, name, image)
             rows.append(row)
             times = f"{row.encode_seconds:.2f} s there, {row.decode_seconds:.2f} s back"
             print(f"{name}: {coder.name} {row.bytes} bytes, {times}", file=sys.stderr)
@@ -169,7 +63,7 @@ def warm_up(coders: list[Coder], image: Samples) -> None:
     """Compiles kernels, fills caches and starts threads on a corner of an image."""
     corner = Samples.of(np.ascontiguousarray(image.values[:128, :128]))
     for coder in coders:
-        measure(coder, "the warm-up", corner)
+        measure(coder, corner)
 
 
 def mosaics(pictures: list[tuple[str, Samples]]) -> list[tuple[str, Samples]]:
@@ -278,7 +172,7 @@ def main() -> int:
         warm_up(coders, pictures[0][1])
         rows = run(coders, pictures)
         sizes = run(coders[:1], mosaics(pictures)) if given.sizes else []
-    except Mismatch as error:
+    except CodecError as error:
         print(f"FAILED: {error}", file=sys.stderr)
         return 1
     about = {effort: network.manifest for effort, network in networks.items()}

@@ -13,7 +13,7 @@ import platform
 import statistics
 import sys
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -111,7 +111,7 @@ def this_machine(threads: int) -> Machine:
         system=platform.system(),
         python=platform.python_version(),
         packages=packages,
-        date=datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+        date=datetime.now(UTC).strftime("%Y-%m-%d"),
     )
 
 

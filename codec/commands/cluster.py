@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from codec.errors import ClusterFailed
 
+_ANSWER = "20s"  # how long a cluster may take to answer
 _WAITING = 2  # pieces of work for each thread of the workers: one is on its way while one is worked on
 
 Result = TypeVar("Result")
@@ -20,7 +21,7 @@ class Cluster:
         from distributed import Client
 
         try:
-            self._client = Client(address, set_as_default=False)
+            self._client = Client(address, set_as_default=False, timeout=_ANSWER)
         except (OSError, ValueError) as error:
             raise ClusterFailed(
                 f"no Dask cluster answers at {address} ({error}): start dask scheduler there"

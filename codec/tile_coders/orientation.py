@@ -6,6 +6,7 @@ eight variants (docs/experiments/compression.md). The encoder's choice: a decode
 longer.
 """
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -61,7 +62,7 @@ def _bits(square: np.ndarray) -> float:
     around = np.pad(errors, ((0, 0), (1, 1), (1, 1)), mode="edge")
     rows = around[:, :-2] + around[:, 1:-1] + around[:, 2:]
     spread = (rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]) / 9 + _FLOOR
-    return float((np.log2(spread) + errors / spread * np.log2(np.e)).sum())
+    return float((np.log2(spread) + errors / spread * np.log2(math.e)).sum())
 
 
 def repetition(tile: np.ndarray) -> float:

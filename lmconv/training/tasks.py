@@ -183,7 +183,7 @@ class ImageTask:
     def _rows(self, step: int) -> np.ndarray:
         """Which images make a step's batch: all of them come once in an epoch, in a new order in each."""
         count = len(self.images) - self.config.holdout
-        places = np.arange(step * self.config.batch, (step + 1) * self.config.batch)
+        places = range(step * self.config.batch, (step + 1) * self.config.batch)
         epochs = range(places[0] // count, places[-1] // count + 1)
         self._epochs = {
             epoch: self._epochs[epoch] if epoch in self._epochs else self._permutation(epoch, count) for epoch in epochs

@@ -73,6 +73,11 @@ def test_an_image_is_as_the_original(name):
         assert (image.size, image.mode) == (original.size, original.mode)
         told = {key: value for key, value in original.info.items() if key != "version"}
         assert {key: value for key, value in image.info.items() if key != "version"} == told
+        if name == "odd.jpeg":  # neither is decoded
+            for each in (image, original):
+                with pytest.raises(OSError, match="truncated"):
+                    each.load()
+            return
         image.load(), original.load()
         assert (image.size, image.mode, image.info) == (original.size, original.mode, original.info)
         assert image.tobytes() == original.tobytes() and image.getpalette() == original.getpalette()
@@ -119,8 +124,6 @@ def test_streams_and_modes():
     for mode in ("F", "HSV", "LAB"):
         with pytest.raises(OSError, match=f"cannot write mode {mode}"):
             Image.new(mode, (3, 2)).save(io.BytesIO(), "LMC")
-    with pytest.raises(OSError, match="several frames"):
-        Image.fromarray(PIXELS).save(io.BytesIO(), "LMC", save_all=True)
 
 
 def test_load_twice_and_closing(path):
