@@ -15,6 +15,7 @@ ROOMS = ("lmconv", "export", "runtime", "codec")
 ALLOWED_ROOMS = {
     "lmconv": (
         "runtime.command_line",
+        "runtime.entry",
         "runtime.errors",
         "runtime.files",
         "runtime.least_squares",
@@ -22,6 +23,7 @@ ALLOWED_ROOMS = {
         "runtime.rules",
         "runtime.schedule",
         "runtime.variants",
+        "runtime.version",
     ),
     "export": ("lmconv", "runtime"),
     "runtime": (),
@@ -31,7 +33,19 @@ ALLOWED_PACKAGES = {
     "lmconv": {"PIL", "click", "numpy", "safetensors", "torch", "torchvision", "tqdm"},
     "export": {"PIL", "click", "numpy", "onnx", "onnxruntime", "onnxscript", "safetensors", "torch", "tqdm"},
     "runtime": {"click", "llvmlite", "numba", "numpy", "onnxruntime", "safetensors"},
-    "codec": {"PIL", "click", "constriction", "numba", "numpy", "pillow_heif", "tifffile"},
+    "codec": {
+        "PIL",
+        "click",
+        "constriction",
+        "distributed",
+        "imagecodecs",
+        "numba",
+        "numcodecs",
+        "numpy",
+        "pillow_heif",
+        "pillow_jxl",
+        "tifffile",
+    },
 }
 NOT_FOR_COMPRESSING = ("torch", "lmconv", "export", "onnx", "tqdm", "tensorboard")
 HEAVY = ("PIL", "constriction", "llvmlite", "numba", "numpy", "onnxruntime", "safetensors", "torch")

@@ -71,7 +71,7 @@ def compare(
 def bench(
     inputs: tuple[Path, ...], recursive: bool, engine: Engine, telling: Telling, peers: str, efforts: tuple[str, ...]
 ) -> None:
-    """The same of all pictures together; a FILE may be a folder, whose pictures are meant."""
+    """Code pictures with other codecs beside ours and show the sums; a FILE may be a folder of pictures."""
 
     def line(row: Comparison, width: int) -> str:
         return f"{shown(row.input, width)}  {row.width} x {row.height}"
