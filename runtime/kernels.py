@@ -175,9 +175,7 @@ class _Cache(NullCache):
             code = _read(folder / name)
             if code is not None:
                 _mark_used(folder)
-                found = CompileResult._rebuild(target, *pickle.loads(code))
-                found.library._get_module_for_linking = _not_a_part
-                return found
+                return _rebuilt(target, *pickle.loads(code))
         return None
 
     def save_overload(self, signature: Any, result: CompileResult) -> None:
@@ -196,17 +194,21 @@ class _Cache(NullCache):
         return f"{self._name}-{hashlib.sha256(str(signature).encode()).hexdigest()[:16]}{_ending()}"
 
 
-def _reduced(result: CompileResult) -> tuple:
-    """What is kept of a kernel: machine code. Of LLVM's module only the name by which Python calls it, and none of the
-    environments of its parts, which serve exceptions and objects that they have not: either takes long to load."""
-    (name, kind, (code, _)), *about, _ = result._reduce()
+def _reduced(result: CompileResult) -> tuple[tuple, bytes]:
+    """What is kept of a kernel: its machine code and, apart from it, LLVM's module, which takes long to load and which
+    only another kernel needs that calls this one. numba asks a module for the names that can be called; it is given one
+    that has nothing else. Without the environments of parts, which serve exceptions and objects that they have not."""
+    (name, kind, (code, module)), *about, _ = result._reduce()
     symbol = result.fndesc.llvm_cpython_wrapper_name  # type: ignore[attr-defined]
-    module = llvmlite.binding.parse_assembly(f'define void @"{symbol}"() {{ ret void }}')
-    return ((name, kind, (code, module.as_bitcode())), *about, ())
+    names = llvmlite.binding.parse_assembly(f'define void @"{symbol}"() {{ ret void }}').as_bitcode()
+    return ((name, kind, (code, names)), *about, ()), module
 
 
-def _not_a_part() -> None:
-    raise TypeError("a kernel that was kept is machine code alone: what kernels call must be inlined")
+def _rebuilt(target: Any, reduced: tuple, module: bytes) -> CompileResult:
+    result = CompileResult._rebuild(target, *reduced)
+    library = result.library
+    library._get_module_for_linking = lambda: llvmlite.binding.parse_bitcode(module)
+    return result
 
 
 @cache

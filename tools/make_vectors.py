@@ -516,7 +516,7 @@ def histogram() -> dict:
     about = [(False, 3, 402), (False, 9, 437), (True, 13, 500)]  # by costs, class, prediction
     seen = [[100, 3], [101, 2], [99, 1], [104, 1], [0, 1], [255, 1], [102, 400]]  # values, how often
     state = Histograms(0)
-    state.used = [(Histogram(by_cost, kind), prediction) for by_cost, kind, prediction in about]
+    state.take([Histogram(by_cost, kind) for by_cost, kind, _ in about], [prediction for *_, prediction in about])
     found = []
     for value, times in seen:
         for _ in range(times):
@@ -527,10 +527,10 @@ def histogram() -> dict:
     return {
         "g_class_p": [[int(by_cost), kind, prediction] for by_cost, kind, prediction in about],
         "value_times": seen,
-        "j_0_100_101_102_256": [[h.bin(v, p) for v in (0, 100, 101, 102, 256)] for h, p in state.used],
-        "S": [h.counts.tolist() for h, _ in state.used],
+        "j_0_100_101_102_256": np.array([state.bins(v) for v in (0, 100, 101, 102, 256)]).T.tolist(),
+        "S": [histogram.counts.tolist() for histogram in state.used],
         "a_m_b_upper_logits_shares": found,
-        "log": [[n, log2(n)] for n in (1, 2, 3, 821, 1000, 12345, 824000, (1 << 20) - 1)],
+        "log": [[n, int(log2(np.int64(n)))] for n in (1, 2, 3, 821, 1000, 12345, 824000, (1 << 20) - 1)],
     }
 
 
@@ -626,7 +626,7 @@ def learned_decision() -> dict:
         "P_m": masses[1],
         "P_b": masses[2],
         "slot": slots.places[0][1] + which(at.split - slots.u),
-        "inputs": mixer.inputs,
+        "inputs": mixer.inputs.tolist(),
         "vectors": [vector_number(learned.recipe.sets, vector) for vector in mixer.vectors],
         "second_layer": experts.place_number(mixer.place),
         "y_i": mixer.outputs,
@@ -700,7 +700,7 @@ def _question_of(state: colours.State, position: Asking, last: list) -> dict:
         "candidates_and_scores": [[colour, position.scores[colour]] for colour in position.candidates],
         "palette": position.palette,
         "asked_for": last[0],
-        "inputs": state.mixer.inputs,
+        "inputs": state.mixer.inputs.tolist(),
         "y_i": state.mixer.outputs,
         "y": state.mixer.logit,
         "frequency": last[1],

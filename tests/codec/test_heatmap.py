@@ -132,7 +132,7 @@ def test_the_command_writes_a_picture_and_says_what_it_costs(run, folder, tiny_m
 
 
 def test_a_line_and_a_name_for_each_picture(run, folder):
-    result = run("a.png", "grey.png", "-q")
+    result = run("a.png", "grey.png")
     colour, grey = result.stdout.splitlines()
     assert colour.startswith("a.png") and " bpsp  R " in colour and "  G " in colour and "  B " in colour
     assert grey.startswith("grey.png") and " bpsp  L " in grey
@@ -162,13 +162,15 @@ def test_force_overwrites(run, folder):
 def test_inputs_that_cannot_be_read_are_one_line(run, folder):
     (folder / "text.png").write_text("Dear sir or madam")
     result = run("missing.png", "text.png", "grey.png", "--json", code=1)
-    assert [row["input"] for row in json.loads(result.stdout)] == ["grey.png"]
+    *failures, row = json.loads(result.stdout)
+    assert row["input"] == "grey.png" and ["error" in each for each in failures] == [True, True]
     assert [line.split(":")[1] for line in result.stderr.splitlines()] == [" missing.png", " text.png"]
     assert "more than 5 in all" in run("a.png", "--max-pixels", 5, code=1).stderr
+    assert "would overwrite a.png" in run("a.png", "-o", "a.png", "--force", code=1).stderr
     assert not (folder / "a.heat.png").exists()
 
 
-@pytest.mark.parametrize("arguments", [[], ["a.png", "-o", "a.png", "--force"], ["a.png", "--effort", "0"]])
+@pytest.mark.parametrize("arguments", [[], ["a.png", "-o", "x/", "--mirror", "y"], ["a.png", "--effort", "0"]])
 def test_wrong_usage_exits_with_2(run, folder, arguments):
     run(*arguments, code=2)
     assert names(folder) == ["a.png", "grey.png"]

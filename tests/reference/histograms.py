@@ -48,14 +48,17 @@ class Histograms:
         self.all = Table(lambda context: Histogram(*context[2:]))  # (k, q, by cost, class)
 
     def open(self, k: int, predictions: list[int], near: list[int], cost: int) -> None:
-        """cost: class of what values nearby have cost. Gathers the histograms, one for each row of what follows."""
+        """cost: class of what values nearby have cost."""
         contexts = [(k, q, False, error_class(e)) for q, e in enumerate(near)]
         contexts += [(k, q, True, cost) for q in range(self.twice)]
-        self.used = [self.all[context] for context in contexts]
-        self.counts = np.array([histogram.counts for histogram in self.used])
-        self.shifts = np.array([histogram.shift for histogram in self.used], np.int64)
-        self.predictions = np.array([predictions[q] for _, q, *_ in contexts], np.int64)
-        self.rows = np.arange(len(contexts))
+        self.take([self.all[context] for context in contexts], [predictions[q] for _, q, *_ in contexts])
+
+    def take(self, histograms: list[Histogram], predictions: list[int]) -> None:
+        """Of the value at hand: one for each row of what follows."""
+        self.used, self.rows = histograms, np.arange(len(histograms))
+        self.counts = np.array([histogram.counts for histogram in histograms])
+        self.shifts = np.array([histogram.shift for histogram in histograms], np.int64)
+        self.predictions = np.array(predictions, np.int64)
 
     def bins(self, v: int) -> np.ndarray:
         """Where v - 1/2 stands in each."""
@@ -73,6 +76,7 @@ class Histograms:
     def learn(self, x: int) -> None:
         at = np.minimum(self.bins(x), 128 - (4 >> self.shifts))
         more = (np.arange(129) - at[:, None]) * ((CAME // 4) << self.shifts)[:, None]
-        counts = self.counts + bounded(more, 0, CAME)
-        for histogram, after in zip(self.used, counts):
-            histogram.counts = after >> 1 if after[128] > MOST else after
+        self.counts = self.counts + bounded(more, 0, CAME)
+        self.counts = np.where(self.counts[:, -1:] > MOST, self.counts >> 1, self.counts)
+        for histogram, counts in zip(self.used, self.counts):
+            histogram.counts = counts

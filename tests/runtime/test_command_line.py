@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from runtime import command_line
+from runtime.entry import INTERRUPTED
 from runtime.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,8 +41,8 @@ def test_bugs_keep_their_traceback(error):
         command_line.explain(error, "pip install x")
 
 
-@pytest.mark.parametrize("error", [UserError("it is raining"), KeyboardInterrupt()])
-def test_commands_and_groups_fail_in_one_line(error):
+@pytest.mark.parametrize(("error", "code"), [(UserError("it is raining"), 1), (KeyboardInterrupt(), INTERRUPTED)])
+def test_commands_and_groups_fail_in_one_line(error, code):
     @click.command("single", cls=command_line.Command, install="pip install x")
     def single():
         raise error
@@ -54,7 +55,7 @@ def test_commands_and_groups_fail_in_one_line(error):
     said = str(error) or "interrupted"
     for command, arguments, name in ((single, [], "single"), (several, ["inner"], "several")):
         result = CliRunner().invoke(command, arguments)
-        assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"{name}: {said}\n")
+        assert (result.exit_code, result.stdout, result.stderr) == (code, "", f"{name}: {said}\n")
         assert CliRunner().invoke(command, ["-h"]).exit_code == 0
         assert CliRunner().invoke(command, ["--nonsense"]).exit_code == 2
 

@@ -167,7 +167,9 @@ class Told(PhotoTile):
             r, c, k = self.place
             position, planes = r * self.width + c, self.planes
             owner = planes * self.width * self.height + position if k is None else position * planes + k
-            mixed = self.experts.mixer.inputs[:TRACED] if self.experts and k is not None else [UNTRACED] * TRACED
+            mixed = [UNTRACED] * TRACED
+            if self.experts and k is not None:
+                mixed = self.experts.mixer.inputs[:TRACED].tolist()
             decision = next(answers)
             self.asked.append((frequency, decision, owner, mixed))
             return decision
