@@ -32,7 +32,11 @@ from tests.small_tiles import tiled
 from tests.test_rooms import imported
 
 HERE = Path(__file__).parent
-METHODS = [method for method in CODES.values() if isinstance(method, Method) and not method.reconstruction]
+METHODS = [
+    pytest.param(method, marks=pytest.mark.slow if method.lattice > 1 else (), id=str(method))  # conversions are alike
+    for method in CODES.values()
+    if isinstance(method, Method) and not method.reconstruction
+]
 ALL = Method(colours=True)
 PLAIN = Method(False, Learning.NONE)
 
@@ -68,7 +72,7 @@ def test_kept_files(name):
 
 
 @pytest.mark.parametrize("channels", [1, 3], ids=["grey", "colour"])
-@pytest.mark.parametrize("method", METHODS, ids=str)
+@pytest.mark.parametrize("method", METHODS)
 def test_every_method(tiny_model, tiny_reference, method, channels):
     """Smooth ones, and one of more colours than the palette keeps; on a lattice what is on it and what is not."""
     pictures = [photograph(5, 7), noise(1, 1), two_values(2, 3), screen(1, 17)]
@@ -129,7 +133,7 @@ def test_every_variant_in_several_tiles(tiny_model, tiny_reference, variant):
     agree(tiny_model, tiny_reference, magnified(5, 11, 2)[:1], Method(False, colours=True), variant)
 
 
-@pytest.mark.parametrize("method", METHODS, ids=str)
+@pytest.mark.parametrize("method", METHODS)
 def test_further_channels(tiny_model, tiny_reference, method):
     planes, plane = photograph(7, 12), noise(7, 12)[:1] // 60 * 60
     agree(tiny_model, tiny_reference, planes, PLAIN, 6, 8, [plane], (method,))

@@ -251,7 +251,12 @@ def test_equals_the_reference_on_hostile_pictures(kind, method):
 
 
 @pytest.mark.parametrize(
-    "method", [way for way in WAYS if way not in (QUICKLY, FULLY) and not way.colours and not way.palette], ids=str
+    "method",
+    [
+        pytest.param(way, marks=pytest.mark.slow if way.lattice > 1 else (), id=str(way))  # conversions are alike
+        for way in WAYS
+        if way not in (QUICKLY, FULLY) and not way.colours and not way.palette
+    ],
 )
 @pytest.mark.parametrize("channels", [1, 3], ids=["grey", "colour"])
 def test_equals_the_reference_by_other_methods(method, channels):
