@@ -71,8 +71,7 @@ class PhotoModel(Model):
         tile, kernel = self.tile(height, width), self.layout.kernel
         inputs = np.empty((height, width, tile.inputs.shape[1]), np.uint8)
         _read(np.ascontiguousarray(picture), tile, inputs)
-        whole = all_at_once(wavefront(height, width), (Kernel(kernel),), _taps(kernel))
-        parameters = self.network.start(whole).step(0, inputs.reshape(height * width, -1))
+        parameters = self.network.start(_whole(height, width, kernel)).step(0, inputs.reshape(height * width, -1))
         return parameters.T.reshape(-1, height, width)
 
 
@@ -140,6 +139,11 @@ def _schedule(height: int, width: int, kernel: int, parts: tuple[RowsOfLevel, ..
         here = np.arange(*rows_of.py_func(level, Size(height, width), rows))
         steps[here, level - 2 * here] = step
     return in_steps(steps, rank, (Kernel(kernel),), _taps(kernel))
+
+
+@lru_cache(maxsize=2)
+def _whole(height: int, width: int, kernel: int) -> Schedule:
+    return all_at_once(wavefront(height, width), (Kernel(kernel),), _taps(kernel))
 
 
 def _taps(kernel: int) -> tuple[tuple[int, int], ...]:

@@ -43,6 +43,7 @@ from runtime.photo import PhotoModel, PhotoTile, fit, prepare, record
 _MOST_DECISIONS = 3 * binarisation.MOST_DECISIONS + question.MOST_DECISIONS  # about one position
 _LEARNING = {"fast": Learning.NONE, "normal": Learning.QUICK, "best": Learning.FULL}
 _SMALL = 128 * 128  # pixels up to which learning may not pay, so that both ways are tried
+_AT_ONCE = 64 * 64  # pixels up to which an encoder asks the network for all of a tile at once: levels are short there
 _FLAT = 0.6  # share of pixels like a neighbour from which on exact colours surely pay
 _MADE = 0.05  # share of pixels from which on a reconstruction helps
 _MASK = Method(network=False, colours=True)
@@ -107,15 +108,19 @@ class PhotoCoder:
         exact = Kept(exact_colours(*pixels.shape)) if method.colours else None
         indexed = Kept(palette(code_palette(pixels, coder), height, width)) if method.palette else None
         nearly = Kept(reconstruction(how.made)) if method.reconstruction else None
-        parts = Parts(size, how.threads)
-        network = None
-        if method.network:
+        parts, network, told = Parts(size, how.threads), None, None
+        if method.network and coder.coding.encodes and len(pixels) == 3 and pixels[0].size <= _AT_ONCE:
+            told = self._model.parameters(pixels[None])[0]
+        elif method.network:
             network = self._model.network.start(self._model.schedule(height, width, parts.steps()))
 
         def foresee(number: int, part: Part) -> np.ndarray:
             prepare(part.level, photo, part.rows)
             if learned is not None:  # else the thread that codes has less to do
                 refit(part.level, tile, learned, part.rows)
+            if told is not None:
+                rows = np.arange(*rows_of.py_func(part.level, size, part.rows))
+                return np.ascontiguousarray(told[:, rows, part.level - 2 * rows].T)
             if network is None:
                 return np.zeros((part.positions, PARAMETERS), np.int32)
             return network.step(number, inputs[: part.positions])

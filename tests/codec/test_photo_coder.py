@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from codec.compression import compress
 from codec.entropy.range_coder import Decoder, Encoder
 from codec.errors import DamagedFile, UnknownOrder
 from codec.format.method import INDEXED, METHODS, InOrder, Learning, Method
+from codec.images.samples import Samples
 from codec.models import EFFORTS
 from codec.tile_coders import AUTO, How, tile_coder
 from codec.tile_coders.orientation import repetition
@@ -124,3 +126,15 @@ def test_what_repeats_a_little_is_tried_both_ways(tiny_model, effort):
     assert 0.4 < repetition(tile) < 0.6
     first, *others = candidates(tiny_model, tile, effort)
     assert (replace(first, tables=effort == "best"), others) == (LEARNED[effort], exact(effort))
+
+
+@pytest.mark.parametrize("effort", ["fast", "normal"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (17, 30)])
+def test_a_small_tile_at_once_as_level_by_level(tiny_model, monkeypatch, size, effort):
+    """An encoder may ask the network for all of a tile at once; a decoder cannot."""
+    from codec.tile_coders import photo
+
+    samples = Samples.of(np.ascontiguousarray(photograph(*size).transpose(1, 2, 0)))
+    at_once = compress(samples, tiny_model, effort=effort).data
+    monkeypatch.setattr(photo, "_AT_ONCE", 0)
+    assert compress(samples, tiny_model, effort=effort).data == at_once
