@@ -100,10 +100,9 @@ class _Decoding:
             _put(values[..., channels], wanted, restored, box)
 
         self._each_tile(put)
-        palette = None if header.palette is None else np.frombuffer(header.palette, np.uint8).reshape(-1, 3)
         if (wanted.height, wanted.width) == (header.height, header.width):
             self._check_digest(values)
-        return Samples(values, header.depth, header.kind, palette)
+        return Samples(values, header.depth, header.kind, header.colours)
 
     def check(self, samples: Samples) -> None:
         """Holds every tile against what it should be."""

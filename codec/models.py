@@ -1,9 +1,10 @@
-"""Finding a model's bundle: by name among the shipped ones, by path, or by the model id in a file."""
+"""Models: found by name among the shipped ones, by path, or by the model id in a file; loaded once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from codec.errors import ModelNotFound, WrongModel
@@ -17,6 +18,8 @@ DEFAULTS = {"fast": "photo-small", NORMAL: "photo-small", "best": "photo"}  # th
 EFFORTS = tuple(DEFAULTS)
 BUNDLES = Path(__file__).with_name("bundles")
 SUFFIX = ".lmconv"
+_loaded: dict[tuple[Path, int, str], runtime.Model] = {}
+_LOADING = Lock()
 
 
 def check_effort(effort: str) -> None:
@@ -74,6 +77,18 @@ def find(model_id: bytes, extra: Path | None = None) -> Path:
         f"made with model {model_id.hex()[:12]}, which is not shipped here ({_names()}): "
         "give its bundle with --model PATH"
     )
+
+
+def load(bundle: Path, threads: int = 0, provider: str = "cpu") -> runtime.Model:
+    """The model of a bundle, loaded when it is first asked for, once for each number of threads and provider, whichever
+    thread asks. Raises BundleError."""
+    import runtime
+
+    key = bundle, threads, provider
+    with _LOADING:
+        if key not in _loaded:
+            _loaded[key] = runtime.load(bundle, provider=provider, threads=threads)
+        return _loaded[key]
 
 
 def _bundles() -> list[Path]:

@@ -28,11 +28,13 @@ _DEEP = 8  # bits up to which Pillow has all kinds of samples
 
 @dataclass(frozen=True)
 class Coder:
-    """encode: samples -> their bytes, and the model's own likelihood in bits, which peers have not; decode: back."""
+    """encode: samples -> their bytes, and the model's own likelihood in bits, which peers have not; decode: back.
+    keeps_kind: whether samples come back as of the kind that they were; WebP keeps neither grey nor opaque alpha."""
 
     name: str
     encode: Callable[[Samples], tuple[bytes, float | None]]
     decode: Callable[[bytes], Samples]
+    keeps_kind: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def ours(model: runtime.Model, effort: str) -> Coder:
         return coded.data, float(coded.nll_bits)
 
     name = OURS if effort == NORMAL else f"{OURS} --effort {effort}"
-    return Coder(name, encode, lambda data: decompress(data, model))
+    return Coder(name, encode, lambda data: decompress(data, model), keeps_kind=True)
 
 
 def peers(names: Sequence[str], threads: int) -> list[Coder]:
@@ -124,7 +126,7 @@ def measure(coder: Coder, samples: Samples) -> Measured:
     middle = time.perf_counter()
     restored = coder.decode(data)
     end = time.perf_counter()
-    if not coder.name.startswith(OURS) and restored.kind != samples.kind:  # WebP keeps neither grey nor opaque alpha
+    if not coder.keeps_kind and restored.kind != samples.kind:
         restored = Samples.of(np.array(Image.fromarray(_values(restored)).convert(_MODES[samples.kind])))
     difference = samples.difference(restored)
     if difference:

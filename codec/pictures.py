@@ -17,7 +17,6 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from threading import Lock
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -25,7 +24,7 @@ import numpy as np
 from codec import archive, models
 from codec.archive import Wishes
 from codec.compression import compress
-from codec.decompression import Lost, decompress
+from codec.decompression import Lost, check, decompress
 from codec.errors import UnsupportedImage
 from codec.format import container
 from codec.format.picture import MAX_PIXELS
@@ -44,8 +43,6 @@ Bytes = bytes | bytearray | memoryview
 
 _CARRIERS = dict.fromkeys(("1", "L", "LA", "P", "RGB", "RGBA", "I;16"), "png") | {"CMYK": "tiff"}  # of Pillow's modes
 _NAMES = ("icc_profile", "exif", "xmp")  # Pillow's
-_loaded: dict[tuple[str, int], Model] = {}
-_lock = Lock()
 
 
 @dataclass(frozen=True)
@@ -112,7 +109,8 @@ class Picture:
     def metadata(self) -> dict[str, bytes]:
         """The profile, EXIF and XMP that came with the samples, by Pillow's names: `icc_profile`, `exif`, `xmp`. What
         else came is in `file`."""
-        return {name: self.image.info[name] for name in _NAMES if self.image.info.get(name)}
+        info = self.image.info
+        return {name: info[name] for name in _NAMES if info.get(name)}
 
 
 def encode(
@@ -138,12 +136,15 @@ def encode(
     wishes = Wishes(effort=effort, verify=verify, max_pixels=max_pixels)
 
     def network() -> Model:
-        return loaded(model or models.DEFAULTS[effort], threads)
+        return models.load(models.resolve(model or models.DEFAULTS[effort]), threads)
 
     if isinstance(picture, np.ndarray):
         samples = Samples.of(picture)
         source = SourceFile("png", png.compose(samples, **_composed(metadata or {})))
-        return compress(samples, network(), effort=effort, source=source).data
+        data = compress(samples, network(), effort=effort, source=source).data
+        if verify:
+            check(container.read(data, None), network(), samples)
+        return data
     return archive.archive_bytes(_as_file(picture, metadata), SourceFile(), network, wishes).data
 
 
@@ -168,7 +169,7 @@ def decode(
     network = None
     if picture is not None and picture.needs_model and picture.header.model_id is not None:
         extra = models.resolve(model) if model else None
-        network = loaded(str(models.find(picture.header.model_id, extra)), threads)
+        network = models.load(models.find(picture.header.model_id, extra), threads)
     return Picture(contents.source, decompress(contents, network, lost=lost))
 
 
@@ -185,17 +186,6 @@ def probe(data: Bytes | BinaryIO) -> Probe:
     names = tuple(dict.fromkeys(item.name for item in archive.metadata_of(contents)))
     format_ = source.format if source else None
     return Probe(header.width, header.height, header.kind, header.depth, format_, suffix, names)
-
-
-def loaded(name_or_path: str, threads: int = 0) -> Model:
-    """A model, loaded once for each number of threads. Raises ModelNotFound and BundleError."""
-    import runtime
-
-    key = str(models.resolve(name_or_path)), threads
-    with _lock:
-        if key not in _loaded:
-            _loaded[key] = runtime.load(key[0], threads=threads)
-        return _loaded[key]
 
 
 def _bytes_of(data: object) -> bytes:

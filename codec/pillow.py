@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from codec import archive
-from codec.errors import CodecError, DamagedFile
+from codec.errors import CodecError
 from codec.format import container
 from codec.format.container import Contents
 from codec.images.samples import Samples
@@ -31,7 +31,6 @@ from codec.models import NORMAL
 from codec.pictures import decode, encode
 
 FORMAT, SUFFIX, MIME = "LMC", ".lmc", "image/x-lmc"
-_FIRST = 2**14  # bytes that are read to find the header
 _ALL_PIXELS = 2**62  # how many may be decoded is Pillow's to say, when a file is opened
 
 
@@ -49,7 +48,7 @@ class LmcImageFile(ImageFile.ImageFile):
         self._loading = Lock()
         assert self.fp is not None
         try:
-            contents = _header(self.fp)
+            contents = container.read_beginning(self.fp)
             with _outline(contents) as told:
                 self._size, self._mode, self.info = told.size, told.mode, dict(told.info)
                 self.palette = told.palette
@@ -92,19 +91,6 @@ class LmcImageFile(ImageFile.ImageFile):
         return self.fp.read()
 
 
-def _header(stream: IO[bytes]) -> Contents:
-    """What the beginning of a file says, of which no more is read than is needed; all of a file that is kept whole."""
-    data = stream.read(_FIRST)
-    while True:
-        try:
-            return container.read(data, None, whole=False)
-        except DamagedFile:
-            more = stream.read(max(len(data), _FIRST))
-            if not more:
-                raise
-            data += more
-
-
 def _outline(contents: Contents) -> Image.Image:
     """An image as Pillow opens what was compressed, whose pixels nobody may ask for: all are 0, or there are none."""
     if contents.kept is not None:
@@ -112,10 +98,9 @@ def _outline(contents: Contents) -> Image.Image:
         return Image.open(io.BytesIO(around or keep.restore(contents.kept, _ALL_PIXELS)))
     assert contents.picture is not None
     header = contents.picture.header
-    palette = None if header.palette is None else np.frombuffer(header.palette, np.uint8).reshape(-1, 3)
     zero = np.zeros(1, np.uint8 if header.depth <= 8 else np.uint16)
     shape = header.height, header.width, container.KINDS[header.kind].channels
-    samples = Samples(np.broadcast_to(zero, shape), header.depth, header.kind, palette)
+    samples = Samples(np.broadcast_to(zero, shape), header.depth, header.kind, header.colours)
     return Image.open(io.BufferedReader(_Pieces(archive.pieces_of(contents.source, samples))))
 
 

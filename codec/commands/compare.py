@@ -12,12 +12,12 @@ import click
 from codec import files, models
 from codec.commands.batch import Telling, each, shown
 from codec.commands.options import Engine, engine, options, telling
-from codec.commands.running import Loaded
+from codec.commands.running import ready
 from codec.models import EFFORTS, NORMAL
 from runtime.progress import Progress
 
 if TYPE_CHECKING:
-    from codec.peers import Measured
+    from codec.peers import Coder, Measured
 
 _PEERS = "png,webp,jxl"
 
@@ -98,15 +98,18 @@ def _run(
     if set(wanted) - set(PEERS):
         raise click.UsageError(f"--peers knows {', '.join(PEERS)}, not {', '.join(sorted(set(wanted) - set(PEERS)))}")
     paths = files.found(inputs, ENDINGS, recursive=recursive)
-    loaded, others = Loaded(engine.provider, engine.threads, telling.quiet), peers(wanted, engine.threads)
+    others = peers(wanted, engine.threads)
+
+    def own_coder(effort: str) -> Coder:
+        bundle = models.resolve(engine.model or models.DEFAULTS[effort])
+        return ours(ready(bundle, engine.provider, engine.threads, telling.quiet), effort)
 
     def work(path: Path, progress: Progress) -> Comparison:
         samples = archive.read(path, engine.max_pixels)
-        own = [ours(loaded(models.resolve(engine.model or models.DEFAULTS[effort])), effort) for effort in efforts]
-        found = []
-        for coder in [*own, *others]:
+        found, coders = [], [*map(own_coder, efforts), *others]
+        for coder in coders:
             found.append(measure(coder, samples))
-            progress(len(found), len(own) + len(others))
+            progress(len(found), len(coders))
         return Comparison(str(path), path.stat().st_size, samples.width, samples.height, tuple(found))
 
     def totals(rows: Sequence[Comparison], seconds: float) -> str:

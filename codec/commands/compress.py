@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 import click
 
 from codec import files, models
-from codec.commands.batch import Task, Telling, each, say, shared_out, shown
-from codec.commands.cluster import Cluster
+from codec.commands.batch import Task, Telling, say, shown
 from codec.commands.manifest import Manifest
 from codec.commands.options import Batch, Engine, batch, engine, options, telling
-from codec.commands.running import Loaded, named, planned, say_first_use
+from codec.commands.running import named, planned, ready, say_first_use
 from codec.errors import PixelsDiffer
 from runtime.progress import Progress
 
@@ -93,22 +92,20 @@ def compress(
     from codec.archive import Wishes, needs_model, outside
     from codec.images import ENDINGS
 
-    tasks = planned(batch, telling, partial(_short, batch.suffix), ENDINGS, lambda path: path.name + batch.suffix)
-    to_stdout = any(task.target == files.STANDARD for task in tasks)
-    if rm and (to_stdout or files.STANDARD in batch.inputs):
-        raise click.UsageError("--rm removes files whose results are files")
+    def longer(path: Path) -> str:
+        return path.name + batch.suffix
+
+    plan = planned(batch, engine, telling, partial(_short, batch.suffix), ENDINGS, longer, rm=rm)
     wishes = Wishes(effort, order, strip, exact_file, pixels, verify, engine.max_pixels)
     bundle = models.resolve(engine.model or models.DEFAULTS[effort])
-    jobs, threads = shared_out(len(tasks), engine.threads, engine.jobs)
-    cluster = Cluster(engine.dask) if engine.dask else None
-    network = partial(Loaded(engine.provider, threads, telling.quiet), bundle)
+    network = partial(ready, bundle, engine.provider, plan.threads, telling.quiet)
     book = Manifest(manifest) if manifest is not None else None
 
     def work(task: Task, progress: Progress) -> Compression:
         source, target = task.source, task.output(batch.force)
         with files.opened(source) as data:
-            if cluster is not None:
-                coded, warning, row = cluster.run(_remotely, bytes(data), outside(source), str(bundle), wishes)
+            if plan.cluster is not None:
+                coded, warning, row = plan.cluster.run(_remotely, bytes(data), outside(source), bundle, wishes)
             else:
                 say_first_use(telling.quiet)
                 if needs_model(data, wishes):
@@ -132,15 +129,7 @@ def compress(
     def totals(rows: Sequence[Compression], seconds: float) -> str:
         return f"{len(rows)} files  {_sizes(rows)}  {seconds:.2f} s"
 
-    each(
-        tasks,
-        work,
-        line,
-        replace(telling, to_stderr=to_stdout),
-        name=lambda task: task.source,
-        totals=totals,
-        jobs=cluster.slots if cluster else jobs,
-    )
+    plan.run(work, line, totals)
 
 
 def _short(suffix: str, path: Path) -> str:
@@ -185,11 +174,9 @@ def _compressed(
     return found.data, warning, row
 
 
-def _remotely(data: bytes, said: SourceFile, bundle: str, wishes: Wishes) -> tuple[bytes, str | None, Compression]:
+def _remotely(data: bytes, said: SourceFile, bundle: Path, wishes: Wishes) -> tuple[bytes, str | None, Compression]:
     """The same on another machine."""
-    from codec.pictures import loaded
-
-    return _compressed(data, said, partial(loaded, bundle, 1), wishes)
+    return _compressed(data, said, partial(models.load, bundle, 1), wishes)
 
 
 def _sizes(rows: Sequence[Compression]) -> str:

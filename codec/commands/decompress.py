@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from codec import files
-from codec.commands.batch import Task, Telling, each, say, shared_out, shown
-from codec.commands.cluster import Cluster
+from codec.commands.batch import Task, Telling, say, shown
 from codec.commands.options import Batch, Engine, batch, engine, telling
 from codec.commands.running import Decoder, File, planned
 from codec.errors import UnsupportedOutput
+from codec.format import container
 from runtime.errors import UserError
 from runtime.progress import Progress
 
@@ -76,20 +76,15 @@ def decompress(
     def name(path: Path) -> str:
         """Of what a file is restored to; one that cannot be read will say so when its turn comes."""
         try:
-            ending = ".png" if as_png else archive.suffix_of(decoder.read(path).contents)
-        except UserError:
+            with open(path, "rb") as stream:
+                ending = ".png" if as_png else archive.suffix_of(container.read_beginning(stream))
+        except (UserError, OSError):
             ending = ".png"
         stem = path.name.removesuffix(batch.suffix)
         return stem if stem.lower().endswith(ending.lower()) and stem != path.name else stem + ending
 
-    decoder = Decoder(engine, 1, telling.quiet, salvage)
-    tasks = planned(batch, telling, name, (batch.suffix,))
-    to_stdout = any(task.target == files.STANDARD for task in tasks)
-    if rm and (to_stdout or files.STANDARD in batch.inputs):
-        raise click.UsageError("--rm removes files whose results are files")
-    jobs, threads = shared_out(len(tasks), engine.threads, engine.jobs)
-    cluster = Cluster(engine.dask) if engine.dask else None
-    decoder = Decoder(engine, threads, telling.quiet, salvage, cluster)
+    plan = planned(batch, engine, telling, name, (batch.suffix,), rm=rm)
+    decoder = Decoder(engine, plan.threads, telling.quiet, salvage, plan.cluster)
 
     def work(task: Task, progress: Progress) -> Decompression:
         source, target = task.source, task.output(force)
@@ -165,16 +160,7 @@ def decompress(
     def totals(rows: Sequence[Decompression], seconds: float) -> str:
         return f"{len(rows)} files  {sum(row.bytes for row in rows)} bytes restored  {seconds:.2f} s"
 
-    each(
-        tasks,
-        work,
-        line,
-        replace(telling, to_stderr=to_stdout),
-        name=lambda task: task.source,
-        failed=lambda row: bool(row.lost),
-        totals=totals,
-        jobs=cluster.slots if cluster else jobs,
-    )
+    plan.run(work, line, totals, failed=lambda row: bool(row.lost))
 
 
 def _box(crop: str) -> Box:

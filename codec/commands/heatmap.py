@@ -1,11 +1,12 @@
 """lmconv-codec heatmap."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
 from codec import files, models
-from codec.commands.batch import Task, Telling, each, shown
+from codec.commands.batch import Task, Telling, shown
 from codec.commands.options import Batch, Engine, batch, engine, options, telling
 from codec.commands.running import planned, ready
 from codec.errors import UnsupportedOutput
@@ -46,7 +47,10 @@ def heatmap(batch: Batch, engine: Engine, telling: Telling, effort: str, order: 
     from codec.images import ENDINGS
     from codec.images.samples import Samples
 
-    tasks = planned(batch, telling, lambda path: f"{path.stem}{_ENDING}", ENDINGS, lambda path: f"{path.name}{_ENDING}")
+    def short(path: Path) -> str:
+        return f"{path.stem}{_ENDING}"
+
+    plan = planned(batch, engine, telling, short, ENDINGS, lambda path: f"{path.name}{_ENDING}")
     bundle = models.resolve(engine.model or models.DEFAULTS[effort])
     network = ready(bundle, engine.provider, engine.threads, telling.quiet)
 
@@ -79,4 +83,4 @@ def heatmap(batch: Batch, engine: Engine, telling: Telling, effort: str, order: 
         channels = "  ".join(f"{name} {bpsp:.3f}" for name, bpsp in zip(names, row.channel_bpsp, strict=True))
         return f"{shown(row.input, width)}  {row.bits:>12.0f} bits  {row.bpsp:6.3f} bpsp  {channels}"
 
-    each(tasks, work, line, telling, name=lambda task: task.source)
+    plan.run(work, line)

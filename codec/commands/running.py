@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -16,7 +16,7 @@ import click
 
 from codec import files, models
 from codec.commands.bar import on_terminal
-from codec.commands.batch import Task, Telling, each, say, shown
+from codec.commands.batch import Row, Task, Telling, each, say, shared_out, shown
 from codec.commands.cluster import Cluster
 from codec.commands.options import Batch, Engine
 from codec.format import container
@@ -32,29 +32,45 @@ if TYPE_CHECKING:
 
 
 _FIRST = Lock()
+_COMPILED: set[Path] = set()  # bundles whose kernels this process has compiled
 
 
 @dataclass(frozen=True)
-class Plan:
+class Intended:
     """A line of a dry run."""
 
     input: str
     output: str
 
 
-class Loaded:
-    """Loads each model once, when it is first asked for, whichever thread asks."""
+@dataclass(frozen=True)
+class Plan:
+    """What a command is to do: tasks, how many at once, on how many threads each, by a cluster or here."""
 
-    def __init__(self, provider: str, threads: int, quiet: bool) -> None:
-        self._how = provider, threads, quiet
-        self._models: dict[Path, runtime.Model] = {}
-        self._lock = Lock()
+    tasks: list[Task]
+    telling: Telling
+    jobs: int
+    threads: int
+    cluster: Cluster | None
 
-    def __call__(self, bundle: Path) -> runtime.Model:
-        with self._lock:
-            if bundle not in self._models:
-                self._models[bundle] = ready(bundle, *self._how)
-            return self._models[bundle]
+    def run(
+        self,
+        work: Callable[[Task, Progress], Row],
+        line: Callable[[Row, int], str],
+        totals: Callable[[Sequence[Row], float], str] | None = None,
+        failed: Callable[[Row], bool] = lambda row: False,
+    ) -> None:
+        """Does it, as `each` has it."""
+        each(
+            self.tasks,
+            work,
+            line,
+            self.telling,
+            name=lambda task: task.source,
+            failed=failed,
+            totals=totals,
+            jobs=self.cluster.slots if self.cluster else self.jobs,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,15 +95,10 @@ class Decoder:
     ) -> None:
         self.extra = models.resolve(engine.model) if engine.model else None
         self.max_pixels, self.quiet, self.cut, self._cluster = engine.max_pixels, quiet, cut, cluster
-        self._loaded = Loaded(engine.provider, threads, quiet)
-
-    def read(self, path: Path) -> File:
-        """A file, not decoded yet."""
-        with files.opened(path) as data:
-            return self.parsed(path, data)
+        self._provider, self._threads = engine.provider, threads
 
     def parsed(self, path: Path, data: bytes) -> File:
-        """The same of a file's bytes."""
+        """A file of these bytes, not decoded yet."""
         return File(path, data, container.read(memoryview(data), self.max_pixels, whole=not self.cut))
 
     def decode(
@@ -99,7 +110,7 @@ class Decoder:
         bundle = models.find(model_id, self.extra) if model_id is not None else None
         if self._cluster is None:
             say_first_use(self.quiet)
-            network = self._loaded(bundle) if bundle is not None else None
+            network = ready(bundle, self._provider, self._threads, self.quiet) if bundle is not None else None
             return _decoded(file.contents, network, crop, lost, progress)
         bounds = self.max_pixels, not self.cut
         samples, missing, seconds = self._cluster.run(_remotely, bytes(file.data), bounds, bundle, crop, lost)
@@ -129,31 +140,24 @@ def _remotely(
     data: bytes, bounds: tuple[int, bool], bundle: Path | None, crop: Box | None, lost: list[Lost] | None
 ) -> tuple[Samples, list[Lost] | None, float]:
     """The same on another machine. bounds: the most pixels, and whether the file must be whole."""
-    from codec.pictures import loaded
-
-    network = loaded(str(bundle), 1) if bundle is not None else None
+    network = models.load(bundle, 1) if bundle is not None else None
     samples, seconds = _decoded(container.read(data, bounds[0], whole=bounds[1]), network, crop, lost)
     return samples, lost, seconds
-
-
-def load(bundle: Path, provider: str, threads: int) -> runtime.Model:
-    """A model."""
-    import runtime
-
-    return runtime.load(bundle, provider=provider, threads=threads)
 
 
 def ready(bundle: Path, provider: str, threads: int, quiet: bool) -> runtime.Model:
     """A model. At the first use of an installation, what a photograph needs by it is compiled before anything is timed;
     that is said before the model is loaded, as loading compiles kernels of its own."""
-    first = say_first_use(quiet)
-    model = load(bundle, provider, threads)
-    if first:
-        from codec.warm_up import warm_up
+    with _FIRST:
+        first = first_use(quiet)
+        model = models.load(bundle, threads, provider)
+        if first and bundle not in _COMPILED:
+            from codec.warm_up import warm_up
 
-        efforts = [effort for effort, name in models.DEFAULTS.items() if name == model.manifest.name]
-        warm_up(model, (efforts or [models.NORMAL])[-1])
-    return model
+            efforts = [effort for effort, name in models.DEFAULTS.items() if name == model.manifest.name]
+            warm_up(model, (efforts or [models.NORMAL])[-1])
+            _COMPILED.add(bundle)
+        return model
 
 
 def say_first_use(quiet: bool) -> bool:
@@ -176,13 +180,17 @@ def first_use(quiet: bool) -> bool:
 
 def planned(
     batch: Batch,
+    engine: Engine,
     telling: Telling,
     name: Callable[[Path], str],
     endings: Collection[str],
     longer: Callable[[Path], str] | None = None,
-) -> list[Task]:
+    *,
+    rm: bool = False,
+) -> Plan:
     """What is to be done: a task for each input, whose result's name is `name`'s, or `longer`'s where several in one
-    folder have that. endings: of the files that are meant below folders. Ends the command for a dry run."""
+    folder have that. endings: of the files that are meant below folders. rm: whether inputs are removed. Ends the
+    command for a dry run."""
     inputs = files.found(batch.inputs, endings, recursive=batch.recursive)
     tasks = list(map(Task, inputs, files.outputs(inputs, name, batch.place, longer)))
     if batch.skip_existing:
@@ -190,23 +198,27 @@ def planned(
         if len(left) < len(tasks) and not telling.quiet:
             say(f"{len(tasks) - len(left)} of {len(tasks)} left out: their results are there")
         tasks = left
-    if any(task.target == files.STANDARD for task in tasks):
-        if on_terminal(sys.stdout) and not batch.force:
-            raise click.UsageError("stdout is a terminal: send it elsewhere, or name a file with -o")
+    to_stdout = any(task.target == files.STANDARD for task in tasks)
+    if to_stdout and on_terminal(sys.stdout) and not batch.force:
+        raise click.UsageError("stdout is a terminal: send it elsewhere, or name a file with -o")
+    if rm and (to_stdout or files.STANDARD in inputs):
+        raise click.UsageError("--rm removes files whose results are files")
     if batch.dry_run:
         _say_what_would_be_written(tasks, batch, telling)
     place = batch.place.mirror or batch.place.output
     if place is not None and batch.place.named(len(inputs)) is None:
         for folder in sorted({task.target.parent for task in tasks if isinstance(task.target, Path)}):
             files.make_folder(folder)
-    return tasks
+    jobs, threads = shared_out(len(tasks), engine.threads, engine.jobs)
+    cluster = Cluster(engine.dask) if engine.dask else None
+    return Plan(tasks, replace(telling, to_stderr=to_stdout), jobs, threads, cluster)
 
 
 def _say_what_would_be_written(tasks: list[Task], batch: Batch, telling: Telling) -> None:
-    def work(task: Task, progress: Progress) -> Plan:
-        return Plan(str(task.source), str(task.output(batch.force, there=False)))
+    def work(task: Task, progress: Progress) -> Intended:
+        return Intended(str(task.source), str(task.output(batch.force, there=False)))
 
-    def line(row: Plan, width: int) -> str:
+    def line(row: Intended, width: int) -> str:
         return f"{shown(row.input, width)}  would become {shown(row.output)}"
 
     each(tasks, work, line, telling, name=lambda task: task.source)

@@ -10,7 +10,6 @@ import click
 from codec import models
 from codec.commands.batch import Telling, each, shown
 from codec.commands.options import options, telling
-from codec.commands.running import load
 from runtime.progress import Progress
 
 
@@ -32,7 +31,7 @@ def warm_up(threads: int, provider: str, telling: Telling) -> None:
 
     def work(effort: str, progress: Progress) -> WarmUp:
         name, start = models.DEFAULTS[effort], time.perf_counter()
-        compile_all(load(models.resolve(name), provider, threads), effort, everything=True)
+        compile_all(models.load(models.resolve(name), threads, provider), effort, everything=True)
         return WarmUp(effort, name, time.perf_counter() - start)
 
     def line(row: WarmUp, width: int) -> str:

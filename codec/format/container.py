@@ -7,6 +7,7 @@ said of the file that was compressed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import IO
 
 from codec.errors import DamagedFile
 from codec.format import chunks
@@ -18,6 +19,7 @@ from codec.format.source import SourceFile, pack_source, read_source
 
 MAGIC, VERSION = chunks.MAGIC, chunks.VERSION
 _ANY_REST, _REST_OF_SAMPLE = 2**26, 16  # bytes
+_FIRST = 2**14  # bytes that are read to find the header
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,20 @@ def read(data: bytes | memoryview, max_pixels: int | None = MAX_PIXELS, *, whole
             raise
         passed_over, damaged = (*passed_over, FILE.decode()), True
     return Contents(held, jpeg, source, passed_over, damaged)
+
+
+def read_beginning(stream: IO[bytes]) -> Contents:
+    """What the beginning of a file says, of which no more is read than is needed: all of one that is kept whole.
+    Payloads that were not read are None. Raises as `read` does."""
+    data = stream.read(_FIRST)
+    while True:
+        try:
+            return read(data, None, whole=False)
+        except DamagedFile:
+            more = stream.read(max(len(data), _FIRST))
+            if not more:
+                raise
+            data += more
 
 
 def most_rest(held: Picture | KeptFile, max_pixels: int = MAX_PIXELS) -> int:

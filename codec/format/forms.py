@@ -139,8 +139,8 @@ def chosen(samples: np.ndarray, depth: int, palette: np.ndarray | None = None) -
 def form_of(group: Group, header: Header, channels: int) -> Form:
     """The form that a file says. Raises DamagedFile."""
     if group.form == COLOURS:
-        palette = np.frombuffer(header.palette or b"", np.uint8).reshape(-1, 3)
-        if not len(palette):
+        palette = header.colours
+        if palette is None or not len(palette):
             raise DamagedFile("indices are coded as colours, but the palette has none: get the file again")
         return Colours(palette[: 1 << header.depth], header.depth)
     if group.form == AS_THEY_ARE:

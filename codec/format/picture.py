@@ -100,6 +100,13 @@ class Header:
             raise ValueError(f"kind {self.kind} does not go with that palette")
 
     @property
+    def colours(self) -> np.ndarray | None:
+        """Those of the palette, [number, 3] of RGB."""
+        import numpy as np
+
+        return None if self.palette is None else np.frombuffer(self.palette, np.uint8).reshape(-1, 3)
+
+    @property
     def boxes(self) -> list[Box]:
         """The tiles of a group in the order of their payloads."""
         return tiling.layout(self.height, self.width, self.tile)

@@ -101,6 +101,7 @@ def fakes(monkeypatch):
         monkeypatch.setattr(module, "compress", lambda *given, **more: coder.compress(*given, **more))
     monkeypatch.setattr(decompression, "decompress", lambda *given, **more: coder.decompress(*given, **more))
     monkeypatch.setattr(archive, "check", lambda *given: check(*given, coder))
+    monkeypatch.setattr(models, "_loaded", {})
     running.first_use.cache_clear()
     runtime.coder = coder
     return runtime

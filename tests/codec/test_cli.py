@@ -192,6 +192,7 @@ def test_provider_threads_and_model_reach_the_runtime(folder, fakes):
 
 def test_a_model_is_loaded_once_for_many_files(folder, fakes):
     run("compress", "a.png", "grey.png")
+    models._loaded.clear()
     loads, load = [], fakes.load
     fakes.load = lambda path, **options: loads.append(path) or load(path, **options)
     run("verify", "a.lmc", "grey.lmc")
@@ -229,6 +230,7 @@ def test_a_first_use_is_said_before_the_model_is_loaded(folder, fakes, monkeypat
     monkeypatch.setitem(sys.modules, "codec.warm_up", warm_up)
     monkeypatch.setattr(running, "say", lambda message: done.append(message.split(":")[0]))
     running.first_use.cache_clear()
+    models._loaded.clear()
     names = ("a.lmc", "grey.lmc") if command == "decompress" else ("a.png", "grey.png")
     done.clear()
     run(command, *names, "--force")
@@ -363,6 +365,7 @@ def test_a_missing_onnxruntime_says_what_to_install(folder, fakes):
         raise ModuleNotFoundError("No module named 'onnxruntime'", name="onnxruntime")
 
     run("compress", "a.png")
+    models._loaded.clear()
     fakes.load = load
     for arguments in (["compress", "grey.png"], ["verify", "a.lmc"]):
         result = run(*arguments, code=1)

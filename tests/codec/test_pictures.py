@@ -3,14 +3,16 @@
 import io
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import codec
-from codec import archive
-from codec.errors import CodecError, DamagedFile, ImageTooLarge
+from codec import archive, models, pictures
+from codec.compression import compress
+from codec.errors import CodecError, DamagedFile, ImageTooLarge, PixelsDiffer
 from tests.codec.golden import TINY
 from tests.codec.test_archive import FILES
 from tests.pictures import photograph
@@ -117,10 +119,9 @@ def test_what_is_none_of_these():
 
 def test_a_model_is_loaded_once_by_all_threads(monkeypatch):
     import runtime
-    from codec import pictures
 
     loaded, load = [], runtime.load
-    monkeypatch.setattr(pictures, "_loaded", {})
+    monkeypatch.setattr(models, "_loaded", {})
     monkeypatch.setattr(runtime, "load", lambda *given, **more: loaded.append(given) or load(*given, **more))
     with ThreadPoolExecutor(4) as pool:
         files = list(pool.map(lambda _: encode(PIXELS), range(8)))
@@ -137,5 +138,23 @@ def test_they_can_be_pickled():
 def test_the_same_bytes_as_by_the_command_line(tmp_path, tiny_model):
     path = tmp_path / "a.png"
     path.write_bytes(FILES["text.png"]())
-    found = archive.archive(path, lambda: codec.pictures.loaded(MODEL), archive.Wishes())
+    found = archive.archive(path, lambda: models.load(TINY), archive.Wishes())
     assert decode(found.data).file == decode(encode(path.read_bytes())).file
+
+
+def test_what_does_not_decode_to_the_same_is_refused(monkeypatch):
+    """Of arrays as of files, where that is asked for."""
+
+    def spoilt(samples, *given, **more):
+        values = samples.values.copy()
+        values[0, 0, 0] ^= 1
+        return compress(replace(samples, values=values), *given, **more)
+
+    for module in (archive, pictures):
+        monkeypatch.setattr(module, "compress", spoilt)
+    file = io.BytesIO()
+    Image.fromarray(PIXELS).save(file, "PNG")
+    for picture in (PIXELS, Image.fromarray(PIXELS), file.getvalue()):
+        encode(picture)
+        with pytest.raises(PixelsDiffer):
+            encode(picture, verify=True)

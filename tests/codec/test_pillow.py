@@ -11,7 +11,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 import codec
 import codec.pillow
-from codec import pictures
+from codec import models
 from tests.codec.golden import TINY
 from tests.codec.test_archive import FILES
 from tests.pictures import photograph
@@ -23,9 +23,9 @@ PIXELS = np.ascontiguousarray(photograph(20, 33).transpose(1, 2, 0))
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
     """The tiny model in place of the shipped ones."""
-    loaded = pictures.loaded
-    monkeypatch.setattr(pictures, "loaded", lambda name, threads=0: loaded(MODEL, 1))
-    monkeypatch.setattr(pictures.models, "find", lambda model_id, extra: TINY)
+    load = models.load
+    monkeypatch.setattr(models, "load", lambda bundle, threads=0: load(TINY, 1))
+    monkeypatch.setattr(models, "find", lambda model_id, extra: TINY)
 
 
 def kept(data: bytes) -> io.BytesIO:
@@ -219,6 +219,29 @@ def test_imageio(path):
     assert iio.improps(path, plugin="pillow").shape == (20, 33, 3)
     iio.imwrite(path.with_name("y.lmc"), PIXELS, plugin="pillow", extension=".lmc")
     np.testing.assert_array_equal(np.asarray(Image.open(path.with_name("y.lmc"))), PIXELS)
+
+
+def test_skimage(path):
+    io = pytest.importorskip("skimage.io")
+    np.testing.assert_array_equal(io.imread(path), PIXELS)
+
+
+def test_a_folder_of_classes_for_torchvision(tmp_path):
+    torchvision = pytest.importorskip("torchvision")
+    for name in ("cats", "dogs"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(PIXELS).save(tmp_path / name / "x.lmc")
+    found = torchvision.datasets.ImageFolder(tmp_path, is_valid_file=lambda path: path.endswith(".lmc"))
+    image, label = found[1]
+    assert (found.classes, label, image.mode) == (["cats", "dogs"], 1, "RGB")
+    np.testing.assert_array_equal(np.asarray(image), PIXELS)
+
+
+def test_images_of_datasets(path):
+    """As a column of them has them, by name or by their bytes."""
+    image = pytest.importorskip("datasets").Image()
+    for item in ({"path": str(path), "bytes": None}, {"path": None, "bytes": path.read_bytes()}):
+        np.testing.assert_array_equal(np.asarray(image.decode_example(item)), PIXELS)
 
 
 def test_the_default_path_opens_by_name(tmp_path):
