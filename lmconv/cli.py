@@ -11,6 +11,7 @@ from lmconv.commands.describe import describe
 from lmconv.commands.evaluate import evaluate
 from lmconv.commands.import_checkpoint import import_checkpoint
 from lmconv.commands.orders import draw_orders
+from lmconv.commands.plot import plot
 from lmconv.commands.sample import sample
 from lmconv.commands.train import train
 from runtime.command_line import Group
@@ -23,5 +24,5 @@ def cli() -> None:
     """Train, evaluate and sample models of locally masked convolutions."""
 
 
-for command in (train, evaluate, sample, complete, average, import_checkpoint, describe, draw_orders):
+for command in (train, evaluate, sample, complete, average, import_checkpoint, describe, draw_orders, plot):
     cli.add_command(command)

@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +33,9 @@ class PhotoConfig:
 
 
 OPTIMISERS = ("muon", "adam")
-SCHEDULES = ("linear", "cosine", "decay")
+SCHEDULES = ("linear", "cosine", "decay", "constant")
 BINARISATIONS = ("stochastic", "threshold")
+ANY = "random"  # in place of an order: a new one for each batch
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,12 @@ class TrainConfig:
     rate: float = 2e-3  # Adam's highest
     matrix_rate: float = 3e-3  # Muon's highest
     betas: tuple[float, float] = (0.9, 0.98)
-    schedule: str = "linear"  # linear: falls over the last `cooldown`; cosine; decay: by `decay` a step
+    schedule: str = "linear"  # linear: falls over the last `cooldown`; cosine; decay: by `decay`; constant
     warmup: int = 200
     cooldown: float = 0.5
     decay: float = 1.0
+    decay_every: int = 1  # steps between two decays; the published code's are an epoch
+    weight_decay: float = 0.0  # of matrices and kernels, a step, times the rate (Loshchilov and Hutter 2019)
     clip: float = 1.0  # largest norm of the gradient
     ema: float = 0.999  # averaging of the weights, a step; 0: none
     evaluate_every: int = 500
@@ -62,7 +66,7 @@ class TrainConfig:
         for name, known in {"optimiser": OPTIMISERS, "schedule": SCHEDULES}.items():
             if getattr(self, name) not in known:
                 raise LmconvError(f"a training's {name} is one of {', '.join(known)}, not {getattr(self, name)!r}")
-        for name in ("steps", "batch", "accumulate", "evaluate_every"):
+        for name in ("steps", "batch", "accumulate", "evaluate_every", "decay_every"):
             if getattr(self, name) < 1:
                 raise LmconvError(f"a training's {name} is 1 or more, not {getattr(self, name)}")
         if self.batch % self.accumulate:
@@ -102,19 +106,36 @@ class ImageTraining(TrainConfig):
     keep: int = 3
     height: int = 32
     width: int = 32
-    order: str = "s_curve"
-    variants: tuple[int, ...] = tuple(range(8))  # one is drawn for each batch; the first is evaluated
+    order: str = "s_curve"  # several between commas, each in all variants; ANY: a new random one for each batch
+    variants: tuple[int, ...] = tuple(range(8))  # an order and a variant are drawn for each batch
     sizes: tuple[int, ...] = ()  # heights that batches are resized to, drawn for each; the width in proportion
     binarisation: str = "stochastic"  # of a binary network's images: drawn anew for each batch, or threshold
     holdout: int = 1000  # images kept for evaluation, the last ones of the training split
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not all(self.order.split(",")):
+            raise LmconvError(f"a training's order is a name, or several between commas, not {self.order!r}")
         if self.binarisation not in BINARISATIONS:
             raise LmconvError(f"a binarisation is {' or '.join(BINARISATIONS)}, not {self.binarisation!r}")
         for name, values in {"height": (self.height,), "width": (self.width,), "sizes": self.sizes}.items():
             if any(not 1 <= value <= 4096 for value in values):
                 raise LmconvError(f"a training's {name} is from 1 to 4096, not {min(values)} to {max(values)}")
+
+    @property
+    def orders(self) -> tuple[str, ...]:
+        """Every order and variant that a batch may have, named as in orders.make but for ANY."""
+        return orders_of(self.order, self.variants)
+
+
+def orders_of(order: str, variants: Iterable[int]) -> tuple[str, ...]:
+    """The orders that a training's `order` and `variants` name."""
+    return tuple(f"{base}:{variant}" for base in order.split(",") for variant in variants)
+
+
+def fixed(order: str) -> str:
+    """One of `orders_of` as orders.make knows it: of the random orders the first."""
+    return order.replace(ANY, f"{ANY}=0") if order.startswith(f"{ANY}:") else order
 
 
 @dataclass(frozen=True)
@@ -122,10 +143,11 @@ class Machine:
     """Where and how a run computes; changes nothing but speed and rounding."""
 
     device: str = "auto"  # auto, cpu, cuda, cuda:1, ...
-    precision: str = "auto"  # auto, fp32, bf16
+    precision: str = "auto"  # auto, fp32, tf32, bf16
     threads: int = 0  # 0: PyTorch's choice
     minutes: float = math.inf  # stop (resumable) after so long
     compile: bool = False  # torch.compile: minutes of compiling for faster steps, mostly on a GPU
+    log_every: int = 100  # steps between lines where stderr is no terminal
     progress: bool = True
 
     def resolved_device(self) -> "torch.device":
@@ -146,7 +168,7 @@ class Machine:
         if self.precision != "auto":
             return self.precision == "bf16"
         if self.resolved_device().type == "cuda":
-            return torch.cuda.is_bf16_supported()
+            return torch.cuda.is_bf16_supported(including_emulation=False)
         # Processors with AVX-512 only run bf16 slower than fp32 (measured); those with AMX should gain.
         return getattr(torch.cpu, "_is_amx_tile_supported", bool)()
 

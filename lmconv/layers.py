@@ -32,12 +32,12 @@ CHUNK = 1 << 20  # bytes of the input that a CPU goes through at a time, by taps
 class TorchMask:
     """One layer's mask as tensors: what `LocallyMaskedConv2d.forward` takes. Build it once, move it by `to`.
 
-    `taps [P, k, k] bool` are the patterns and `boxes` the (top, bottom, left, right) ends of the taps that
-    each of them computes: the smallest box round its allowed taps and the centre. A box is four bytes, not a
-    tuple, because torch.compile makes integers that change from call to call into variables, and shapes must
-    stay constants. `size` is (H, W), and `index [H, W] int32` and `dense [k*k, H*W] bool` are each position's
-    pattern and mask. `reads` has for each tap the positions that may read it and those that they read there,
-    [2, n] int64. The four are None in a mask for any size, and `index` also where P = 1.
+    `taps [P, k, k] bool` are the patterns, none where they were not looked for, and `boxes` the (top, bottom, left,
+    right) ends of the taps that each of them computes: the smallest box round its allowed taps and the centre. A box is
+    four bytes, not a tuple, because torch.compile makes integers that change from call to call into variables, and
+    shapes must stay constants. `size` is (H, W), and `index [H, W] int32` and `dense [k*k, H*W] bool` are each
+    position's pattern and mask. `reads` has for each tap the positions that may read it and those that they read there,
+    [2, n] int64. The four are None in a mask for any size, and `index` also where P is 0 or 1.
     """
 
     kernel: int
@@ -68,19 +68,25 @@ class TorchMask:
         return self.dense
 
 
-def mask_from_rank(rank: np.ndarray, kernel: int, dilation: int = 1, kind: str = "A") -> TorchMask:
-    """The mask of a rank map [H, W] for layers of one kernel size and dilation, on images of that size."""
+def mask_from_rank(
+    rank: np.ndarray, kernel: int, dilation: int = 1, kind: str = "A", patterns: bool = True
+) -> TorchMask:
+    """The mask of a rank map [H, W] for layers of one kernel size and dilation, on images of that size.
+
+    patterns: whether to look for the few that cover it, which pays where a mask is used more than once.
+    """
     height, width = rank.shape
     dense = masks.masks(rank, kernel, dilation, kind)
-    found = masks.patterns(dense, height, width, kernel, dilation)
-    taps = found.taps.reshape(-1, kernel, kernel)
+    found = masks.patterns(dense, height, width, kernel, dilation) if patterns else None
+    taps = found.taps.reshape(-1, kernel, kernel) if found else np.zeros((0, kernel, kernel), bool)
+    several = found if len(taps) > 1 else None
     return TorchMask(
         kernel=kernel,
         dilation=dilation,
         taps=torch.from_numpy(taps),
         boxes=tuple(_box(pattern) for pattern in taps),
         size=(height, width),
-        index=torch.from_numpy(found.index.reshape(height, width)) if len(taps) > 1 else None,
+        index=torch.from_numpy(several.index.reshape(height, width)) if several else None,
         dense=torch.from_numpy(dense),
         reads=reads(dense, width, kernel, dilation),
     )
@@ -139,7 +145,7 @@ class LocallyMaskedConv2d(nn.Module):
     def forward(self, x: Tensor, mask: TorchMask) -> Tensor:
         """[B, Cin, H, W] -> [B, Cout, H, W]. Raises ValueError if the mask is for another layer or size."""
         self._check(x, mask)
-        if len(mask.boxes) <= (1 if x.device.type == "cpu" else FEW_PATTERNS):
+        if 1 <= len(mask.boxes) <= (1 if x.device.type == "cpu" else FEW_PATTERNS):
             return self.by_patterns(x, mask)
         return self.by_taps(x, mask)
 

@@ -30,7 +30,7 @@ ALLOWED_ROOMS = {
     "codec": ("runtime",),
 }
 ALLOWED_PACKAGES = {
-    "lmconv": {"PIL", "click", "numpy", "safetensors", "torch", "torchvision", "tqdm"},
+    "lmconv": {"PIL", "click", "matplotlib", "numpy", "safetensors", "tensorboard", "torch", "torchvision", "tqdm"},
     "export": {"PIL", "click", "numpy", "onnx", "onnxruntime", "onnxscript", "safetensors", "torch", "tqdm"},
     "runtime": {"click", "llvmlite", "numba", "numpy", "onnxruntime", "safetensors"},
     "codec": {

@@ -6,7 +6,7 @@ training's configuration, the step and the curve. Nothing is ever unpickled. Fil
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -42,6 +42,20 @@ class Checkpoint:
         net = kinds.build(self.network)
         net.load_state_dict(self.ema)
         return net.eval()
+
+    def copied(self) -> "Checkpoint":
+        """The same, whose tensors nobody else changes, on the CPU."""
+
+        def copies(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+            return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
+
+        return replace(
+            self,
+            model=copies(self.model),
+            ema=copies(self.ema),
+            optimiser=copies(self.optimiser),
+            curve=list(self.curve),
+        )
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lmconv.config import ImageTraining, PhotoConfig, PhotoTraining, PixelCnnConfig
+from lmconv.config import ImageTraining, PhotoConfig, PhotoTraining, PixelCnnConfig, fixed, orders_of
 from lmconv.errors import LmconvError
 
 PHOTOGRAPH = (512, 768)  # photo networks are for any size
@@ -24,7 +24,7 @@ def trained(network: PhotoConfig | PixelCnnConfig, training: dict) -> Trained:
     order, variants = ("raster", (0,)) if network.two_stream else (ImageTraining.order, ImageTraining.variants)
     order, variants = training.get("order", order), training.get("variants", variants)
     return Trained(
-        tuple(f"{order}:{variant}" for variant in variants),
+        tuple(fixed(name) for name in orders_of(order, variants)),
         training.get("height", ImageTraining.height),
         training.get("width", ImageTraining.width),
     )

@@ -61,10 +61,12 @@ TRAINING = {
     "rate": (ABOVE_ZERO, "Highest learning rate of Adam."),
     "matrix_rate": (ABOVE_ZERO, "Highest learning rate of Muon."),
     "betas": ((FRACTION, FRACTION), "Adam's averaging of gradients and squares."),
-    "schedule": (click.Choice(SCHEDULES), "How the rates fall: at the end, along a cosine, or by --decay a step."),
+    "schedule": (click.Choice(SCHEDULES), "How the rates fall: at the end, along a cosine, by --decay, or not."),
     "warmup": (FROM_ZERO, "Steps in which the rates rise."),
     "cooldown": (FRACTION, "Part of the run in which a linear schedule falls to zero."),
-    "decay": (FRACTION, "Factor of the rates a step, with the schedule decay."),
+    "decay": (FRACTION, "Factor of the rates, with the schedule decay."),
+    "decay_every": (COUNT, "Steps between two decays; the published code's were an epoch's."),
+    "weight_decay": (click.FloatRange(0), "Of matrices and kernels, a step, times the rate."),
     "clip": (ABOVE_ZERO, "Largest norm of the gradient."),
     "ema": (FRACTION, "Averaging of the weights, a step; 0 for none."),
     "evaluate_every": (COUNT, "Steps between evaluations."),
@@ -82,8 +84,11 @@ PHOTO_TRAINING = TRAINING | {
 IMAGE_TRAINING = TRAINING | {
     "height": (COUNT, "Rows; images are cropped and shrunk to this size."),
     "width": (COUNT, "Columns."),
-    "order": (str, "Order of the pixels, without a variant; `lmconv orders` knows them."),
-    "variants": (VARIANTS, "Variants of the order: one is drawn for each batch, the first is evaluated."),
+    "order": (
+        str,
+        "As `lmconv orders` knows them, several between commas; random: a new one for each batch.",
+    ),
+    "variants": (VARIANTS, "Variants of the orders: one of all is drawn for each batch."),
     "sizes": (Numbers("sizes", 1, 4096, empty=True), "Heights to resize batches to, one drawn for each."),
     "binarisation": (click.Choice(BINARISATIONS), "How binary networks see grey: drawn for each batch, or over 127."),
     "holdout": (COUNT, "Images kept for evaluation, the last ones of the training split."),
@@ -113,9 +118,13 @@ IMAGE_NETWORK = {
 }
 MACHINE = {
     "device": (str, "auto, cpu, cuda, cuda:1, ..."),
-    "precision": (click.Choice(["auto", "fp32", "bf16"]), "auto: bf16 where it is fast."),
+    "precision": (
+        click.Choice(["auto", "fp32", "tf32", "bf16"]),
+        "auto: bf16 where it is fast, on other NVIDIA cards tf32; likelihoods are always in fp32.",
+    ),
     "threads": (FROM_ZERO, "0: all cores."),
     "minutes": (ABOVE_ZERO, "Stop after so long; go on with --resume."),
+    "log_every": (COUNT, "Steps between lines where stderr is no terminal."),
     "compile": (bool, "torch.compile: minutes of compiling, faster steps, mostly on a GPU."),
 }
 _METAVARS: dict[type, str] = {click.IntRange: "N", Odd: "N", click.FloatRange: "X", Numbers: "N,N,..."}
@@ -144,11 +153,16 @@ def settings(defaults: Any, table: dict) -> Callable:
     return add
 
 
-def from_checkpoint(ctx: click.Context, values: dict, said: dict) -> None:
-    """Takes for options that were not given what a checkpoint says."""
+def from_checkpoint(ctx: click.Context, values: dict, said: dict) -> list[str]:
+    """Takes for options that were not given what a checkpoint says; those that it changes, in words."""
+    changed = []
     for name, value in said.items():
         if name in values and ctx.get_parameter_source(name) == ParameterSource.DEFAULT:
-            values[name] = tuple(value) if isinstance(value, list) else value
+            value = tuple(value) if isinstance(value, list) else value
+            if values[name] != value:
+                changed.append(f"{name} {value} in place of {values[name]}")
+            values[name] = value
+    return changed
 
 
 def chosen(config: type, values: dict) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from lmconv.commands import settings as table
 from lmconv.commands.settings import check_device, chosen, from_checkpoint, settings
@@ -57,6 +58,13 @@ def common(source: str) -> Callable:
             metavar="[auto|PATH]",
             help="Go on with RUN if it holds a checkpoint, or from the one at PATH; settings not given are "
             "those of the checkpoint.",
+        ),
+        click.option(
+            "--init",
+            type=PATH,
+            metavar="CHECKPOINT",
+            help="Begin with the averaged weights of a checkpoint whose network has the same tensors, for other data, "
+            "orders, bits or another optimiser.",
         ),
         CACHE,
         click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
@@ -147,6 +155,7 @@ def run(
     sheet_of: Callable,
     run: Path,
     resume: str | None,
+    init: Path | None,
     as_json: bool,
     quiet: bool,
     **values: Any,
@@ -157,12 +166,21 @@ def run(
     from lmconv.training import run as runs
 
     began = time.monotonic()
-    start = runs.resume_point(run, resume)
+    if init is not None and resume not in (None, "auto"):
+        raise click.UsageError("--init begins a run and --resume goes on with one: give one checkpoint")
+    start, first = runs.resume_point(run, resume), None
     if start is not None:
         before = checkpoint.load(start)
         if not isinstance(before.network, architecture):
             raise checkpoint.CheckpointError(f"{start} is of another kind of network: {before.network}")
-        from_checkpoint(ctx, values, before.training | asdict(before.network))
+        taken = from_checkpoint(ctx, values, before.training | asdict(before.network))
+        if taken and not quiet:
+            click.echo(f"lmconv: as in {start}: {', '.join(taken)}", err=True)
+    elif init is not None:
+        first = checkpoint.load(init)
+        if not isinstance(first.network, architecture):
+            raise checkpoint.CheckpointError(f"{init} is of another kind of network: {first.network}")
+        _agree(ctx, values, first.network, init)
     network, config = chosen(architecture, values), chosen(training, values)
     machine = chosen(Machine, values | {"progress": not quiet})
     check_device(machine)
@@ -170,12 +188,29 @@ def run(
         with them.first():
             task = task_of(config, network, machine)
         try:
-            last = runs.train(task, run, machine, resume, them, sheet_of(config, network))
+            last = runs.train(task, run, machine, resume, them, sheet_of(config, network), first)
         except KeyboardInterrupt:
             click.echo(f"lmconv: interrupted: {run / runs.LAST} is saved, go on with --resume", err=True)
             ctx.exit(1)
     if them.rank == 0:
         _print(last, config.steps, time.monotonic() - began, as_json)
+
+
+_OF_TRAINING = ("dropout", "checkpointing")  # settings of a network that are none of what it computes
+
+
+def _agree(ctx: click.Context, values: dict, network: Any, init: Path) -> None:
+    """Raises UsageError where a network's settings that were not given are not those of the checkpoint that it begins
+    with: its weights would mean something else."""
+    given = {name for name in values if ctx.get_parameter_source(name) != ParameterSource.DEFAULT}
+    differ = {
+        name: value
+        for name, value in asdict(network).items()
+        if name not in (*_OF_TRAINING, *given) and values.get(name, value) != value
+    }
+    if differ:
+        options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in differ.items())
+        raise click.UsageError(f"{init} is not of {ctx.info_name}'s settings: give {options}, or others on purpose")
 
 
 def _print(last: Path, steps: int, seconds: float, as_json: bool) -> None:

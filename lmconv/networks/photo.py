@@ -15,6 +15,7 @@ from lmconv.config import PhotoConfig
 from lmconv.layers import LocallyMaskedConv2d, TorchMask, single_pattern
 from lmconv.networks import likelihood
 from lmconv.networks.lists import module_list
+from lmconv.networks.precision import in_single
 from runtime.least_squares import FILL, UNIT
 from runtime.rules import CODE_BITS, CODE_INSIDE, CODE_RANGE, CODE_ZERO, KNOWN, NEIGHBOURS
 
@@ -120,7 +121,7 @@ class PhotoNet(nn.Module):
         h = self.first(known, first_mask) + self.current(current)
         for block in self.blocks:
             h = block(h, mask)
-        return self.out(F.relu(self.head(F.relu(h))))
+        return in_single(self.out, F.relu(self.head(F.relu(h))))
 
 
 def extend(plane: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ from lmconv.errors import LmconvError
 from lmconv.layers import LocallyMaskedConv2d, TorchMask, mask_from_rank
 from lmconv.networks.distributions import distribution
 from lmconv.networks.lists import module_list
+from lmconv.networks.precision import in_single
 
 EPSILON = 1e-5  # added to variances
 
@@ -69,11 +70,11 @@ class OrderMasks:
         return replace(self, **{name: part.to(device) for name, part in vars(self).items()})
 
 
-def order_masks(rank: np.ndarray, config: PixelCnnConfig) -> OrderMasks:
-    """The masks of a rank map [H, W] (orders.py) for a network, on the CPU."""
-    first = mask_from_rank(rank, config.kernel, 1, "A")
-    plain = mask_from_rank(rank, config.kernel, 1, "B")
-    dilated = mask_from_rank(rank, config.kernel, config.dilation, "B")
+def order_masks(rank: np.ndarray, config: PixelCnnConfig, patterns: bool = True) -> OrderMasks:
+    """The masks of a rank map [H, W] (orders.py) for a network, on the CPU. patterns: as in `mask_from_rank`."""
+    first = mask_from_rank(rank, config.kernel, 1, "A", patterns)
+    plain = mask_from_rank(rank, config.kernel, 1, "B", patterns)
+    dilated = mask_from_rank(rank, config.kernel, config.dilation, "B", patterns)
     taps = (mask.at_positions().sum(0, dtype=torch.int32).view(rank.shape) for mask in (plain, dilated))
     return OrderMasks(first, plain, dilated, *taps)
 
@@ -212,7 +213,7 @@ class PixelCnn(nn.Module):
                 h = self._dilate(self.down_dilated[i - 1], h, masks)
             for block in group:
                 h = self._block(block, h, masks, skips.pop())
-        return self.head(F.elu(h))
+        return in_single(self.head, F.elu(h))
 
     def _dilate(self, layer: LocallyMaskedConv2d, h: Tensor, masks: Neighbours) -> Tensor:
         return self.norm(masks.convolve(layer, h, "dilated"), masks.open_taps("dilated"))

@@ -26,10 +26,15 @@ def orthogonalised(matrix: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Steps of size rate * 0.2 * sqrt(max(M, N)), about what Adam's have: Nesterov momentum, orthogonalised."""
+    """Steps of size rate * 0.2 * sqrt(max(M, N)), about what Adam's have: Nesterov momentum, orthogonalised.
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+    weight_decay: the part of a weight that a step takes away, times the rate.
+    """
+
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], lr: float, weight_decay: float = 0.0, momentum: float = 0.95
+    ) -> None:
+        super().__init__(parameters, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]  # there is no closure to call: gradients are there
@@ -46,4 +51,6 @@ class Muon(torch.optim.Optimizer):
                 ahead = weight.grad + group["momentum"] * average
                 step = orthogonalised(ahead.flatten(1).float())
                 scale = 0.2 * max(step.shape) ** 0.5
+                if group["weight_decay"]:
+                    weight.mul_(1 - group["lr"] * group["weight_decay"])
                 weight.add_(step.reshape(weight.shape), alpha=-group["lr"] * scale)

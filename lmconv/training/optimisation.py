@@ -16,7 +16,9 @@ def schedule(config: TrainConfig, step: int) -> float:
     if config.schedule == "cosine":
         factor = 0.5 + 0.5 * math.cos(math.pi * step / config.steps)
     elif config.schedule == "decay":
-        factor = config.decay**step
+        factor = config.decay ** (step // config.decay_every)
+    elif config.schedule == "constant":
+        factor = 1.0
     else:
         factor = (config.steps - step) / max(1.0, config.cooldown * config.steps)
     return max(0.0, min(1.0, (step + 1) / max(1, config.warmup), factor))
@@ -37,8 +39,13 @@ def optimisers(net: nn.Module, config: TrainConfig) -> list[torch.optim.Optimize
         raise LmconvError("muon moves plain weights of hidden layers, this network has none: take adam")
     taken = {id(weight) for weight in hidden}
     others = [parameter for parameter in net.parameters() if id(parameter) not in taken]
-    adam = torch.optim.Adam(others, lr=config.rate, betas=config.betas)
-    return [Muon(hidden, config.matrix_rate), adam] if hidden else [adam]
+    groups: list[dict] = [{"params": others}]
+    if config.weight_decay:
+        vectors = [parameter for parameter in others if parameter.ndim < 2]
+        groups = [{"params": [parameter for parameter in others if parameter.ndim >= 2]}]
+        groups += [{"params": vectors, "weight_decay": 0.0}] if vectors else []
+    adam = torch.optim.AdamW(groups, lr=config.rate, betas=config.betas, weight_decay=config.weight_decay)
+    return [Muon(hidden, config.matrix_rate, config.weight_decay), adam] if hidden else [adam]
 
 
 def set_rates(moving: list[torch.optim.Optimizer], factor: float) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lmconv import orders
-from lmconv.config import ImageTraining, PhotoConfig, PhotoTraining, PixelCnnConfig, TrainConfig
+from lmconv.config import ANY, ImageTraining, PhotoConfig, PhotoTraining, PixelCnnConfig, TrainConfig, fixed
 from lmconv.data.crops import Prepared
 from lmconv.data.datasets import ImageSet, resize
 from lmconv.data.pictures import DataError
@@ -44,6 +44,10 @@ class Task(Protocol):
     def digest(self) -> str:
         """Of the data."""
 
+    @property
+    def orders(self) -> tuple[str, ...]:
+        """Those that it is evaluated in, named as in orders.make."""
+
     def build(self) -> nn.Module:
         """A new network on the device."""
 
@@ -53,8 +57,8 @@ class Task(Protocol):
     def loss(self, net: kinds.Forward, batch: Any) -> Tensor:
         """The mean loss of a part's rows."""
 
-    def evaluate(self, net: kinds.Forward, part: int = 0, parts: int = 1) -> tuple[float, int]:
-        """The sum of the losses of a part's held-out pictures, and how many these are."""
+    def evaluate(self, net: kinds.Forward, part: int = 0, parts: int = 1) -> list[tuple[float, int]]:
+        """Of each order, the sum of the losses of its held-out pictures among a part's, and how many these are."""
 
     def about(self) -> dict:
         """The data in words, for a checkpoint."""
@@ -81,7 +85,7 @@ class PhotoTask:
         if config.altered and prepared.altered is None:
             raise DataError("altered crops are asked for, and none are prepared")
         self.prepared, self.config, self.network, self.device = prepared, config, network, device
-        self.digest = prepared.digest
+        self.digest, self.orders = prepared.digest, (f"wavefront:{config.variants[0]}",)
 
     def build(self) -> PhotoNet:
         net = PhotoNet(self.network).to(self.device)
@@ -107,7 +111,7 @@ class PhotoTask:
         nats = likelihood.nll(pixels.float(), bases.float() / UNIT, net(pixels, bases))
         return likelihood.bits_per_subpixel(nats)
 
-    def evaluate(self, net: kinds.Forward, part: int = 0, parts: int = 1) -> tuple[float, int]:
+    def evaluate(self, net: kinds.Forward, part: int = 0, parts: int = 1) -> list[tuple[float, int]]:
         """On whole crops in the first variant."""
         variant, total, count = self.config.variants[0], 0.0, 0
         for start in range(len(self.prepared) - self.config.holdout, len(self.prepared), 8)[part::parts]:
@@ -116,7 +120,7 @@ class PhotoTask:
             bases = np.array(self.prepared.bases[variant][chosen])
             loss = self.loss(net, (torch.from_numpy(pixels), torch.from_numpy(bases)))
             total, count = total + loss.item() * len(bases), count + len(bases)
-        return total, count
+        return [(total, count)]
 
     def about(self) -> dict:
         return {"crops": len(self.prepared)}
@@ -136,7 +140,7 @@ class ImageTask:
                 f"the images have {images.pixels.shape[2]}x{images.pixels.shape[3]} pixels, "
                 f"the training is for {config.height}x{config.width}"
             )
-        if network.two_stream and (config.order, config.variants) != ("raster", (0,)):
+        if network.two_stream and config.orders != ("raster:0",):
             raise LmconvError(
                 f"a two-stream network has the order raster, variants 0, not {config.order}, "
                 f"variants {','.join(map(str, config.variants))}"
@@ -144,38 +148,45 @@ class ImageTask:
         self.images, self.config, self.network, self.device = images, config, network, device
         self.digest = images.digest
         self.unit = "nats" if network.binary else "bits/dim"
-        self._masks: dict[tuple[int, int, int], OrderMasks | None] = {}
+        self.orders = tuple(map(fixed, config.orders))
+        self._masks: dict[tuple[str, int, int], OrderMasks | None] = {}
         self._epochs: dict[int, np.ndarray] = {}
-        for variant in config.variants:
-            for height in config.sizes or (config.height,):
-                self._order(variant, *self._size(height))
+        for order in self.orders:
+            for height in {config.height, *config.sizes}:
+                self._order(order, *self._size(height))
 
     def build(self) -> nn.Module:
         return kinds.build(self.network).to(self.device)
 
-    def batch(self, step: int, part: int = 0, parts: int = 1) -> tuple[Tensor, int]:
-        """Levels uint8 [B / parts, C, H, W] and the order's variant."""
+    def batch(self, step: int, part: int = 0, parts: int = 1) -> tuple[Tensor, str]:
+        """Levels uint8 [B / parts, C, H, W] and the order's name."""
         c, rng = self.config, np.random.default_rng([self.config.seed, step])
-        variant = int(rng.choice(c.variants))
+        order = c.orders[int(rng.choice(len(c.orders)))]
         height = int(rng.choice(c.sizes)) if c.sizes else c.height
         pixels = resize(self.images.pixels[self._rows(step)], *self._size(height))
         levels = self.images.grid.levels(pixels, rng)
-        return torch.from_numpy(levels[rows_of(part, parts, c.batch)]), variant
+        if order.startswith(f"{ANY}:"):
+            order = order.replace(ANY, f"{ANY}={rng.integers(2**31)}")
+        return torch.from_numpy(levels[rows_of(part, parts, c.batch)]), order
 
-    def loss(self, net: kinds.Forward, batch: tuple[Tensor, int]) -> Tensor:
-        levels, variant = batch
+    def loss(self, net: kinds.Forward, batch: tuple[Tensor, str]) -> Tensor:
+        levels, order = batch
         levels = levels.to(self.device, non_blocking=True)
-        nats = kinds.nll(net, self.network, levels, self._order(variant, *levels.shape[2:]))
+        nats = kinds.nll(net, self.network, levels, self._order(order, *levels.shape[2:]))
         return nats.sum() / (len(levels) * self._unit(levels.shape[1:]))
 
-    def evaluate(self, net: kinds.Forward, part: int = 0, parts: int = 1) -> tuple[float, int]:
-        """In the first variant, at the images' own size, with fixed draws where bits are drawn."""
+    def evaluate(self, net: kinds.Forward, part: int = 0, parts: int = 1) -> list[tuple[float, int]]:
+        """At the images' own size, with fixed draws where bits are drawn. The orders take the images in turn: each has
+        a share of them, so that all of them are looked at in the time of one."""
         c = self.config
         held = self.images.grid.levels(self.images.pixels[len(self.images) - c.holdout :])
-        levels = held[rows_of(part, parts, len(held))]
-        masks = self._order(c.variants[0], c.height, c.width)
-        nats = likelihoods.image_nats(net, self.network, levels, masks, self.device, batch=c.batch)
-        return float(nats.sum() / self._unit(levels.shape[1:])), len(levels)
+        mine, found = np.arange(len(held))[rows_of(part, parts, len(held))], []
+        for index, order in enumerate(self.orders):
+            levels = held[mine[mine % len(self.orders) == index]]
+            masks = self._order(order, c.height, c.width)
+            nats = likelihoods.image_nats(net, self.network, levels, masks, self.device, batch=c.batch)
+            found.append((float(nats.sum() / self._unit(levels.shape[1:])), len(levels)))
+        return found
 
     def about(self) -> dict:
         return {"source": self.images.name, "split": self.images.split, "images": len(self.images), "unit": self.unit}
@@ -196,14 +207,19 @@ class ImageTask:
     def _size(self, height: int) -> tuple[int, int]:
         return height, max(1, round(self.config.width * height / self.config.height))
 
-    def _order(self, variant: int, height: int, width: int) -> OrderMasks | None:
-        """The masks of a variant at a size, None for the two-stream network. Raises OrderError."""
-        key = variant, height, width
-        if key not in self._masks:
-            rank = orders.make(f"{self.config.order}:{variant}", height, width)
-            masks = None if self.network.two_stream else order_masks(rank, self.network).to(self.device)
+    def _order(self, order: str, height: int, width: int) -> OrderMasks | None:
+        """The masks of an order at a size, None for the two-stream network. Raises OrderError."""
+        key = order, height, width
+        if key in self._masks:
+            return self._masks[key]
+        if self.network.two_stream:
+            return None
+        rank = orders.make(order, height, width)
+        once = order not in self.orders  # drawn for one batch: its few patterns are not looked for
+        masks = order_masks(rank, self.network, patterns=not once).to(self.device)
+        if not once:
             self._masks[key] = masks
-        return self._masks[key]
+        return masks
 
     def _unit(self, shape: tuple[int, ...]) -> float:
         """Nats of an image of that shape that make one of the unit."""

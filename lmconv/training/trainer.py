@@ -23,6 +23,7 @@ from lmconv.training import optimisation
 from lmconv.training.tasks import Task
 
 COMPILATIONS = 64  # an order and a size compile on their own; PyTorch gives up after 8
+IN_A_ROW = 3  # steps without a finite gradient that end a run
 
 
 class TrainingError(LmconvError):
@@ -42,6 +43,8 @@ class Trainer:
             )
         self.task, self.config, self.machine, self.processes = task, config, machine, processes
         self.device, self.bf16 = machine.resolved_device(), machine.bf16()
+        if self.device.type == "cuda":
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = machine.precision != "fp32"
         torch.manual_seed(config.seed)
         self.net = task.build()
         self.ema = {name: tensor.clone() for name, tensor in self.net.state_dict().items()}
@@ -49,6 +52,10 @@ class Trainer:
         self.model = self._wrapped()
         self.step = 0
         self.curve: list[list[float]] = []
+        self.norm = torch.zeros((), device=self.device)  # of the last step's gradient, before it was clipped
+        self.skipped = torch.zeros((), dtype=torch.int64, device=self.device)  # steps without a finite gradient
+        self._in_a_row, self._worst = self.skipped.clone(), self.skipped.clone()
+        self.by_order: dict[str, float] = {}  # the last evaluation
         self.whole = True  # false while a step changes the weights
 
     def batches(self, step: int) -> list[Any]:
@@ -57,7 +64,11 @@ class Trainer:
         return [self.task.batch(step, part, self.parts) for part in range(first, first + self.config.accumulate)]
 
     def train_step(self, batches: list[Any]) -> Tensor:
-        """One step on this process's parts; their mean loss. Raises TrainingError before it would spoil the weights."""
+        """One step on this process's parts; their mean loss.
+
+        A step whose gradient is not finite is one without gradient, and counted: the device is not waited for to find
+        that out. `check` says when there were too many.
+        """
         self.net.zero_grad(set_to_none=True)
         losses = []
         for index, batch in enumerate(batches):
@@ -69,13 +80,9 @@ class Trainer:
                 (loss / len(batches)).backward()
             losses.append(loss.detach())
         loss = torch.stack(losses).mean()
-        norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.config.clip)
-        if not torch.isfinite(loss + norm):
-            raise TrainingError(
-                f"the loss of step {self.step} is {loss.item()} and its gradient's norm {norm.item()}: "
-                f"go on from the last checkpoint with a lower rate or a smaller clip"
-            )
+        self.norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.config.clip)
         self.whole = False
+        self._skip_unless(torch.isfinite(self.norm))
         optimisation.set_rates(self.optimisers, optimisation.schedule(self.config, self.step))
         for optimiser in self.optimisers:
             optimiser.step()
@@ -84,13 +91,32 @@ class Trainer:
         self.whole = True
         return loss
 
+    def check(self) -> None:
+        """Waits for the device. Raises TrainingError if several steps in a row had no finite gradient."""
+        if self._worst >= IN_A_ROW:
+            raise TrainingError(
+                f"{IN_A_ROW} steps in a row, the last of them before step {self.step}, had no finite gradient: "
+                f"go on from the last checkpoint with a lower rate or a smaller clip"
+            )
+
+    def _skip_unless(self, finite: Tensor) -> None:
+        """Makes the gradient zero unless it is finite."""
+        for parameter in self.net.parameters():
+            if parameter.grad is not None:
+                parameter.grad.nan_to_num_(0.0, 0.0, 0.0).mul_(finite)
+        self.skipped += ~finite
+        self._in_a_row = torch.where(finite, 0, self._in_a_row + 1)
+        self._worst = torch.maximum(self._worst, self._in_a_row)
+
     @torch.no_grad()
     def evaluate(self) -> float:
-        """The loss of the averaged weights on what is held out, in the task's unit."""
+        """The loss of the averaged weights on what is held out, in the task's unit; `by_order` is that of each order
+        that has a share of it."""
         net = self._autocast(self.averaged())
         found = self.task.evaluate(net, self.processes.rank, self.processes.world)
-        total, count = self.processes.sum(torch.tensor(found, dtype=torch.float64)).tolist()
-        return total / count
+        rows = self.processes.sum(torch.tensor(found, dtype=torch.float64)).tolist()
+        self.by_order = {order: total / count for order, (total, count) in zip(self.task.orders, rows) if count}
+        return sum(total for total, _ in rows) / sum(count for _, count in rows)
 
     def averaged(self) -> nn.Module:
         """The network with the averaged weights, in evaluation mode."""
@@ -101,7 +127,7 @@ class Trainer:
     def snapshot(self) -> Checkpoint:
         """The run's state as a checkpoint."""
         optimiser = {f"{key}/{name}": value for name, state in self._states().items() for key, value in state.items()}
-        training = asdict(self.config) | {"data": self.task.digest} | self.task.about()
+        training = asdict(self.config) | {"data": self.task.digest, "skipped": int(self.skipped)} | self.task.about()
         return Checkpoint(
             self.task.network, self.net.state_dict(), self.ema, optimiser, training, self.step, list(self.curve)
         )
@@ -125,6 +151,20 @@ class Trainer:
                 raise CheckpointError(f"the checkpoint has a state of {name}, which the network has not")
             states[name][key] = value.clone() if key == "step" else value.to(self.device, copy=True)
         self.step, self.curve = state.step, list(state.curve)
+        self.skipped.fill_(state.training.get("skipped", 0))
+
+    def begin_from(self, state: Checkpoint) -> None:
+        """Takes the averaged weights of a checkpoint, of a network with the same tensors; steps, optimiser and curve
+        begin anew. Raises CheckpointError."""
+        found, wanted = ({n: t.shape for n, t in tensors.items()} for tensors in (state.ema, self.net.state_dict()))
+        wrong = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
+        if wrong:
+            raise CheckpointError(
+                f"the checkpoint is of {state.network}, whose tensors are not those of {self.task.network}: "
+                f"{', '.join(wrong[:3])}"
+            )
+        self.net.load_state_dict(state.ema)
+        self.ema = {name: tensor.clone() for name, tensor in self.net.state_dict().items()}
 
     def _average(self) -> None:
         keep = min(self.config.ema, (self.step + 1) / (self.step + 20))

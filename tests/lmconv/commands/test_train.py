@@ -81,9 +81,9 @@ def test_the_defaults_are_those_that_train_the_shipped_model(monkeypatch, run, p
     monkeypatch.setattr(tasks, "PhotoTask", lambda *arguments: arguments)
     monkeypatch.setattr(training, "train", record)
     run("train", "photo", "--data", photographs, "-o", tmp_path / "run", code=1)
-    task, where, machine, resume, processes, sheet = seen[0]
+    task, where, machine, resume, processes, sheet, init = seen[0]
     prepared, *settings, _ = task
-    assert sheet is None
+    assert sheet is None and init is None
     assert settings == [PhotoTraining(), PhotoConfig()] and resume is None and where == tmp_path / "run"
     assert machine == Machine() and processes.world == 1
     assert prepared == (photographs, Path("~/.cache/lmconv").expanduser(), 192, (0, 4, 3, 7))
@@ -184,6 +184,39 @@ def test_an_image_network_is_trained_and_goes_on(run, trained, ramps, tmp_path):
     assert resumed.curve == state.curve
     run(*arguments, "--resume", "auto", "--steps", 4)
     assert checkpoint.load(tmp_path / "on" / "last.safetensors").step == 4
+
+
+def test_what_is_taken_from_a_checkpoint_is_said(run, trained, ramps, tmp_path):
+    first = trained["tiny_mnist_binary"] / "step_00000001.safetensors"
+    arguments = ["train", "tiny_mnist_binary", "--data", ramps[1], "--samples", 0, "--resume", first, "--steps", 2]
+    told = run(*arguments, "-o", tmp_path / "one").stderr.splitlines()[0]
+    assert told.startswith(f"lmconv: as in {first}: ") and "filters 4 in place of 16" in told and "steps" not in told
+    assert run(*arguments, "-o", tmp_path / "two", "-q").stderr == ""
+
+
+def test_a_run_begins_with_a_checkpoint(run, trained, ramps, tmp_path):
+    last = trained["tiny_mnist_binary"] / "last.safetensors"
+    begin = ["train", "tiny_mnist_binary", "--data", ramps[1], "-o", tmp_path / "run", "--init", last]
+    options = [*IMAGE_OPTIONS, "--order", "raster", "--variants", "0", "--optimiser", "muon", "--minutes", 1e-9]
+    run(*begin, *options)
+    begun, state = checkpoint.load(tmp_path / "run" / "last.safetensors"), checkpoint.load(last)
+    assert begun.step == 0 and begun.training["order"] == "raster"
+    assert all((begun.model[name] == tensor).all() for name, tensor in state.ema.items())
+    other = run(*begin[:-4], "-o", tmp_path / "no", "--init", last, "--samples", 0, code=2).stderr
+    assert f"{last} is not of tiny_mnist_binary's settings: give --filters 4" in other
+    both = run(*begin, "--resume", last, code=2).stderr
+    assert "--init begins a run and --resume goes on with one" in both
+    photo = ["train", "photo", "--data", ramps[1], "-o", tmp_path / "photo", "--init", last]
+    assert "is of another kind of network" in run(*photo, code=1).stderr
+    assert not (tmp_path / "no").exists()
+
+
+def test_curves_are_drawn(run, trained, tmp_path):
+    runs, output = [trained["tiny_mnist_binary"], trained["tiny_mnist_binary"]], tmp_path / "curves.png"
+    assert run("plot", *runs, "-o", output).stdout == f"{output}: {runs[0]}, {runs[0]}\n"
+    assert output.read_bytes().startswith(b"\x89PNG")
+    assert "use --force" in run("plot", *runs, "-o", output, code=1).stderr
+    assert "no checkpoint" in run("plot", tmp_path, "-o", tmp_path / "no.png", code=1).stderr
 
 
 def test_samples_are_drawn_on_the_way(run, ramps, tmp_path):

@@ -360,9 +360,9 @@ def test_autocast(norm):
     x = images(2, 1, 6, 5).float()
     with torch.autocast("cpu", torch.bfloat16):
         out = net(x, order)
-    assert out.dtype == torch.bfloat16 and torch.isfinite(out).all()
+    assert out.dtype == torch.float32 and torch.isfinite(out).all()  # the head is computed so
     if norm == "none":  # others magnify the rounding of so few filters
-        # The last layer rounds its inputs, its weights and its results; of the others next to nothing is left.
+        # The layer before the last rounds its inputs, its weights and its results; of the others little is left.
         assert tolerance.distance(out, net(x, order)) < 4 * tolerance.UNITS["bfloat16"]
 
 

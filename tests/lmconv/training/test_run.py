@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from lmconv.checkpoints.checkpoint import CheckpointError
 from lmconv.config import PhotoConfig, PhotoTraining
 from lmconv.data import crops
 from lmconv.data.crops import Prepared
+from lmconv.errors import LmconvError
+from lmconv.training import plots
 from lmconv.training.run import resume_point, train
 from lmconv.training.tasks import PhotoTask
 from lmconv.training.trainer import Trainer, TrainingError
@@ -139,7 +142,7 @@ def test_stopped_by_the_clock(photo, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_waits_for_the_end_of_the_step(task, unbroken, tmp_path, monkeypatch, number):
     """A real one in the middle of a step; the checkpoint is of a whole one."""
-    usual, steps = torch.optim.Adam.step, []
+    usual, steps = torch.optim.AdamW.step, []
 
     def step(self, *arguments):
         if len(steps) == 4:
@@ -151,7 +154,7 @@ def test_a_signal_waits_for_the_end_of_the_step(task, unbroken, tmp_path, monkey
     before = signal.signal(number, handlers[number])  # a suite in the background ignores interrupts
     try:
         with monkeypatch.context() as patch:
-            patch.setattr(torch.optim.Adam, "step", step)
+            patch.setattr(torch.optim.AdamW, "step", step)
             with pytest.raises(KeyboardInterrupt):
                 train(task, tmp_path, QUIET)
         assert len(steps) == 5 and signal.getsignal(number) is handlers[number]
@@ -191,6 +194,7 @@ def test_files_of_a_run(photo, tmp_path):
         "best.safetensors",
         "plateau.safetensors",
         "config.json",
+        "curve.png",
         "tensorboard",
     }
     assert checkpoint.load(tmp_path / "plateau.safetensors").step == 6
@@ -246,7 +250,7 @@ def test_a_sheet_is_drawn_after_each_evaluation(tmp_path):
     assert_equal(with_sheet, checkpoint.load(train(task, tmp_path / "two", QUIET)))
 
 
-def test_a_loss_that_is_no_number_stops_the_run(task, tmp_path, monkeypatch):
+def test_gradients_that_are_no_numbers_stop_the_run(task, tmp_path, monkeypatch):
     usual = type(task).loss
     monkeypatch.setattr(type(task), "loss", lambda self, net, batch: usual(self, net, batch) * self.factor)
     monkeypatch.setattr(task, "factor", 1.0, raising=False)
@@ -256,24 +260,105 @@ def test_a_loss_that_is_no_number_stops_the_run(task, tmp_path, monkeypatch):
         return 1.0
 
     monkeypatch.setattr(Trainer, "evaluate", evaluate)
-    with pytest.raises(TrainingError, match="the loss of step 6 is nan .*go on from the last checkpoint with a lower"):
+    with pytest.raises(TrainingError, match="before step 9, had no finite gradient: go on from the last"):
         train(task, tmp_path, QUIET)
     last = checkpoint.load(tmp_path / "last.safetensors")
-    assert last.step == 6 and all(torch.isfinite(tensor).all() for tensor in {**last.model, **last.optimiser}.values())
+    assert last.step == 9 and all(torch.isfinite(tensor).all() for tensor in {**last.model, **last.optimiser}.values())
 
 
 def test_a_failure_in_the_middle_of_an_update_is_not_saved(photo, tmp_path, monkeypatch):
-    usual, steps = torch.optim.Adam.step, []
+    usual, steps = torch.optim.AdamW.step, []
 
     def step(self, *arguments):
         if len(steps) == 8:
             raise MemoryError
         steps.append(usual(self, *arguments))
 
-    monkeypatch.setattr(torch.optim.Adam, "step", step)  # Muon has moved its weights by then
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)  # Muon has moved its weights by then
     with pytest.raises(MemoryError):
         train(photo(save_minutes=0.0), tmp_path, QUIET)
     assert checkpoint.load(tmp_path / "last.safetensors").step == 8
+
+
+# What a person sees
+
+
+def test_lines_where_there_is_no_terminal(tmp_path, capsys):
+    machine = replace(QUIET, progress=True, log_every=4)
+    train(image_task(steps=8, evaluate_every=6), tmp_path, machine)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("step ")]
+    number = r"[\d.e+-]+"
+    told = rf"{number} bits/dim, rate {number}, gradient {number}, {number} images/s, 0 min left"
+    wanted = [rf"step 4 of 8: {told}", rf"step 6: {number} bits/dim held out", rf"step 8 of 8: {told}", "step 8: .*"]
+    assert len(lines) == 4 and all(re.fullmatch(each, line) for each, line in zip(wanted, lines))
+
+
+def test_what_tensorboard_is_given(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    def sheet(net, path):
+        Image.new("RGB", (4, 3), "red").save(path)
+
+    train(image_task(steps=20, evaluate_every=10), tmp_path, QUIET, sheet=sheet)
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    scalars = {"loss", "rate", "gradient", "heldout", "heldout/s_curve:1", "heldout/s_curve:4"}
+    assert set(events.Tags()["scalars"]) == scalars and events.Tags()["images"] == ["samples"]
+    assert [each.step for each in events.Scalars("heldout")] == [10, 20]
+    curve = checkpoint.load(tmp_path / "last.safetensors").curve
+    shares = [
+        4 / 7 * events.Scalars("heldout/s_curve:1")[-1].value,
+        3 / 7 * events.Scalars("heldout/s_curve:4")[-1].value,
+    ]
+    assert sum(shares) == pytest.approx(curve[-1][1], abs=1e-4)  # the curve has five digits
+
+
+def test_curves_of_runs(tmp_path):
+    task = image_task(steps=40, evaluate_every=20)
+    for name in ("one", "other"):
+        train(task, tmp_path / name, QUIET)
+        assert Image.open(tmp_path / name / "curve.png").size == (960, 600)
+    plots.draw([tmp_path / "one", tmp_path / "other"], tmp_path / "both.png")
+    labels = [line.get_label() for line in plots._figure([tmp_path / "one", tmp_path / "other"]).axes[0].lines]
+    held_out = checkpoint.load(tmp_path / "one" / "last.safetensors").curve[-1][1]
+    told = f"held out: {held_out:.4f}"
+    assert labels == ["one, training", f"one, {told}", "other, training", f"other, {told}"]
+    train(image_task(BINARY, steps=2), tmp_path / "bits", QUIET)
+    with pytest.raises(LmconvError, match="runs of bits/dim and nats do not share a picture"):
+        plots.draw([tmp_path / "one", tmp_path / "bits"], tmp_path / "no.png")
+    train(image_task(steps=8, evaluate_every=9), tmp_path / "short", replace(QUIET, minutes=1e-9))
+    with pytest.raises(LmconvError, match="nothing was evaluated yet"):
+        plots.draw([tmp_path / "short"], tmp_path / "no.png")
+    assert not (tmp_path / "no.png").exists()
+
+
+# Another run's weights
+
+
+def test_a_run_begins_with_the_weights_of_another(tmp_path):
+    first = checkpoint.load(train(image_task(steps=4), tmp_path / "one", QUIET))
+    coarse = replace(COLOUR, bits=5)
+    fine = image_task(coarse, steps=3, order="raster", variants=(0,), optimiser="muon")
+    machine = replace(QUIET, minutes=1e-9)
+    begun = checkpoint.load(train(fine, tmp_path / "two", machine, init=first))
+    assert begun.step == 0 and begun.curve == [] and begun.network == coarse
+    for name, tensor in first.ema.items():
+        assert torch.equal(begun.model[name], tensor) and torch.equal(begun.ema[name], tensor)
+    done = checkpoint.load(train(fine, tmp_path / "two", QUIET, "auto", init=first))  # it has begun: from its own
+    assert done.step == 3
+    other = image_task(replace(COLOUR, filters=6))
+    with pytest.raises(CheckpointError, match="whose tensors are not those of"):
+        train(other, tmp_path / "three", QUIET, init=first)
+    assert not (tmp_path / "three" / "last.safetensors").exists()
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_run(tmp_path, monkeypatch):
+    def full(path, state):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        train(image_task(), tmp_path, QUIET)
 
 
 # What cannot begin

@@ -87,8 +87,8 @@ def test_photo_evaluation_is_of_whole_held_out_crops(prepared):
             pixels, bases = (torch.from_numpy(part[index : index + 1]) for part in (prepared.pixels, prepared.bases[0]))
             nats = likelihood.nll(pixels.float(), bases.float() / 64, net(pixels, bases))
             bits.append(likelihood.bits_per_subpixel(nats).item())
-        total, count = task.evaluate(net)
-    assert count == 3
+        ((total, count),) = task.evaluate(net)
+    assert count == 3 and task.orders == ("wavefront:0",)
     close(net, total, sum(bits))
 
 
@@ -110,13 +110,13 @@ def test_crops_that_do_not_fit(prepared, change, message):
 @pytest.mark.parametrize("network", [COLOUR, BINARY], ids=["colour", "binary"])
 def test_image_batches_depend_on_seed_and_step_alone(network):
     one, other = image_task(network), image_task(network, seed=1)
-    levels, variant = one.batch(7)
+    levels, order = one.batch(7)
     one.batch(100)
     again = one.batch(7)
-    assert torch.equal(levels, again[0]) and variant == again[1]
+    assert torch.equal(levels, again[0]) and order == again[1]
     assert levels.shape == (4, network.channels, 6, 5) and levels.dtype == torch.uint8
     assert not torch.equal(levels, other.batch(7)[0])
-    assert {one.batch(step)[1] for step in range(20)} == {1, 4}
+    assert {one.batch(step)[1] for step in range(20)} == {"s_curve:1", "s_curve:4"}
 
 
 @pytest.mark.parametrize("network", [COLOUR, BINARY], ids=["colour", "binary"])
@@ -124,10 +124,10 @@ def test_image_batches_divide_into_parts(network):
     """Drawn bits, order and size are the whole batch's."""
     task = image_task(network, sizes=(6, 3))
     for step in range(4):
-        levels, variant = task.batch(step)
+        levels, order = task.batch(step)
         parts = [task.batch(step, part, 4) for part in range(4)]
         assert torch.equal(torch.cat([part for part, _ in parts]), levels)
-        assert {other for _, other in parts} == {variant}
+        assert {other for _, other in parts} == {order}
 
 
 def test_every_image_comes_once_an_epoch():
@@ -169,10 +169,10 @@ def test_resized_batches_stay_on_the_grid(bits):
 def test_the_loss_is_in_bits_per_dim_or_nats():
     for network, unit in ((COLOUR, 90 * np.log(2)), (BINARY, 1)):
         task, net = image_task(network), random_net(network)
-        levels, variant = task.batch(0)
-        masks = order_masks(make(f"s_curve:{variant}", 6, 5), network)
+        levels, order = task.batch(0)
+        masks = order_masks(make(order, 6, 5), network)
         nats = image_nats(net, network, levels.numpy(), masks, CPU)
-        close(net, task.loss(net, (levels, variant)), nats.mean() / unit)
+        close(net, task.loss(net, (levels, order)), nats.mean() / unit)
         assert task.unit == ("nats" if network.binary else "bits/dim")
 
 
@@ -180,19 +180,34 @@ def test_image_evaluation_counts_every_held_out_image_once():
     for network, unit in ((COLOUR, 90 * np.log(2)), (BINARY, 1)):
         task, net = image_task(network), random_net(network)  # 7 held out, batches of 4
         levels = task.images.grid.levels(task.images.pixels[13:])
-        nats = image_nats(net, network, levels, order_masks(make("s_curve:1", 6, 5), network), CPU)
-        total, count = task.evaluate(net)
-        assert count == 7
-        close(net, total, nats.sum() / unit)
-        assert task.evaluate(net) == (total, count)
+        found = task.evaluate(net)
+        assert task.orders == ("s_curve:1", "s_curve:4") and [count for _, count in found] == [4, 3]
+        for index, (order, (total, _)) in enumerate(zip(task.orders, found, strict=True)):  # in turn
+            masks = order_masks(make(order, 6, 5), network)
+            close(net, total, image_nats(net, network, levels[index::2], masks, CPU).sum() / unit)
+        assert task.evaluate(net) == found
         shares = [task.evaluate(net, part, 3) for part in range(3)]
-        assert sum(share[1] for share in shares) == 7
-        close(net, sum(share[0] for share in shares), total)
-        assert (
-            image_task(network, holdout=1).evaluate(net, 0, 2)[1]
-            + image_task(network, holdout=1).evaluate(net, 1, 2)[1]
-            == 1
-        )  # more processes than images
+        for index, (total, count) in enumerate(found):
+            assert sum(share[index][1] for share in shares) == count
+            close(net, sum(share[index][0] for share in shares), total)
+        few = image_task(network, holdout=1)  # more processes than images
+        assert sum(count for part in range(2) for _, count in few.evaluate(net, part, 2)) == 1
+
+
+def test_several_orders_and_new_ones_for_each_batch():
+    task, net = image_task(order="gilbert,random", variants=(0, 3)), random_net(COLOUR)
+    assert task.orders == ("gilbert:0", "gilbert:3", "random=0:0", "random=0:3")
+    drawn = [task.batch(step)[1] for step in range(80)]
+    named = {order for order in drawn if order.startswith("gilbert")}
+    fresh = [order for order in drawn if order.startswith("random=")]
+    assert named == {"gilbert:0", "gilbert:3"} and len(set(fresh)) == len(fresh) > 20
+    assert drawn[:9] == [task.batch(step)[1] for step in range(9)]
+    levels, order = next(batch for batch in map(task.batch, range(80)) if batch[1].startswith("random"))
+    nats = image_nats(net, COLOUR, levels.numpy(), order_masks(make(order, 6, 5), COLOUR), CPU)
+    close(net, task.loss(net, (levels, order)), nats.mean() / (90 * np.log(2)))
+    assert [count for _, count in task.evaluate(net)] == [2, 2, 2, 1]
+    with pytest.raises(LmconvError, match="order is a name, or several between commas, not 'raster,'"):
+        image_task(order="raster,")
 
 
 def test_the_two_stream_network_is_trained_too():

@@ -68,6 +68,47 @@ def test_gradients_are_clipped():
         tolerance.assert_close(gradients(clipped)[name], gradient * scale, depth=len(gradients(free)))
 
 
+@pytest.mark.parametrize("optimiser", ["adam", "muon"])
+def test_a_step_without_a_finite_gradient_has_none(optimiser, monkeypatch):
+    """Weights and averages stay finite; three in a row are too many."""
+    trainer, fresh = (Trainer(image_task(optimiser=optimiser), QUIET) for _ in range(2))
+    before = {name: weight.clone() for name, weight in trainer.net.named_parameters()}
+    usual, spoilt = trainer.task.loss, []
+    monkeypatch.setattr(trainer.task, "loss", lambda net, batch: usual(net, batch) * (float("nan") if spoilt else 1.0))
+    spoilt.append(True)
+    steps(trainer, 1)
+    assert trainer.step == 1 and trainer.skipped == 1 and trainer.snapshot().training["skipped"] == 1
+    for name, weight in trainer.net.named_parameters():  # Adam has no average to move by yet
+        assert torch.equal(weight, before[name])
+    spoilt.clear()
+    trainer.train_step(trainer.batches(1))
+    spoilt.append(True)
+    for step in (2, 3):
+        trainer.train_step(trainer.batches(step))
+    trainer.check()
+    assert trainer.skipped == 3 and all(torch.isfinite(weight).all() for weight in trainer.ema.values())
+    fresh.restore(trainer.snapshot())
+    assert fresh.skipped == 3
+    trainer.train_step(trainer.batches(4))
+    with pytest.raises(TrainingError, match="3 steps in a row, the last of them before step 5, had no finite gradient"):
+        trainer.check()
+    assert all(torch.isfinite(tensor).all() for tensor in trainer.snapshot().optimiser.values())
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "muon"])
+def test_weight_decay(optimiser):
+    """Matrices and kernels shrink by rate x decay a step, vectors do not."""
+    rate = dict(rate=0.01, matrix_rate=0.02, schedule="constant", warmup=0, optimiser=optimiser)
+    plain, decayed = (Trainer(image_task(weight_decay=decay, **rate), QUIET) for decay in (0.0, 0.5))
+    start = {name: weight.clone() for name, weight in plain.net.named_parameters()}
+    for trainer in (plain, decayed):
+        steps(trainer, 1)
+    muons = {id(weight) for weight in (decayed.optimisers[0].param_groups[0]["params"] if optimiser == "muon" else ())}
+    for (name, one), other in zip(plain.net.named_parameters(), decayed.net.parameters(), strict=True):
+        share = 0.5 * (0.02 if id(other) in muons else 0.01) if one.ndim > 1 else 0.0
+        tolerance.assert_close(other, one - share * start[name], depth=8)
+
+
 @pytest.mark.parametrize("ema", [0.0, 0.3, 0.9])
 def test_every_tensor_is_averaged(ema):
     """The published code averaged the first tensor alone, with the weights swapped."""
@@ -92,11 +133,12 @@ def test_every_tensor_is_averaged(ema):
 def test_evaluation_is_of_the_averaged_weights():
     trainer = Trainer(image_task(), QUIET)
     steps(trainer, 2)
-    total, count = trainer.task.evaluate(trainer.averaged())
-    tolerance.assert_close(trainer.evaluate(), total / count, depth=3)
-    assert count == 7
-    other, _ = trainer.task.evaluate(trainer.net)
-    assert abs(other - total) > 1e-4
+    sums, counts = zip(*trainer.task.evaluate(trainer.averaged()))
+    tolerance.assert_close(trainer.evaluate(), sum(sums) / sum(counts), depth=3)
+    assert list(trainer.by_order.values()) == [total / count for total, count in zip(sums, counts)]
+    assert sum(counts) == 7
+    ((other, _), _) = trainer.task.evaluate(trainer.net)
+    assert abs(other - sums[0]) > 1e-4
 
 
 def test_dropout_comes_from_the_seed_and_the_step():
@@ -175,6 +217,17 @@ def test_the_other_schedules():
     decay = TrainConfig(schedule="decay", decay=0.999995, warmup=0)
     assert schedule(decay, 0) == 1 and (schedule(decay, 200_000),) == near(0.999995**200_000)
     assert plateau_step(cosine) is plateau_step(decay) is None
+    assert [schedule(replace(decay, decay=0.5, decay_every=3), step) for step in range(7)] == [
+        1,
+        1,
+        1,
+        0.5,
+        0.5,
+        0.5,
+        0.25,
+    ]
+    constant = TrainConfig(steps=100, warmup=10, schedule="constant")
+    assert [schedule(constant, step) for step in (0, 9, 50, 99)] == [0.1, 1, 1, 1]
 
 
 def test_a_presets_training_is_the_published_one():
@@ -190,7 +243,7 @@ def test_a_presets_training_is_the_published_one():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: TrainConfig(schedule="steps"), "schedule is one of linear, cosine, decay, not 'steps'"),
+        (lambda: TrainConfig(schedule="steps"), "schedule is one of linear, cosine, decay, constant, not 'steps'"),
         (lambda: TrainConfig(optimiser="sgd"), "optimiser is one of muon, adam, not 'sgd'"),
         (lambda: TrainConfig(steps=0), "steps is 1 or more, not 0"),
         (lambda: PhotoTraining(window=33, crop=32), "windows of 33 do not fit into crops of 32"),
