@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -114,7 +115,7 @@ class ImageTraining(TrainConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not all(self.order.split(",")):
+        if not all(names_of(self.order)):
             raise LmconvError(f"a training's order is a name, or several between commas, not {self.order!r}")
         if self.binarisation not in BINARISATIONS:
             raise LmconvError(f"a binarisation is {' or '.join(BINARISATIONS)}, not {self.binarisation!r}")
@@ -129,8 +130,18 @@ class ImageTraining(TrainConfig):
 
 
 def orders_of(order: str, variants: Iterable[int]) -> tuple[str, ...]:
-    """The orders that a training's `order` and `variants` name."""
-    return tuple(f"{base}:{variant}" for base in order.split(",") for variant in variants)
+    """The orders that a training's `order` and `variants` name: names between commas in all variants, but for those
+    that say their own."""
+    return tuple(
+        name
+        for base in names_of(order)
+        for name in ([base] if re.search(r":\d$", base) else [f"{base}:{variant}" for variant in variants])
+    )
+
+
+def names_of(order: str) -> list[str]:
+    """A training's `order` at its commas, but for those within a region's numbers."""
+    return re.split(r",(?!\d)", order)
 
 
 def fixed(order: str) -> str:

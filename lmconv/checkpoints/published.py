@@ -24,6 +24,7 @@ from lmconv.config import PRESETS, PixelCnnConfig
 from lmconv.errors import LmconvError
 from lmconv.networks.pixelcnn import PixelCnn
 from lmconv.orders import VARIANTS
+from runtime.variants import TRANSPOSED
 
 # Losses were saved as numpy's numbers: how those are pickled, by numpy 1 and by numpy 2.
 _scalar = np.float64(0).__reduce__()[0]
@@ -173,14 +174,38 @@ def as_checkpoint(published: Published, name: str) -> Checkpoint:
 
 
 def _orders(said: dict[str, Any]) -> tuple[str, tuple[int, ...]]:
-    """Our name of the first of a run's orders and its variants; the numbering is the same."""
+    """A run's orders as ImageTraining names them.
+
+    The base orders are moved first, as the arguments say, then each becomes eight variants, or some of them, if they
+    are randomised; all of them in a row are what masks are chosen from by number. Raises ValueError for a number that
+    there is not, and where two arguments choose.
+    """
     names = said["order"] if isinstance(said["order"], (list, tuple)) else [said["order"]]
-    base = str(names[0])
-    if said.get("randomize_order"):
-        chosen = said.get("train_masks") or said.get("order_variants") or range(VARIANTS)
-        return _ORDERS.get(base, base), tuple(int(variant) % VARIANTS for variant in chosen)
     moves = (said.get(f"base_order_{move}", False) for move in ("reflect_rows", "reflect_cols", "transpose"))
-    return _ORDERS.get(base, base), (sum(2**bit for bit, move in enumerate(moves) if move),)
+    base = sum(2**bit for bit, move in enumerate(moves) if move)
+    some, masks = said.get("order_variants") or range(VARIANTS), said.get("train_masks")
+    if masks and said.get("order_variants"):
+        raise ValueError("train_masks and order_variants, one of which would choose among the other's")
+    variants = [int(variant) for variant in some] if said.get("randomize_order") else [0]
+    every = [(_ORDERS.get(str(name), str(name)), _then(base, variant)) for name in names for variant in variants]
+    chosen = [int(index) for index in masks or range(len(every))]
+    for number, count in [(index, len(every)) for index in chosen] + [(variant, VARIANTS) for variant in variants]:
+        if not 0 <= number < count:
+            raise ValueError(f"{number} is none of {count} orders")
+    found = [every[index] for index in chosen]
+    bases, numbers = (tuple(dict.fromkeys(part)) for part in zip(*found))
+    if found == [(name, number) for name in bases for number in numbers]:
+        return ",".join(bases), numbers
+    return ",".join(f"{name}:{number}" for name, number in found), numbers
+
+
+def _then(first: int, second: int) -> int:
+    """The variant of a square that is one variant after another: each transposes (4), then flips rows (1), columns
+    (2)."""
+    flips = first & 3
+    if second & TRANSPOSED:
+        flips = (flips & 1) << 1 | flips >> 1
+    return (flips ^ second & 3) | (first ^ second) & TRANSPOSED
 
 
 def _likes(config: PixelCnnConfig) -> tuple[int, bool, int]:

@@ -81,9 +81,8 @@ def complete(
     known = trained(network, state.training)
     hidden = regions.make(region, known.height, known.width)
     specs = (order,) if order else known.orders
-    order = (regions.max_context(specs, hidden) or list(specs))[0]
+    order = regions.ending_in(specs, region, *hidden.shape)[0]
     rank = orders.make(order, *hidden.shape)
-    moved = not regions.visited_last(rank, hidden)
     grid = datasets.grid(network, binarisation)
     sets = [datasets.load(source, split, grid, hidden.shape, cache, download).first(count) for source in images]
     truth = np.concatenate([each.levels for each in sets])[:count]
@@ -92,10 +91,10 @@ def complete(
     net = state.net().to(machine.resolved_device())
     temperatures = sampler.Temperatures(temperature_mixture, temperature_logistic)
     with progress(quiet) as shown:
-        drawn = sampler.complete(net, orders.move_last(rank, hidden), truth, hidden, seed, temperatures, batch, shown)
+        drawn = sampler.complete(net, rank, truth, hidden, seed, temperatures, batch, shown)
     sheet.write(output, sheet.sheet(sheet.completions(truth, drawn, hidden, network.bits), columns=4))
     save(save_npy, drawn, network.bits)
     click.echo(
-        f"{output}: {len(truth)} images {hidden.shape[0]}x{hidden.shape[1]}, region {region}, order {order}"
-        f"{', the region moved to its end' if moved else ''}, seed {seed}"
+        f"{output}: {len(truth)} images {hidden.shape[0]}x{hidden.shape[1]}, region {region}, order {order}, "
+        f"seed {seed}"
     )

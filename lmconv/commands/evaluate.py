@@ -72,7 +72,7 @@ def evaluate(
     DATA is a data set as in `lmconv train`, or photographs for a checkpoint of the photo network. Images are asked in
     every order that the network was trained on: each alone, the average of their joint likelihoods, and what a coder
     takes that picks the best order of each image and says which. A --region is asked in the orders that visit it last
-    (most context) and in those that visit it first (none).
+    (most context; where none does, it is moved to their end) and in those that visit it first (none).
     """
     import torch
 
@@ -131,8 +131,9 @@ def _images(
     specs = _specs(state, options["order"], options["variants"])
     with them.first():
         sets = _sets(network, state.training, source, options)
-    region = regions.make(options["region"], *sets[0].pixels.shape[2:]) if options["region"] else None
-    groups = likelihoods.groups(specs, region)
+    size = sets[0].pixels.shape[2:]
+    region = regions.make(options["region"], *size) if options["region"] else None
+    groups = likelihoods.groups(specs, options["region"], *size)
     device = machine.resolved_device()
     net = state.net().to(device)
     passes = len(sets) * sum(map(len, groups.values()))

@@ -27,7 +27,8 @@ def draw_orders(spec: str, height: int, width: int, kernel: int, dilation: int, 
     """Say in how many steps an order is computed, and draw it.
 
     SPEC is raster, s_curve, s_curve_center_quarter_last, hilbert, gilbert, wavefront, multiscale=STEP, random=SEED or
-    file=PATH, and ":V" after it picks one of 8 variants, as in s_curve:5.
+    file=PATH; "@REGION" moves a part of the image to its end (top, bottom, left, right, centre,
+    box=TOP,LEFT,HEIGHT,WIDTH or mask=PATH), and ":V" picks one of 8 variants, as in s_curve:5 and s_curve@centre:5.
     """
     from lmconv import orders
     from lmconv.orders import drawing

@@ -19,7 +19,6 @@ from lmconv.data.datasets import ImageSet
 from lmconv.networks import kinds
 from lmconv.networks.pixelcnn import OrderMasks, order_masks
 from lmconv.orders import regions
-from lmconv.orders.regions import RegionError
 from lmconv.processes import Processes
 
 Done = Callable[[int], object]  # told how many images are done since the last call
@@ -127,19 +126,18 @@ def joint(
     return processes.sum(torch.from_numpy(found)).cpu().numpy()
 
 
-def groups(specs: Sequence[str], region: np.ndarray | None = None) -> dict[str, list[str]]:
-    """Which orders to evaluate together: all, as `likelihood`; for a region [H, W] bool those that read it off.
+def groups(specs: Sequence[str], region: str | None = None, height: int = 0, width: int = 0) -> dict[str, list[str]]:
+    """Which orders to evaluate together: all, as `likelihood`; for a region (regions.make) those that read it off.
 
-    `max_context` are those that visit it last, and know the rest of the image, `adversarial` those that visit it first,
-    and know nothing else. Raises RegionError where none visits it last, for then none gives its likelihood given the
-    rest.
+    `max_context` are those that visit it last, and know the rest of the image; where none does, all with the region
+    moved to their end. `adversarial` are those that visit it first, and know nothing else. Raises OrderError and
+    RegionError.
     """
     if region is None:
         return {"likelihood": list(specs)}
-    last = regions.max_context(specs, region)
-    first = [spec for spec in specs if regions.visited_first(orders.make(spec, *region.shape), region)]
-    if not last:
-        raise RegionError(f"none of the orders {', '.join(specs)} visits the region last")
+    where = regions.make(region, height, width)
+    last = regions.ending_in(specs, region, height, width)
+    first = [spec for spec in specs if regions.visited_first(orders.make(spec, height, width), where)]
     return {"max_context": last, "adversarial": first} if first else {"max_context": last}
 
 

@@ -120,6 +120,12 @@ def anatomy(network: Network, order: str, height: int, width: int) -> Anatomy:
     return Anatomy(_layers(convs, rank), order, height, width, steps, sight(rank, masked) if masked else None)
 
 
+def masked_layers(network: PixelCnnConfig) -> list[Kernel]:
+    """The masked layers of the paper's network, from the first to the last."""
+    with torch.device("meta"), torch.no_grad():
+        return [conv.kernel for conv in _of_pixelcnn(PixelCnn(network), 1, 1) if conv.kernel]
+
+
 def sight(rank: np.ndarray, kernels: Iterable[Kernel]) -> Sight:
     """Goes back from the middle position through a chain of layers, given from the first to the last."""
     height, width = rank.shape

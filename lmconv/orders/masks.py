@@ -7,12 +7,14 @@ Patterns are the few ordinary k x k kernel masks that, selected per position, sa
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from lmconv import orders
 from lmconv.errors import LmconvError
+from runtime.schedule import Kernel
 
 
 class MaskError(LmconvError):
@@ -88,6 +90,25 @@ def patterns(mask: np.ndarray, height: int, width: int, kernel: int, dilation: i
     pattern_of[left] = merged_of + len(interior)
     taps = np.unpackbits(np.concatenate((interior, merged)), axis=1, count=kernel * kernel).astype(bool)
     return Patterns(taps, pattern_of[class_of])
+
+
+def blind(rank: np.ndarray, chain: Iterable[Kernel]) -> list[int]:
+    """The ranks of an order [H, W] none of whose positions, of which there are several, has a pixel of smaller rank
+    within reach of a chain of layers, given from the first, which alone sees pixels, to the last."""
+    first, *others = chain
+    seen = masks(rank, first.size, first.dilation, first.kind).any(0).reshape(rank.shape)
+    opened = {kernel: masks(rank, kernel.size, kernel.dilation, kernel.kind) for kernel in set(others)}
+    for kernel in others:
+        reach = kernel.dilation * (kernel.size // 2)
+        padded, found = np.pad(seen, reach), seen.copy()
+        for (down, right), tap in zip(kernel.offsets(), opened[kernel]):
+            at = slice(reach + down, reach + down + len(rank)), slice(reach + right, reach + right + rank.shape[1])
+            found |= padded[at] & tap.reshape(rank.shape)
+        seen = found
+    ranks, number, counts = np.unique(rank, return_inverse=True, return_counts=True)
+    seeing = np.bincount(number.ravel(), seen.ravel(), len(ranks))
+    late = (counts > 1) & (ranks > max(int(ranks[0]), 0)) & (seeing == 0)
+    return ranks[late].tolist()
 
 
 def single_pattern(order: str, kernel: int, dilation: int = 1, kind: str = "A") -> np.ndarray:

@@ -5,6 +5,8 @@ Equal ranks are independent of each other; rank -1 marks what is given from the 
 `make("s_curve:5", H, W)` builds any of them from its name; ":V" picks a variant, right also when H != W:
 
     0 base | 1 rows flipped | 2 columns flipped | 3 both | 4 transposed | 5..7 transposed, then as 1..3
+
+"@REGION" before it moves a part of the image to the end, as in "s_curve@centre:5": orders that fill holes.
 """
 
 from __future__ import annotations
@@ -52,11 +54,12 @@ def s_curve_center_quarter_last(height: int, width: int) -> np.ndarray:
 
 
 def hilbert(height: int, width: int) -> np.ndarray:
-    """Hilbert's curve, for squares whose side is a power of two: [H, W] int32."""
+    """Hilbert's curve, for squares whose side is a power of two, from corner (0, 0) along the columns to (0, W - 1), as
+    the paper's authors have it: [H, W] int32."""
     _check_size(height, width)
     if height != width or height & (height - 1):
         raise OrderError(f"hilbert needs a square whose side is a power of two, not {height}x{width}; use gilbert")
-    return gilbert(height, width)
+    return np.ascontiguousarray(gilbert(height, width).T)
 
 
 def gilbert(height: int, width: int) -> np.ndarray:
@@ -174,10 +177,12 @@ def make(spec: str, height: int, width: int) -> np.ndarray:
 
     "raster", "s_curve", "s_curve_center_quarter_last", "hilbert", "gilbert", "wavefront", "multiscale=STEP",
     "random=SEED" or "file=PATH", each with an optional ":VARIANT" from 0 to 7. Variants 4 to 7 build (or read) the
-    base for [W, H] and transpose it. Raises OrderError, with the offending part in its sentence.
+    base for [W, H] and transpose it. "@REGION" before the variant visits a region (regions.make) last, which stays
+    where it is whatever the variant. Raises OrderError, with the offending part in its sentence, and RegionError.
     """
     _check_size(height, width)
     base, variant = parse_variant(spec)
+    base, region = parse_region(base)
     transposed = bool(variant & TRANSPOSED)
     rank = _base(base, *((width, height) if transposed else (height, width)))
     if transposed:
@@ -186,7 +191,12 @@ def make(spec: str, height: int, width: int) -> np.ndarray:
         rank = rank[::-1]
     if variant & 2:
         rank = rank[:, ::-1]
-    return np.ascontiguousarray(rank)
+    rank = np.ascontiguousarray(rank)
+    if region is None:
+        return rank
+    from lmconv.orders import regions
+
+    return move_last(rank, regions.make(region, height, width))
 
 
 def parse_variant(spec: str) -> tuple[str, int]:
@@ -198,6 +208,12 @@ def parse_variant(spec: str) -> tuple[str, int]:
     if not 0 <= variant < VARIANTS:
         raise OrderError(f"variant {variant} in order {spec!r} does not exist, it must be from 0 to 7")
     return match[1], variant
+
+
+def parse_region(base: str) -> tuple[str, str | None]:
+    """Splits "s_curve@centre" into ("s_curve", "centre"); without "@REGION" the region is None."""
+    match = re.fullmatch(r"([^@]*|file=.*)@((?:top|bottom|left|right|centre)|(?:box|mask)=.*)", base, re.DOTALL)
+    return (match[1], match[2]) if match else (base, None)
 
 
 def _base(spec: str, height: int, width: int) -> np.ndarray:

@@ -72,6 +72,17 @@ def max_context(specs: Iterable[str], region: np.ndarray) -> list[str]:
     return [spec for spec in specs if visited_last(orders.make(spec, *region.shape), region)]
 
 
+def ending_in(specs: Iterable[str], region: str, height: int, width: int) -> list[str]:
+    """Those of the orders that visit a region (as in `make`) last; where none does, all of them with the region moved
+    to their end. Raises OrderError and RegionError."""
+    specs = list(specs)
+    found = max_context(specs, make(region, height, width))
+    if found:
+        return found
+    bases = [(orders.parse_region(base)[0], variant) for base, variant in map(orders.parse_variant, specs)]
+    return [f"{base}@{region}:{variant}" for base, variant in bases]
+
+
 def visited_last(rank: np.ndarray, region: np.ndarray) -> bool:
     """Whether an order [H, W] visits all else before the region."""
     return rank[~region].max(initial=-2) < rank[region].min()

@@ -19,8 +19,10 @@ from lmconv.data.pictures import DataError
 from lmconv.errors import LmconvError
 from lmconv.evaluation import likelihoods
 from lmconv.networks import kinds, likelihood
+from lmconv.networks.anatomy import masked_layers
 from lmconv.networks.photo import PhotoNet
 from lmconv.networks.pixelcnn import OrderMasks, order_masks
+from lmconv.orders import masks
 from runtime.least_squares import UNIT
 from runtime.variants import orient
 
@@ -149,7 +151,8 @@ class ImageTask:
         self.digest = images.digest
         self.unit = "nats" if network.binary else "bits/dim"
         self.orders = tuple(map(fixed, config.orders))
-        self._masks: dict[tuple[str, int, int], OrderMasks | None] = {}
+        self._masks: dict[tuple[str, int, int], OrderMasks] = {}
+        self._layers = [] if network.two_stream else masked_layers(network)
         self._epochs: dict[int, np.ndarray] = {}
         for order in self.orders:
             for height in {config.height, *config.sizes}:
@@ -215,11 +218,16 @@ class ImageTask:
         if self.network.two_stream:
             return None
         rank = orders.make(order, height, width)
+        if blind := masks.blind(rank, self._layers):
+            raise LmconvError(
+                f"order {order} on {height}x{width}: its levels {', '.join(map(str, blind))} have no pixel before them "
+                "within the network's reach, so nothing could be learned there: take a smaller step or a larger kernel"
+            )
         once = order not in self.orders  # drawn for one batch: its few patterns are not looked for
-        masks = order_masks(rank, self.network, patterns=not once).to(self.device)
+        found = order_masks(rank, self.network, patterns=not once).to(self.device)
         if not once:
-            self._masks[key] = masks
-        return masks
+            self._masks[key] = found
+        return found
 
     def _unit(self, shape: tuple[int, ...]) -> float:
         """Nats of an image of that shape that make one of the unit."""

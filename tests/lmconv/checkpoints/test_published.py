@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from lmconv import orders
-from lmconv.checkpoints.published import PublishedError, load
+from lmconv.checkpoints.published import PublishedError, _then, load
 from lmconv.config import PixelCnnConfig
 from lmconv.networks.pixelcnn import PixelCnn, order_masks
 from tests import tolerance
@@ -363,3 +363,20 @@ def test_other_files(tmp_path):
         load(truncated)
     with pytest.raises(FileNotFoundError, match="no checkpoint"):
         load(tmp_path / "none.pth")
+
+
+def test_a_variant_after_a_variant():
+    """As the published code makes them, of a moved base order, on squares."""
+    for first in range(8):
+        moved = orders.make(f"gilbert:{first}", 6, 6)
+        for second in range(8):
+            rank = moved.T if second & 4 else moved
+            rank = rank[::-1] if second & 1 else rank
+            rank = rank[:, ::-1] if second & 2 else rank
+            np.testing.assert_array_equal(rank, orders.make(f"gilbert:{_then(first, second)}", 6, 6))
+
+
+def test_kernels_that_there_are_not_are_refused(tmp_path):
+    settings = Settings(kernel=7)
+    with pytest.raises(PublishedError, match="a network's kernel is one of 3, 5, not 7"):
+        load(write(tmp_path / "model.pth", settings))

@@ -172,8 +172,8 @@ def test_the_two_stream_baseline_is_sampled(run, tmp_path):
         ("top", "s_curve:1"),
         ("bottom", "s_curve:2"),
         ("right", "s_curve:4"),
-        ("left", "s_curve:2, the region moved to its end"),
-        ("box=1,1,2,3", "s_curve:2, the region moved to its end"),
+        ("left", "s_curve@left:2"),
+        ("box=1,1,2,3", "s_curve@box=1,1,2,3:2"),
     ],
 )
 def test_complete_takes_an_order_that_ends_in_the_region(run, colour, images, tmp_path, region, order):
@@ -354,6 +354,20 @@ def test_import(run, tmp_path):
         ({"order": ["raster_scan"]}, "raster", [0], 32),
         ({"order": ["gilbert2d"], "base_order_transpose": True, "base_order_reflect_cols": True}, "gilbert", [6], 32),
         ({"order": "hilbert", "randomize_order": True, "order_variants": [3, 1]}, "hilbert", [3, 1], 32),
+        (
+            {"order": ["hilbert"], "randomize_order": True, "base_order_transpose": True},
+            "hilbert",
+            [4, 6, 5, 7, 0, 2, 1, 3],
+            32,
+        ),
+        ({"order": ["s_curve", "hilbert"], "randomize_order": True}, "s_curve,hilbert", list(range(8)), 32),
+        ({"order": ["s_curve", "hilbert"]}, "s_curve,hilbert", [0], 32),
+        (
+            {"order": ["s_curve", "gilbert2d"], "randomize_order": True, "train_masks": [9, 2]},
+            "gilbert:1,s_curve:2",
+            [1, 2],
+            32,
+        ),
         ({"order": ["s_curve"], "dataset": "celebahq", "celeba_size": 64, "n_bits": 5}, "s_curve", [0], 64),
     ],
     ids=str,
@@ -372,6 +386,11 @@ def test_import_refuses(run, tmp_path):
     out = ["-o", tmp_path / "out"]
     published_file(tmp_path / "a.pth", order=["s_curve"], dataset="celebahq", celeba_size="large")
     assert "its args make no order or size" in run("import-checkpoint", tmp_path / "a.pth", *out, code=1).stderr
+    for number, choice in ((9, {"train_masks": [9]}), (8, {"order_variants": [8]})):
+        published_file(tmp_path / "m.pth", order=["s_curve"], randomize_order=True, **choice)
+        assert f"{number} is none of 8 orders" in run("import-checkpoint", tmp_path / "m.pth", *out, code=1).stderr
+    published_file(tmp_path / "m.pth", order=["s_curve"], randomize_order=True, train_masks=[1], order_variants=[2])
+    assert "train_masks and order_variants" in run("import-checkpoint", tmp_path / "m.pth", *out, code=1).stderr
     torch.save({"model_state_dict": {"u_init.weight": torch.zeros(1)}}, tmp_path / "b.pth")
     assert "lmconv: " in run("import-checkpoint", tmp_path / "b.pth", *out, code=1).stderr
     (tmp_path / "c.pth").write_bytes(b"hello")

@@ -147,21 +147,22 @@ def test_a_regions_likelihood_is_the_ratio_of_joint_ones(spec):
 
 
 def test_the_orders_that_give_a_regions_likelihood():
-    region = make("top", 6, 5)
-    assert groups(SPECS, region) == {
+    assert groups(SPECS, "top", 6, 5) == {
         "max_context": ["s_curve:1", "s_curve:3"],
         "adversarial": ["s_curve:0", "s_curve:2"],
     }
-    assert groups(SPECS[1:2], region) == {"max_context": ["s_curve:1"]}
+    assert groups(SPECS[1:2], "top", 6, 5) == {"max_context": ["s_curve:1"]}
     assert groups(SPECS) == {"likelihood": SPECS}
-    with pytest.raises(RegionError, match="none of the orders s_curve:0, .* visits the region last"):
-        groups(SPECS, make("centre", 6, 5))
+    assert groups(SPECS[:2], "centre", 6, 5) == {"max_context": ["s_curve@centre:0", "s_curve@centre:1"]}
+    assert groups(["s_curve@top:4"], "box=1,1,2,2", 6, 5) == {"max_context": ["s_curve@box=1,1,2,2:4"]}
+    with pytest.raises(RegionError, match="there is no region 'middle'"):
+        groups(SPECS, "middle", 6, 5)
 
 
 def test_measuring_a_region():
     images, region = image_set(COLOUR, 5), make("left", 6, 5)
     net = random_net(COLOUR)
-    found = measure(net, COLOUR, images, groups(SPECS, region), CPU, region)
+    found = measure(net, COLOUR, images, groups(SPECS, "left", 6, 5), CPU, region)
     assert found["max_context"].values == found["adversarial"].values == 6 * 2 * 3
     each = np.stack([nats_of(net, COLOUR, images.levels, spec, region=region) for spec in ("s_curve:6", "s_curve:7")])
     close(net, found["max_context"].ensemble, ensemble(each).mean())

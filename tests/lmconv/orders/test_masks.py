@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmconv import orders
-from lmconv.orders.masks import MaskError, Patterns, inside, masks, patterns, single_pattern
+from lmconv.orders.masks import MaskError, Patterns, blind, inside, masks, patterns, single_pattern
+from runtime.schedule import Kernel
 
 SPECS = ["raster", "s_curve", "gilbert", "wavefront", "multiscale=4", "random=5"]
 specs = st.builds("{}:{}".format, st.sampled_from(SPECS), st.integers(0, 7))
@@ -132,3 +133,41 @@ def test_errors():
         single_pattern("s_curve", 3)
     with pytest.raises(MaskError, match=r"4x5 has shape \[9, 20\], not \[9, 16\]"):
         patterns(masks(rank, 3), 4, 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("order", "kernel", "dilation", "wanted"),
+    [
+        ("multiscale=8", 3, 2, [1, 2, 3, 4, 5, 6]),
+        ("multiscale=4", 3, 1, [1, 2, 3]),
+        ("multiscale=4", 5, 1, []),
+        ("multiscale=2", 3, 1, []),
+        ("wavefront", 3, 1, []),
+        ("random=1", 3, 1, []),
+        ("s_curve", 3, 2, []),
+    ],
+)
+def test_levels_that_see_no_pixel(order, kernel, dilation, wanted):
+    """As many layers as in a network: only the first of them sees pixels."""
+    chain = [Kernel(kernel, 1, "A")] + 3 * [Kernel(kernel, 1), Kernel(kernel, dilation)]
+    rank = orders.make(order, 16, 16)
+    assert blind(rank, chain) == wanted
+    seen = np.array([[position_sees(rank, chain, row, column) for column in range(16)] for row in range(16)])
+    dark = [level for level in range(1, rank.max() + 1) if not seen[rank == level].any() and (rank == level).sum() > 1]
+    assert dark == wanted
+
+
+def position_sees(rank, chain, row, column) -> bool:
+    """Goes back through the layers from one position."""
+    reached = {(row, column)}
+    for kernel in reversed(chain):
+        found = set()
+        for r, c in reached:
+            for down, right in kernel.offsets():
+                at = r + down, c + right
+                inside = 0 <= at[0] < len(rank) and 0 <= at[1] < rank.shape[1]
+                own = at == (r, c) and kernel.kind == "B"
+                if inside and (own or rank[at] < rank[r, c]):
+                    found.add(at)
+        reached = found
+    return bool(reached)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmconv import orders
+from lmconv.errors import LmconvError
 from lmconv.orders import OrderError
 
 sides = st.integers(1, 24)
@@ -46,6 +47,35 @@ def test_hilbert_moves_to_neighbours_and_fills_quadrants(side):
         blocks = rank.reshape(len(rank) // side, side, -1, side).swapaxes(1, 2).reshape(-1, side * side)
         assert (np.ptp(blocks, axis=1) == side * side - 1).all()
         side //= 2
+
+
+def test_hilbert_is_the_authors():
+    """Their package's first points (column, row), read as the paper's code reads them."""
+    assert path(orders.hilbert(2, 2)).tolist() == [[0, 0], [1, 0], [1, 1], [0, 1]]
+    first = [[0, 0], [0, 1], [1, 1], [1, 0], [2, 0], [3, 0], [3, 1], [2, 1]]
+    assert path(orders.hilbert(4, 4))[:8].tolist() == first
+    for side in (2, 4, 8, 16, 32):
+        assert path(orders.hilbert(side, side))[-1].tolist() == [0, side - 1]
+
+
+@given(sides, sides, st.sampled_from(["raster", "s_curve", "gilbert", "random=3", "wavefront"]), st.integers(0, 7))
+def test_a_region_comes_last_wherever_the_variant_lies(height, width, base, variant):
+    spec = f"{base}@box=0,0,1,1:{variant}"
+    region = np.zeros((height, width), bool)
+    region[0, 0] = True
+    rank = orders.make(spec, height, width)
+    np.testing.assert_array_equal(rank, orders.move_last(orders.make(f"{base}:{variant}", height, width), region))
+    assert orders.parse_variant(spec) == (f"{base}@box=0,0,1,1", variant)
+
+
+def test_regions_of_names():
+    assert orders.parse_region("s_curve@centre") == ("s_curve", "centre")
+    assert orders.parse_region("file=a@b.npy@mask=c@d.png") == ("file=a@b.npy", "mask=c@d.png")
+    assert orders.parse_region("file=a@b.npy") == ("file=a@b.npy", None)
+    with pytest.raises(OrderError, match="there is no order 's_curve@middle'"):
+        orders.make("s_curve@middle", 4, 4)
+    with pytest.raises(LmconvError, match="is empty or not inside"):
+        orders.make("s_curve@box=3,3,2,2", 4, 4)
 
 
 @given(st.integers(1, 45), st.integers(1, 45))

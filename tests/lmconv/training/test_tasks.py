@@ -208,6 +208,14 @@ def test_several_orders_and_new_ones_for_each_batch():
     assert [count for _, count in task.evaluate(net)] == [2, 2, 2, 1]
     with pytest.raises(LmconvError, match="order is a name, or several between commas, not 'raster,'"):
         image_task(order="raster,")
+    named = image_task(order="raster:5,s_curve@box=1,1,2,2,gilbert:1", variants=(0, 2))
+    assert named.orders == ("raster:5", "s_curve@box=1,1,2,2:0", "s_curve@box=1,1,2,2:2", "gilbert:1")
+
+
+def test_levels_that_could_learn_nothing_are_named():
+    with pytest.raises(LmconvError, match="order multiscale=4:0 on 6x5: its levels 1, 2 have no pixel before"):
+        image_task(order="multiscale=4", variants=(0,))
+    image_task(replace(COLOUR, kernel=5), order="multiscale=4", variants=(0,))
 
 
 def test_the_two_stream_network_is_trained_too():
