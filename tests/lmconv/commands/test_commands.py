@@ -357,7 +357,7 @@ def test_import(run, tmp_path):
         (
             {"order": ["hilbert"], "randomize_order": True, "base_order_transpose": True},
             "hilbert",
-            [4, 6, 5, 7, 0, 2, 1, 3],
+            [4, 5, 6, 7, 0, 1, 2, 3],
             32,
         ),
         ({"order": ["s_curve", "hilbert"], "randomize_order": True}, "s_curve,hilbert", list(range(8)), 32),
