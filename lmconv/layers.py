@@ -108,23 +108,65 @@ def single_pattern(order: str, kernel: int, dilation: int = 1, kind: str = "A") 
     return TorchMask(kernel, dilation, torch.from_numpy(pattern)[None], (_box(pattern),))
 
 
+class Masks(nn.Module):
+    """Masks by name that move with the network that holds them, as buffers do, and are none of its state.
+
+    >>> from lmconv import orders
+    >>> rank = orders.make("s_curve", 8, 8)
+    >>> masks = Masks(first=mask_from_rank(rank, 3, kind="A"), later=mask_from_rank(rank, 3, kind="B"))
+    >>> masks["later"].size, len(masks.state_dict())
+    ((8, 8), 0)
+    """
+
+    def __init__(self, **masks: TorchMask) -> None:
+        super().__init__()
+        self._masks = masks
+        for name, mask in masks.items():
+            for part, tensor in _tensors(mask).items():
+                self.register_buffer(f"{name}_{part}", tensor, persistent=False)
+
+    def __getitem__(self, name: str) -> TorchMask:
+        mask = self._masks[name]
+        parts = {part: getattr(self, f"{name}_{part}") for part in _tensors(mask)}
+        if mask.reads is not None:
+            parts["reads"] = tuple(parts.pop(f"reads{tap}") for tap in range(len(mask.reads)))
+        return replace(mask, **parts)
+
+
+def _tensors(mask: TorchMask) -> dict[str, Tensor]:
+    """A mask's by name."""
+    found = {name: getattr(mask, name) for name in ("taps", "index", "dense")}
+    found |= {f"reads{tap}": tensor for tap, tensor in enumerate(mask.reads or ())}
+    return {name: tensor for name, tensor in found.items() if tensor is not None}
+
+
+def _both(name: str, value: int | tuple[int, int]) -> int:
+    """A number that is the same for rows and columns. Raises MaskError."""
+    rows, columns = (value, value) if isinstance(value, int) else value
+    if rows != columns:
+        raise masks.MaskError(f"a mask needs the same {name} for rows and columns, not {rows} and {columns}")
+    return rows
+
+
 class LocallyMaskedConv2d(nn.Module):
     """A k x k convolution, same size out, whose mask is given at call time (Jain et al. 2020, LMConv).
 
     Parameters: `weight [Cout, Cin, k, k]`, `bias [Cout]` and, if asked for, `mask_weight [Cout, k, k]`, which
-    acts as if the mask itself were one more input channel. Stride 1. The mask gets no gradient.
+    acts as if the mask itself were one more input channel. Stride 1; kernel and dilation are the same in rows and
+    columns, whether given once or twice. The mask gets no gradient. Raises MaskError.
     """
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int,
-        dilation: int = 1,
+        kernel_size: int | tuple[int, int],
+        dilation: int | tuple[int, int] = 1,
         bias: bool = True,
         mask_weight: bool = False,
     ) -> None:
         super().__init__()
+        kernel_size, dilation = _both("kernel_size", kernel_size), _both("dilation", dilation)
         masks.check_layer(kernel_size, dilation, "A")
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size, self.dilation = kernel_size, dilation

@@ -83,7 +83,7 @@ def quantise(net: PhotoNet, pixels: torch.Tensor, bases: torch.Tensor) -> Intege
     stream, wide_range, head_range = calibrate(net, pixels, bases)
     step = _step(np.max(stream, axis=0))  # of the stream, per channel
     exponents = tuple(_exponent((seen / step).max() / ACTIVATION_LIMIT) for seen in stream)
-    offsets, first_offsets = offsets_of(net.mask), offsets_of(net.first_mask)
+    offsets, first_offsets = offsets_of(net.masks["later"]), offsets_of(net.masks["first"])
     writers = [_first_layer(net, first_offsets, step)]
     wide = []
     for i, block in enumerate(net.blocks):

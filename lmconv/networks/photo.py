@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lmconv.config import PhotoConfig
-from lmconv.layers import LocallyMaskedConv2d, TorchMask, single_pattern
+from lmconv.layers import LocallyMaskedConv2d, Masks, TorchMask, single_pattern
 from lmconv.networks import likelihood
 from lmconv.networks.lists import module_list
 from lmconv.networks.precision import in_single
@@ -59,8 +59,10 @@ class PhotoNet(nn.Module):
         super().__init__()
         self.config = config
         c, k = config.channels, config.components
-        self.first_mask = single_pattern("wavefront", config.first_kernel, kind="A")
-        self.mask = single_pattern("wavefront", config.kernel, kind="B")
+        self.masks = Masks(
+            first=single_pattern("wavefront", config.first_kernel, kind="A"),
+            later=single_pattern("wavefront", config.kernel, kind="B"),
+        )
         self.first = LocallyMaskedConv2d(KNOWN, c, config.first_kernel)
         self.current = nn.Conv2d(CURRENT, c, 1, bias=False)
         self.blocks = module_list(Block(c, config.kernel) for _ in range(config.blocks))
@@ -71,13 +73,18 @@ class PhotoNet(nn.Module):
 
     def _initialise(self) -> None:
         with torch.no_grad():
-            for layer, mask in [(self.first, self.first_mask)] + [(block.wide, self.mask) for block in self.blocks]:
+            for layer, mask in self._masked():
                 layer.weight.mul_((mask.taps[0].numel() / mask.taps[0].sum().item()) ** 0.5)  # fan-in is the open taps
             nn.init.zeros_(self.out.weight)
             bias = self.out.get_parameter("bias")
             nn.init.zeros_(bias)
             spread = torch.arange(self.config.components) * 1.5 - 2.0
             bias.view(likelihood.PARAMETERS, -1)[4:7] = spread
+
+    def _masked(self) -> list[tuple[LocallyMaskedConv2d, TorchMask]]:
+        """The masked layers with their masks."""
+        first, later = self.masks["first"], self.masks["later"]
+        return [(self.first, first), *((block.wide, later) for block in self.blocks)]
 
     def matrices(self) -> list[nn.Parameter]:
         """The weights of the hidden layers."""
@@ -88,8 +95,7 @@ class PhotoNet(nn.Module):
 
     def size(self) -> tuple[int, int]:
         """Parameters in use and multiply-adds per pixel; weights that the masks close count for neither."""
-        masked = [(self.first.weight, self.first_mask)] + [(block.wide.weight, self.mask) for block in self.blocks]
-        closed = sum(weight[:, :, ~mask.taps[0]].numel() for weight, mask in masked)
+        closed = sum(layer.weight[:, :, ~mask.taps[0]].numel() for layer, mask in self._masked())
         parameters = sum(parameter.numel() for parameter in self.parameters()) - closed
         return parameters, parameters - sum(p.numel() for name, p in self.named_parameters() if name.endswith("bias"))
 
@@ -117,8 +123,8 @@ class PhotoNet(nn.Module):
         current = (current.float() - ZERO) / current.new_tensor(CURRENT_SCALE, dtype=torch.float32).view(1, -1, 1, 1)
         if pixels.device.type == "cpu":
             known = known.contiguous(memory_format=torch.channels_last)
-        first_mask, mask = self.first_mask.to(pixels.device), self.mask.to(pixels.device)
-        h = self.first(known, first_mask) + self.current(current)
+        mask = self.masks["later"]
+        h = self.first(known, self.masks["first"]) + self.current(current)
         for block in self.blocks:
             h = block(h, mask)
         return in_single(self.out, F.relu(self.head(F.relu(h))))

@@ -1,5 +1,9 @@
 """The layer against a loop over positions; its two paths; gradients, memory, compilation."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmconv import layers, orders
-from lmconv.layers import LocallyMaskedConv2d, mask_from_rank, single_pattern
+from lmconv.layers import LocallyMaskedConv2d, Masks, mask_from_rank, single_pattern
 from lmconv.orders import masks
 from tests import tolerance
+
+ROOT = Path(__file__).parents[2]
 
 
 def make_layer(kernel: int, dilation: int = 1, mask_weight: bool = False, channels: tuple[int, int] = (2, 3)):
@@ -281,3 +287,56 @@ def test_errors():
         layer.by_taps(x, single_pattern("raster", 3))
     with pytest.raises(ValueError, match="odd kernel size, not 4"):
         LocallyMaskedConv2d(1, 1, 4)
+
+
+# In others' networks
+
+
+def test_importing_the_layer_needs_torch_and_numpy_alone():
+    others = "PIL click constriction llvmlite matplotlib numba onnx onnxruntime safetensors tensorboard torchvision"
+    code = (
+        "import sys; import torch; sys.modules.update(dict.fromkeys(sys.argv[1:]));"
+        "import lmconv.layers, lmconv.orders; lmconv.orders.make('s_curve@centre:3', 4, 4)"
+    )
+    subprocess.run([sys.executable, "-c", code, *others.split()], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("order", ["raster", "s_curve", "random=3"])
+def test_masks_follow_the_network_that_holds_them(order):
+    rank = orders.make(order, 5, 6)
+    network = torch.nn.Module()
+    given = {"first": mask_from_rank(rank, 3, 1, "A"), "later": mask_from_rank(rank, 3, 2, "B")}
+    network.masks = Masks(**given, any=single_pattern("raster", 3))
+    assert network.state_dict() == {}
+    for name, mask in given.items():
+        found = network.masks[name]
+        assert (found.kernel, found.dilation, found.boxes, found.size) == (3, mask.dilation, mask.boxes, (5, 6))
+        for one, other in zip(tensors(found), tensors(mask), strict=True):
+            assert torch.equal(one, other)
+    network.to("meta")
+    assert {tensor.device.type for name in given for tensor in tensors(network.masks[name])} == {"meta"}
+    assert network.masks["any"].taps.device.type == "meta" and network.masks["any"].dense is None
+    with pytest.raises(KeyError):
+        network.masks["none"]
+
+
+def tensors(mask):
+    return [tensor for tensor in (mask.taps, mask.index, mask.dense, *mask.reads) if tensor is not None]
+
+
+def test_sizes_may_be_given_for_rows_and_columns():
+    layer = LocallyMaskedConv2d(2, 3, (3, 3), dilation=(2, 2))
+    assert (layer.kernel_size, layer.dilation, layer.weight.shape) == (3, 2, (3, 2, 3, 3))
+    with pytest.raises(masks.MaskError, match="the same kernel_size for rows and columns, not 3 and 5"):
+        LocallyMaskedConv2d(2, 3, (3, 5))
+
+
+@pytest.mark.parametrize("order", ["raster", "s_curve", "random=3"])
+@pytest.mark.parametrize("kind", ["A", "B"])
+def test_masks_without_patterns_compute_the_same(order, kind):
+    rank, torch_seed = orders.make(order, 5, 6), torch.Generator().manual_seed(0)
+    layer = LocallyMaskedConv2d(2, 3, 3).double()
+    x = torch.rand(2, 2, 5, 6, generator=torch_seed, dtype=torch.double)
+    plain = mask_from_rank(rank, 3, 1, kind, patterns=False)
+    assert plain.boxes == () and len(plain.taps) == 0
+    tolerance.assert_close(layer(x, plain), layer(x, mask_from_rank(rank, 3, 1, kind)), 2 * 9 * 2)
