@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codec import files, images
 from codec.compression import Compressed, compress
 from codec.decompression import check
-from codec.errors import PixelsDiffer, UnsupportedImage, UnsupportedOutput
+from codec.errors import PixelsDiffer, UnknownOrder, UnsupportedImage, UnsupportedOutput
 from codec.format import container
 from codec.format.container import Contents
 from codec.format.kept import JPEG, STORED, KeptFile
@@ -31,6 +31,7 @@ from runtime import Model
 from runtime.progress import Progress, part
 
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
+Choice = Callable[[Samples], Sequence[Model]]  # which models are to be tried: at least one
 _JPEG_START = b"\xff\xd8\xff"
 _ESTIMATED = 3 / 8  # bytes of a subpixel of a photograph, about
 
@@ -53,32 +54,34 @@ class Wishes:
 @dataclass(frozen=True)
 class Archived:
     """A compressed file's bytes. size: of the file that it came from. coded: about the samples, None for a file that is
-    kept whole, of which samples is None, too. exact: whether the very file will come back. kept, dropped: names of what
-    came with the samples. reason: why a JPEG is not kept by its coefficients."""
+    kept whole, of which samples is None, too; model: the one that they were coded with. exact: whether the very file
+    will come back. kept, dropped: names of what came with the samples. reason: why a JPEG is not kept by its
+    coefficients."""
 
     data: bytes
     size: int
     contents: Contents
     samples: Samples | None = None
     coded: Compressed | None = None
+    model: Model | None = None
     exact: bool = True
     kept: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     reason: str | None = None
 
 
-def archive(path: Path, model: Callable[[], Model], wishes: Wishes, progress: Progress | None = None) -> Archived:
-    """Compresses a file. model: gives the model, if one is needed.
+def archive(path: Path, choice: Choice, wishes: Wishes, progress: Progress | None = None) -> Archived:
+    """Compresses a file. choice: gives the models for its samples, if one is needed.
 
     Raises UnreadableImage, UnsupportedImage (also for what would not come back as it is, in words that say what to do),
     ImageTooLarge, and PixelsDiffer where what was coded does not decode to the samples.
     """
     with files.opened(path) as data:
-        return archive_bytes(data, outside(path), model, wishes, progress)
+        return archive_bytes(data, outside(path), choice, wishes, progress)
 
 
 def archive_bytes(
-    data: bytes, outside: SourceFile, model: Callable[[], Model], wishes: Wishes, progress: Progress | None = None
+    data: bytes, outside: SourceFile, choice: Choice, wishes: Wishes, progress: Progress | None = None
 ) -> Archived:
     """The same of a file's bytes. outside: what is said of it besides."""
     if data[: len(container.MAGIC)] == container.MAGIC:
@@ -92,7 +95,7 @@ def archive_bytes(
     else:
         name, parts = "png", _pixels_of(data, kind, wishes)
         outside = replace(outside, suffix=None)
-    return _Picture(data, name, parts, outside, wishes).archived(model(), progress)
+    return _Picture(data, name, parts, outside, wishes).archived(choice, progress)
 
 
 def needs_model(data: bytes, wishes: Wishes) -> bool:
@@ -145,6 +148,24 @@ def _pixels_of(data: bytes, kind: str, wishes: Wishes) -> Parts:
     return Parts(samples, png.compose(samples, **metadata), exact=False)
 
 
+def smallest(
+    samples: Samples, choice: Choice, wishes: Wishes, source: SourceFile, progress: Progress | None = None
+) -> tuple[Compressed, Model]:
+    """Samples coded by the one of several models that makes them smallest, and which that is. A model but the first may
+    be for other pictures or orders. Raises as `compress` does."""
+    models, found = choice(samples), []
+    for number, model in enumerate(models):
+        how = part(progress, number, len(models))
+        try:
+            coded = compress(samples, model, effort=wishes.effort, order=wishes.order, source=source, progress=how)
+        except (UnsupportedImage, UnknownOrder):
+            if number == 0:
+                raise
+            continue
+        found.append((coded, model))
+    return min(found, key=lambda way: len(way[0].data))
+
+
 class _Picture:
     """A picture's file on its way into an archive."""
 
@@ -168,27 +189,20 @@ class _Picture:
             _shortened(outside, usual), format=name, rest=self._parts.rest, exact=exact, stripped=wishes.strip
         )
 
-    def archived(self, model: Model, progress: Progress | None) -> Archived:
+    def archived(self, choice: Choice, progress: Progress | None) -> Archived:
         """The picture coded, or the file as it is where that is smaller."""
         samples, wishes = self._parts.samples, self._wishes
-        passes = 1 + wishes.verify
-        coded = compress(
-            samples,
-            model,
-            effort=wishes.effort,
-            order=wishes.order,
-            source=self._source,
-            progress=part(progress, 0, passes),
-        )
+        most = 1 + wishes.verify
+        coded, model = smallest(samples, choice, wishes, self._source, part(progress, 0, most))
         if len(coded.data) > len(self._data) and not wishes.strip and not wishes.pixels:
             stored = _stored(self._data, self._outside)
             if len(stored.data) < len(coded.data):
                 return stored
         contents = container.read(coded.data, None)
         if wishes.verify:
-            self._verify(contents, model, part(progress, 1, passes))
+            self._verify(contents, model, part(progress, 1, most))
         exact = self._parts.exact
-        return Archived(coded.data, len(self._data), contents, samples, coded, exact, self.kept, self.dropped)
+        return Archived(coded.data, len(self._data), contents, samples, coded, model, exact, self.kept, self.dropped)
 
     def _verify(self, contents: Contents, model: Model, progress: Progress | None) -> None:
         """Raises PixelsDiffer where decoding gives other samples, or what they are put into another file."""

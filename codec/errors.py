@@ -55,6 +55,10 @@ class ModelNotFound(CodecError):
     """No bundle of this name, path or identity is at hand."""
 
 
+class ModelExists(CodecError):
+    """Another model has the name of the one that is to be installed."""
+
+
 class WrongModel(CodecError):
     """The bundle at hand is not the one that the file was made with."""
 

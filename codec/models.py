@@ -1,23 +1,29 @@
-"""Models: found by name among the shipped ones, by path, or by the model id in a file; loaded once."""
+"""Models: shipped or installed, found by name, by path, by the identity in a file, or for a picture; loaded once."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from codec.errors import ModelNotFound, WrongModel
+from codec.errors import ModelExists, ModelNotFound, WrongModel
 from codec.format.picture import short_id
 
 if TYPE_CHECKING:
     import runtime
+    from codec.images.samples import Samples
 
 NORMAL = "normal"
 DEFAULTS = {"fast": "photo-small", NORMAL: "photo-small", "best": "photo"}  # the model of each effort
 EFFORTS = tuple(DEFAULTS)
 BUNDLES = Path(__file__).with_name("bundles")
 SUFFIX = ".lmconv"
+AUTO = "auto"
+_BITS, _SMALL, _SQUARES = 8, 2**16, 4  # bits of a value, pixels, pictures of a model's size: the most
 _loaded: dict[tuple[Path, int, str], runtime.Model] = {}
 _LOADING = Lock()
 
@@ -29,23 +35,47 @@ def check_effort(effort: str) -> None:
 
 
 @dataclass(frozen=True)
-class Shipped:
-    """A bundle that comes with the package; name is what --model takes."""
+class Available:
+    """A bundle that is at hand; name is what --model takes. installed: by the user, else it comes with the package."""
 
     name: str
     path: Path
     manifest: runtime.Manifest
+    installed: bool = False
 
 
-def available() -> list[Shipped]:
-    """The shipped bundles by name. Raises runtime.BundleError when one is broken."""
+def folder() -> Path:
+    """Where a user's bundles are: LMCONV_MODELS, or lmconv/models where the system has users' data."""
+    own, data = os.environ.get("LMCONV_MODELS"), os.environ.get("XDG_DATA_HOME")
+    return Path(own) if own else Path(data or Path.home() / ".local" / "share") / "lmconv" / "models"
+
+
+def available() -> list[Available]:
+    """All bundles: shipped ones by name, then installed ones. Raises runtime.BundleError when one is broken."""
+    return [Available(path.stem, path, _manifest(path), path.parent != BUNDLES) for path in _bundles()]
+
+
+def install(path: Path) -> Available:
+    """Copies a bundle to the user's, under its own name, so that files which need it find it. Nothing is done for one
+    that is there. Raises runtime.BundleError for what is no bundle that can be run, ModelExists where another has its
+    name, and UnwritableOutput."""
     import runtime
+    from codec import files
 
-    return [Shipped(path.stem, path, runtime.read_manifest(path)) for path in _bundles()]
+    manifest = runtime.load(path, threads=1).manifest
+    for bundle in available():
+        if bundle.manifest.model_id == manifest.model_id:
+            return bundle
+        if bundle.name == manifest.name:
+            raise ModelExists(f"another model is named {manifest.name}: {bundle.path}")
+    target = folder() / f"{manifest.name}{SUFFIX}"
+    files.make_folder(target.parent)
+    files.write_atomically(target, path.read_bytes())
+    return Available(manifest.name, target, manifest, installed=True)
 
 
 def resolve(name_or_path: str | Path) -> Path:
-    """The bundle that --model means: a shipped one's name, else a path. Raises ModelNotFound."""
+    """The bundle that --model means: the name of one that is available, else a path. Raises ModelNotFound."""
     for path in _bundles():
         if path.stem == str(name_or_path):
             return path
@@ -55,28 +85,64 @@ def resolve(name_or_path: str | Path) -> Path:
     raise ModelNotFound(f"no model {str(name_or_path)!r}: give a {SUFFIX} file's path or one of: {_names()}")
 
 
+def of_effort(name: str | None, effort: str) -> Path:
+    """The bundle of a name or path, or where it is None or AUTO the effort's. Raises ModelNotFound."""
+    return resolve(DEFAULTS[effort] if name in (None, AUTO) else str(name))
+
+
 def find(model_id: bytes, extra: Path | None = None) -> Path:
-    """The bundle that a file was made with, by its header's model_id: `extra` if given, else a shipped one.
+    """The bundle that a file was made with, by its header's model_id: `extra` if given, else one that is available.
 
-    Raises WrongModel when extra is another model, ModelNotFound when no shipped one is it.
+    Raises WrongModel when extra is another model, ModelNotFound when no available one is it.
     """
-    import runtime
-
     if extra is not None:
-        given = runtime.read_manifest(extra).model_id
+        given = _manifest(extra).model_id
         if short_id(given) != model_id:
             raise WrongModel(
                 f"made with model {model_id.hex()[:12]}, but {extra} is model {given[:12]}: "
                 "give the right one with --model"
             )
         return extra
-    for shipped in available():
-        if short_id(shipped.manifest.model_id) == model_id:
-            return shipped.path
+    for bundle in available():
+        if short_id(bundle.manifest.model_id) == model_id:
+            return bundle.path
     raise ModelNotFound(
-        f"made with model {model_id.hex()[:12]}, which is not shipped here ({_names()}): "
-        "give its bundle with --model PATH"
+        f"made with model {model_id.hex()[:12]}, which is not at hand ({_names()}): "
+        "give its bundle with --model PATH, or install it with lmconv-codec models --install PATH"
     )
+
+
+class Choice:
+    """Which models a picture is to be coded with: the one of a name or path, or where there is none the effort's and
+    those that are for pictures as small as it; the smallest result counts.
+
+    load: of a bundle. Raises ModelNotFound.
+    """
+
+    def __init__(self, name: str | None, effort: str, load: Callable[[Path], runtime.Model]) -> None:
+        self._path = of_effort(name, effort)
+        self._alone, self._load = name not in (None, AUTO), load
+
+    def first(self) -> runtime.Model:
+        """The one that is taken for most pictures."""
+        return self._load(self._path)
+
+    def __call__(self, samples: Samples) -> list[runtime.Model]:
+        """All that are to be tried."""
+        others = [] if self._alone else [path for path in _for_small(samples) if path != self._path]
+        return [self.first(), *map(self._load, others)]
+
+
+def _for_small(samples: Samples) -> list[Path]:
+    """The bundles of networks of small pictures whose pictures, or four of them, are as large as the samples."""
+    area = samples.width * samples.height
+    if samples.depth > _BITS or area > _SMALL:
+        return []
+    from runtime.pixelcnn import PixelCnnLayout
+
+    layouts = {bundle.path: bundle.manifest.layout for bundle in available()}
+    of_size = {path: layout for path, layout in layouts.items() if isinstance(layout, PixelCnnLayout)}
+    return [path for path, layout in of_size.items() if area <= _SQUARES * layout.height * layout.width]
 
 
 def load(bundle: Path, threads: int = 0, provider: str = "cpu") -> runtime.Model:
@@ -92,8 +158,23 @@ def load(bundle: Path, threads: int = 0, provider: str = "cpu") -> runtime.Model
 
 
 def _bundles() -> list[Path]:
-    return sorted(BUNDLES.glob(f"*{SUFFIX}"), key=lambda path: path.stem)
+    return [
+        path for where in (BUNDLES, folder()) for path in sorted(where.glob(f"*{SUFFIX}"), key=lambda path: path.stem)
+    ]
+
+
+def _manifest(path: Path) -> runtime.Manifest:
+    """Of a bundle, read anew where it has changed."""
+    status = path.stat() if path.exists() else None
+    return _read_manifest(path, status and (status.st_mtime_ns, status.st_size))
+
+
+@lru_cache(maxsize=64)
+def _read_manifest(path: Path, state: object) -> runtime.Manifest:
+    import runtime
+
+    return runtime.read_manifest(path)
 
 
 def _names() -> str:
-    return ", ".join(path.stem for path in _bundles()) or "none is shipped"
+    return ", ".join(path.stem for path in _bundles()) or "none is there"

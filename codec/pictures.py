@@ -23,7 +23,6 @@ import numpy as np
 
 from codec import archive, models
 from codec.archive import Wishes
-from codec.compression import compress
 from codec.decompression import Lost, check, decompress
 from codec.errors import UnsupportedImage
 from codec.format import container
@@ -33,7 +32,6 @@ from codec.images import png
 from codec.images.samples import Samples
 from codec.jpeg import keep
 from codec.models import NORMAL, check_effort
-from runtime import Model
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -128,24 +126,23 @@ def encode(
     picture: an array, uint8 or uint16 [H, W] or [H, W, C] of 1 to 4 channels (grey, grey and alpha, RGB, RGB and
     alpha); an image of Pillow; or a file of a picture, as its bytes or open for reading, all of which is kept.
     metadata: of an array or in place of an image's own, bytes by the names that Pillow has for them, `icc_profile`,
-    `exif` and `xmp`. model: a shipped one's name or the path of a bundle, by default the effort's. threads: 0 for
-    all cores. verify: decode the result and compare. Raises TypeError for what is none of these, ValueError for
-    arrays, efforts or metadata that there are not, and CodecError as `codec.archive.archive` does.
+    `exif` and `xmp`. model: an available one's name or the path of a bundle, by default the effort's or, for a small
+    picture, whichever makes it smallest. threads: 0 for all cores. verify: decode the result and compare. Raises
+    TypeError for what is none of these, ValueError for arrays, efforts or metadata that there are not, and CodecError
+    as `codec.archive.archive` does.
     """
     check_effort(effort)
     wishes = Wishes(effort=effort, verify=verify, max_pixels=max_pixels)
 
-    def network() -> Model:
-        return models.load(models.resolve(model or models.DEFAULTS[effort]), threads)
-
+    choice = models.Choice(model, effort, lambda bundle: models.load(bundle, threads))
     if isinstance(picture, np.ndarray):
         samples = Samples.of(picture)
         source = SourceFile("png", png.compose(samples, **_composed(metadata or {})))
-        data = compress(samples, network(), effort=effort, source=source).data
+        coded, network = archive.smallest(samples, choice, wishes, source)
         if verify:
-            check(container.read(data, None), network(), samples)
-        return data
-    return archive.archive_bytes(_as_file(picture, metadata), SourceFile(), network, wishes).data
+            check(container.read(coded.data, None), network, samples)
+        return coded.data
+    return archive.archive_bytes(_as_file(picture, metadata), SourceFile(), choice, wishes).data
 
 
 def decode(

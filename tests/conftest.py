@@ -8,6 +8,7 @@ that tests start there is one.
 import os
 
 os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+os.environ["LMCONV_MODELS"] = os.path.join(os.path.dirname(__file__), "none")  # whatever a user has installed
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before any test imports onnxruntime
 
 from pathlib import Path

@@ -51,7 +51,7 @@ def seeds(folder: Path) -> None:
             path = Path(work, name)
             path.write_bytes(make())
             (folder / name).write_bytes(path.read_bytes())
-            found = archive.archive(path, lambda: MODEL, Wishes())
+            found = archive.archive(path, lambda samples: [MODEL], Wishes())
             (folder / f"{name}.lmc").write_bytes(found.data)
 
 

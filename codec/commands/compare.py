@@ -101,7 +101,7 @@ def _run(
     others = peers(wanted, engine.threads)
 
     def own_coder(effort: str) -> Coder:
-        bundle = models.resolve(engine.model or models.DEFAULTS[effort])
+        bundle = models.of_effort(engine.model, effort)
         return ours(ready(bundle, engine.provider, engine.threads, telling.quiet), effort)
 
     def work(path: Path, progress: Progress) -> Comparison:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -97,20 +97,23 @@ def compress(
 
     plan = planned(batch, engine, telling, partial(_short, batch.suffix), ENDINGS, longer, rm=rm)
     wishes = Wishes(effort, order, strip, exact_file, pixels, verify, engine.max_pixels)
-    bundle = models.resolve(engine.model or models.DEFAULTS[effort])
-    network = partial(ready, bundle, engine.provider, plan.threads, telling.quiet)
+
+    def load(bundle: Path) -> runtime.Model:
+        return ready(bundle, engine.provider, plan.threads, telling.quiet)
+
+    choice = models.Choice(engine.model, effort, load)
     book = Manifest(manifest) if manifest is not None else None
 
     def work(task: Task, progress: Progress) -> Compression:
         source, target = task.source, task.output(batch.force)
         with files.opened(source) as data:
             if plan.cluster is not None:
-                coded, warning, row = plan.cluster.run(_remotely, bytes(data), outside(source), bundle, wishes)
+                coded, warning, row = plan.cluster.run(_remotely, bytes(data), outside(source), engine.model, wishes)
             else:
                 say_first_use(telling.quiet)
                 if needs_model(data, wishes):
-                    network()
-                coded, warning, row = _compressed(data, outside(source), network, wishes, progress)
+                    choice.first()
+                coded, warning, row = _compressed(data, outside(source), choice, wishes, progress)
             if book is not None:
                 book.add(source, data, target, coded, row.exact)
         files.write_atomically(target, coded, force=batch.force)
@@ -139,16 +142,16 @@ def _short(suffix: str, path: Path) -> str:
 
 
 def _compressed(
-    data: bytes, said: SourceFile, model: Callable[[], runtime.Model], wishes: Wishes, progress: Progress | None = None
+    data: bytes, said: SourceFile, choice: models.Choice, wishes: Wishes, progress: Progress | None = None
 ) -> tuple[bytes, str | None, Compression]:
     """A compressed file, what is to be warned of, and its line, without names."""
     from codec.archive import archive_bytes
 
     start = time.perf_counter()
-    found = archive_bytes(data, said, model, wishes, progress)
+    found = archive_bytes(data, said, choice, wishes, progress)
     seconds = time.perf_counter() - start
     coded, samples = found.coded, found.samples
-    manifest = model().manifest if coded else None
+    manifest = found.model.manifest if found.model else None
     warning = f"stored without its coefficients: {found.reason}" if found.reason is not None else None
     row = Compression(
         input="",
@@ -174,9 +177,11 @@ def _compressed(
     return found.data, warning, row
 
 
-def _remotely(data: bytes, said: SourceFile, bundle: Path, wishes: Wishes) -> tuple[bytes, str | None, Compression]:
+def _remotely(
+    data: bytes, said: SourceFile, model: str | None, wishes: Wishes
+) -> tuple[bytes, str | None, Compression]:
     """The same on another machine."""
-    return _compressed(data, said, partial(models.load, bundle, 1), wishes)
+    return _compressed(data, said, models.Choice(model, wishes.effort, partial(models.load, threads=1)), wishes)
 
 
 def _sizes(rows: Sequence[Compression]) -> str:

@@ -51,7 +51,7 @@ def heatmap(batch: Batch, engine: Engine, telling: Telling, effort: str, order: 
         return f"{path.stem}{_ENDING}"
 
     plan = planned(batch, engine, telling, short, ENDINGS, lambda path: f"{path.name}{_ENDING}")
-    bundle = models.resolve(engine.model or models.DEFAULTS[effort])
+    bundle = models.of_effort(engine.model, effort)
     network = ready(bundle, engine.provider, engine.threads, telling.quiet)
 
     def work(task: Task, progress: Progress) -> Heat:

@@ -104,7 +104,11 @@ def options(*names: str) -> Callable[[Callable], Callable]:
         "dask": click.option(
             "--dask", metavar="ADDRESS", help="Work on a Dask cluster, such as tcp://host:8786 (lmconv[dask])."
         ),
-        "model": click.option("--model", metavar="NAME|PATH", help="Shipped model or bundle file; default: by effort."),
+        "model": click.option(
+            "--model",
+            metavar="NAME|PATH",
+            help="Model or bundle file; auto (default): by effort, small pictures by whichever makes them smallest.",
+        ),
         "threads": click.option(
             "-t", "--threads", type=click.IntRange(min=0), default=0, help="In all, of all files at once; 0: all cores."
         ),

@@ -93,7 +93,7 @@ class Decoder:
     def __init__(
         self, engine: Engine, threads: int, quiet: bool, cut: bool = False, cluster: Cluster | None = None
     ) -> None:
-        self.extra = models.resolve(engine.model) if engine.model else None
+        self.extra = models.resolve(engine.model) if engine.model not in (None, models.AUTO) else None
         self.max_pixels, self.quiet, self.cut, self._cluster = engine.max_pixels, quiet, cut, cluster
         self._provider, self._threads = engine.provider, threads
 

@@ -1,7 +1,7 @@
 """A model and a coder that are made up: raw pixels in the real container. What tests of the command line run with."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -33,6 +33,8 @@ class Manifest:
     order: str = "wavefront"
     bits_per_subpixel: float | None = 2.5
     parameters: int = 1000
+    layout: object = None
+    card: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def put(tiny_model):
 
     def put(name, data, **wishes):
         Path(name).write_bytes(data)
-        return archive.archive(Path(name), lambda: tiny_model, Wishes(**wishes))
+        return archive.archive(Path(name), lambda samples: [tiny_model], Wishes(**wishes))
 
     return put
 

@@ -141,8 +141,31 @@ def test_models_json(folder):
         "bits_per_subpixel": 2.5,
         "parameters": 1000,
         "bytes": 64,
+        "licence": None,
+        "installed": False,
     }
     assert [row["name"] for row in rows] == list(SHIPPED)
+
+
+def test_models_are_installed(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("LMCONV_MODELS", str(tmp_path / "own"))
+    (tmp_path / "digits.lmconv").write_text("12" * 32)
+    (row,) = json.loads(run("models", "--install", tmp_path / "digits.lmconv", "--json").stdout)
+    installed = tmp_path / "own" / "digits.lmconv"
+    assert (row["name"], row["path"], row["installed"]) == ("digits", str(installed), True)
+    assert installed.read_bytes() == (tmp_path / "digits.lmconv").read_bytes()
+    (tmp_path / "digits.lmconv").unlink()
+    assert str(installed) in run("models").stdout.splitlines()[-1]
+    run("compress", "a.png", "--model", "digits")
+    run("verify", "a.lmc")  # found by what the file says
+    (tmp_path / "other.lmconv").write_text("12" * 32)
+    assert "digits" in run("models", "--install", tmp_path / "other.lmconv").stdout  # it is there
+    (tmp_path / "photo.lmconv").write_text("34" * 32)
+    named = run("models", "--install", tmp_path / "photo.lmconv", code=1)
+    assert f"another model is named photo: {models.BUNDLES / 'photo.lmconv'}" in named.stderr
+    (tmp_path / "text.lmconv").write_text("Dear sir or madam")
+    assert "is no bundle" in run("models", "--install", tmp_path / "text.lmconv", code=1).stderr
+    assert [path.name for path in installed.parent.iterdir()] == ["digits.lmconv"]
 
 
 def test_decompress_json(folder):
@@ -349,7 +372,7 @@ def test_missing_and_wrong_models(folder):
     assert "made with model abababababab, but other.lmconv is model 121212121212" in result.stderr
     (models.BUNDLES / "photo-small.lmconv").unlink()
     result = run("decompress", "a.lmc", "-o", "b.png", code=1)
-    assert result.stderr.startswith("lmconv-codec: a.lmc: made with model abababababab, which is not shipped")
+    assert result.stderr.startswith("lmconv-codec: a.lmc: made with model abababababab, which is not at hand")
     result = run("compress", "grey.png", code=1)
     assert result.stderr == (
         "lmconv-codec: no model 'photo-small': give a .lmconv file's path or one of: drawing, photo\n"
@@ -575,7 +598,7 @@ def test_a_closed_pipe_is_quiet(folder, fakes):
         "import sys, types, pathlib\n"
         "from codec import cli, models\n"
         "runtime = types.ModuleType('runtime')\n"
-        "about = {'model_id': 'ab' * 32, 'order': '', 'bits_per_subpixel': None, 'parameters': 0}\n"
+        "about = {'model_id': 'ab' * 32, 'order': '', 'bits_per_subpixel': None, 'parameters': 0, 'card': {}}\n"
         "manifest = types.SimpleNamespace(**about)\n"
         "runtime.BundleError, runtime.read_manifest = ValueError, lambda path: manifest\n"
         "sys.modules['runtime'] = runtime\n"

@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from codec import models
 from codec.errors import ModelNotFound, WrongModel
+from codec.images.samples import Samples
 
 
 @dataclass(frozen=True)
 class Manifest:
     name: str
     model_id: str
+    layout: object = None
 
 
 @pytest.fixture
@@ -70,7 +73,7 @@ def test_a_given_bundle_must_be_the_file_s(bundles, tmp_path):
 
 def test_a_package_without_bundles_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(models, "BUNDLES", tmp_path / "none")
-    with pytest.raises(ModelNotFound, match="none is shipped"):
+    with pytest.raises(ModelNotFound, match="none is there"):
         models.resolve("photo")
 
 
@@ -80,3 +83,58 @@ def test_every_effort_has_a_model():
     for effort in ("", "9", None):
         with pytest.raises(ValueError, match="not one of fast, normal, best"):
             models.check_effort(effort)
+
+
+def test_where_a_users_bundles_are(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMCONV_MODELS", str(tmp_path / "here"))
+    assert models.folder() == tmp_path / "here"
+    monkeypatch.delenv("LMCONV_MODELS")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert models.folder() == tmp_path / "lmconv" / "models"
+    monkeypatch.delenv("XDG_DATA_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert models.folder() == tmp_path / ".local" / "share" / "lmconv" / "models"
+
+
+# Which models a picture is tried with
+
+
+class Loads:
+    """Loads the names of bundles, and notes them."""
+
+    def __call__(self, path):
+        return path.stem
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Bundles of squares of 8 x 8 and of 4 x 4, beside the effort's."""
+    from runtime.pixelcnn import PixelCnnLayout
+
+    def bundle(name, side):
+        layout = object.__new__(PixelCnnLayout)
+        for part, value in {"height": side, "width": side}.items():
+            object.__setattr__(layout, part, value)
+        return models.Available(name, Path(f"{name}.lmconv"), Manifest(name, "", layout))
+
+    found = [bundle("eight", 8), models.Available("photo", Path("photo.lmconv"), Manifest("photo", ""))]
+    monkeypatch.setattr(models, "available", lambda: [*found, bundle("four", 4)])
+    monkeypatch.setattr(models, "resolve", lambda name: Path(f"{name}.lmconv"))
+
+
+@pytest.mark.parametrize(
+    ("side", "names"), [(4, ["eight", "four"]), (8, ["eight", "four"]), (16, ["eight"]), (17, [])], ids=str
+)
+@pytest.mark.parametrize("name", [None, "auto"])
+def test_small_pictures_are_tried_by_models_of_their_size(small, side, names, name):
+    samples = Samples.of(np.zeros((side, side, 3), np.uint8))
+    assert models.Choice(name, "best", Loads())(samples) == ["photo", *names]
+    assert models.Choice("photo", "best", Loads())(samples) == ["photo"]
+    deep = Samples.of(np.zeros((side, side), np.uint16) + 999)
+    assert models.Choice(name, "best", Loads())(deep) == ["photo"]
+
+
+def test_a_model_that_is_named_is_not_tried_twice(small):
+    samples = Samples.of(np.zeros((4, 4, 3), np.uint8))
+    assert models.Choice("eight", "normal", Loads())(samples) == ["eight"]
+    assert models.Choice(None, "normal", Loads()).first() == "photo-small"

@@ -5,13 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from codec import compress, decompress
+from codec import archive, compress, decompress
+from codec.archive import Wishes
 from codec.entropy.range_coder import Decoder, Encoder
 from codec.errors import DamagedFile, UnknownOrder, UnsupportedImage
 from codec.format import container
 from codec.format.container import Contents
 from codec.format.method import Independent, InOrder, Method
 from codec.format.picture import Group, Picture, Tile
+from codec.format.source import SourceFile
 from codec.images.samples import Samples
 from codec.tile_coders import How, tile_coder
 from codec.tile_coders.squares import squares
@@ -96,6 +98,23 @@ def test_auto_keeps_the_best_order(square_models):
         assert len(coded.data) == min(sizes)
         best |= coded.methods.keys()
     assert len(best) > 1
+
+
+def test_the_smallest_of_several_models(square_models, tiny_model):
+    """Wherever it stands among them; one that is for other pictures is passed over."""
+    colour, binary = square_models["colour"], square_models["binary"]
+    for make in PICTURES.values():
+        image = Samples.of(np.ascontiguousarray(make(8, 8).transpose(1, 2, 0)))
+        alone = {each: compress(image, each, effort="fast", source=SourceFile()) for each in (tiny_model, colour)}
+        for several in ([tiny_model, binary, colour], [colour, tiny_model, binary]):
+            coded, model = archive.smallest(image, lambda _, several=several: several, Wishes("fast"), SourceFile())
+            assert len(coded.data) == min(len(each.data) for each in alone.values()) and coded == alone[model]
+        assert image.difference(decompress(coded.data, model)) is None
+    assert {len(each.data) for each in alone.values()} != {len(coded.data)}
+    with pytest.raises(UnsupportedImage, match="codes black and white pictures"):
+        archive.smallest(image, lambda samples: [binary, colour], Wishes(), SourceFile())
+    ordered, _ = archive.smallest(image, lambda samples: [colour, tiny_model], Wishes(order="hilbert:3"), SourceFile())
+    assert ordered == compress(image, colour, order="hilbert:3", source=SourceFile())
 
 
 def test_alpha_goes_beside_the_colours(square_models):

@@ -182,7 +182,7 @@ def test_the_command_line_refuses_what_it_cannot_do(folder, tiny_bundle, tmp_pat
     fail = functools.partial(fails, folder)
     assert "--force" in fail("compress", "RGB.png", *model)
     assert "no model" in fail("compress", "L.png", "--model", "nowhere.lmconv")
-    assert "not shipped here" in fail("decompress", "RGB.lmc", "-o", "x.png")
+    assert "not at hand" in fail("decompress", "RGB.lmc", "-o", "x.png")
     assert "not a model bundle" in fail("compress", "L.png", "--model", "L.png")
     assert "cuda" in fail("compress", "L.png", *model, "--provider", "cuda")
     (folder / "text.lmc").write_text("a text file")

@@ -41,7 +41,22 @@ def test_without_the_model_orders_have_numbers(run):
     run("compress a.png --model MODEL --order hilbert:3 --strip")
     [told] = json.loads(run("info a.lmc --json").stdout)
     assert told["methods"] == {"order 1": 1} and told["model"] is None
-    assert "not shipped here" in run("decompress a.lmc -o b.png", code=1).stderr
+    assert "not at hand" in run("decompress a.lmc -o b.png", code=1).stderr
+
+
+def test_an_installed_model_is_found_and_tried(run, square_bundles, tmp_path, monkeypatch):
+    """A small picture is coded by whichever makes it smallest; what was coded by an installed one opens by itself."""
+    monkeypatch.setenv("LMCONV_MODELS", str(tmp_path / "own"))
+    run("models --install MODEL")
+    run("compress a.png --model colour --order hilbert:3 -o b.lmc --json")
+    run("decompress b.lmc -o b.png")
+    assert np.array_equal(np.asarray(Image.open("a.png")), np.asarray(Image.open("b.png")))
+    Image.open("a.png").crop((0, 0, 16, 16)).save("s.png")
+    sizes = {}
+    for model in ("photo-small", "colour", "auto"):
+        [made] = json.loads(run(f"compress s.png --model {model} -o {model}.lmc --json").stdout)
+        sizes[model] = made["bytes"], made["model"]
+    assert sizes["auto"] == min(sizes["photo-small"], sizes["colour"])
 
 
 def test_an_unknown_order_leaves_no_file(run, tmp_path):
