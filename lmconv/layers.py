@@ -25,6 +25,7 @@ from lmconv.orders import masks
 # Up to so many patterns a GPU is given convolutions. On a CPU a second one costs more than going by taps: s-curves,
 # with 2, take 1.8 to 2.2 times the time of a convolution without masks so, and 0.8 to 1.3 times by taps.
 FEW_PATTERNS = 4
+ROWS, COLUMNS = 2, 3  # axes of images
 CHUNK = 1 << 20  # bytes of the input that a CPU goes through at a time, by taps: what its caches hold
 
 
@@ -37,7 +38,8 @@ class TorchMask:
     four bytes, not a tuple, because torch.compile makes integers that change from call to call into variables, and
     shapes must stay constants. `size` is (H, W), and `index [H, W] int32` and `dense [k*k, H*W] bool` are each
     position's pattern and mask. `reads` has for each tap the positions that may read it and those that they read there,
-    [2, n] int64. The four are None in a mask for any size, and `index` also where P is 0 or 1.
+    [2, n] int64. The four are None in a mask for any size, and `index` also where P is 0 or 1. `alternate` are the axis
+    along which two patterns take turns, ROWS or COLUMNS, and the first and the second of them; None where they do not.
     """
 
     kernel: int
@@ -48,6 +50,7 @@ class TorchMask:
     index: Tensor | None = None
     dense: Tensor | None = None
     reads: tuple[Tensor, ...] | None = None
+    alternate: bytes | None = None
 
     def to(self, device: torch.device | str) -> TorchMask:
         """The same mask on another device; itself if it is there."""
@@ -89,7 +92,17 @@ def mask_from_rank(
         index=torch.from_numpy(several.index.reshape(height, width)) if several else None,
         dense=torch.from_numpy(dense),
         reads=reads(dense, width, kernel, dilation),
+        alternate=_alternate(several.index.reshape(height, width), len(taps)) if several else None,
     )
+
+
+def _alternate(index: np.ndarray, patterns: int) -> bytes | None:
+    """The axis along which patterns [H, W] take turns, and their numbers; None where they do not."""
+    for axis, lines in ((ROWS, index), (COLUMNS, index.T)):
+        turns = lines[:2, 0]
+        if patterns == 2 and len(turns) == 2 and (lines == turns[np.arange(len(lines)) % 2, None]).all():
+            return bytes((axis, *turns.tolist()))
+    return None
 
 
 def reads(dense: np.ndarray, width: int, kernel: int, dilation: int = 1) -> tuple[Tensor, ...]:
@@ -192,7 +205,14 @@ class LocallyMaskedConv2d(nn.Module):
         return self.by_taps(x, mask)
 
     def by_patterns(self, x: Tensor, mask: TorchMask) -> Tensor:
-        """One convolution a pattern, cropped to the taps it allows; then the right one at each position."""
+        """One convolution a pattern, cropped to the taps it allows; then the right one at each position. Where two
+        patterns alternate, as an s-curve's do from row to row, each is computed where it is used alone."""
+        if mask.alternate is not None:
+            axis, *turns = mask.alternate
+            parts = [self._one_pattern(x, mask, pattern, axis, first) for first, pattern in enumerate(turns)]
+            if x.shape[axis] % 2:  # the first has one more
+                parts[1] = F.pad(parts[1], (0, 0, 0, 1) if axis == ROWS else (0, 1))
+            return torch.stack(parts, axis + 1).flatten(axis, axis + 1).narrow(axis, 0, x.shape[axis])
         out = self._one_pattern(x, mask, 0)
         for pattern in range(1, len(mask.boxes)):
             assert mask.index is not None  # as there are several patterns
@@ -215,23 +235,31 @@ class LocallyMaskedConv2d(nn.Module):
             out = out + of_mask.view(-1, *out.shape[2:]).to(out.dtype)
         return out
 
-    def _one_pattern(self, x: Tensor, mask: TorchMask, pattern: int) -> Tensor:
+    def _one_pattern(self, x: Tensor, mask: TorchMask, pattern: int, axis: int = 0, first: int = 0) -> Tensor:
+        """By one pattern, everywhere, or in every other row or column (`axis`) from the first or second on."""
         top, bottom, left, right = mask.boxes[pattern]
         taps = mask.taps[pattern, top:bottom, left:right]
         weight = self.weight[:, :, top:bottom, left:right] * taps
-        out = self._cropped(x, weight, self.bias, mask.boxes[pattern])
+        out = self._cropped(x, weight, self.bias, mask.boxes[pattern], axis, first)
         if self.mask_weight is not None:
             # The mask is 0 outside the image, the pattern need not be: zero padding round ones makes it so.
             weight = self.mask_weight[:, None, top:bottom, left:right] * taps
-            out = out + self._cropped(torch.ones_like(x[:1, :1]), weight, None, mask.boxes[pattern])
+            out = out + self._cropped(torch.ones_like(x[:1, :1]), weight, None, mask.boxes[pattern], axis, first)
         return out
 
-    def _cropped(self, x: Tensor, weight: Tensor, bias: Tensor | None, box: bytes) -> Tensor:
-        """The convolution with the part of a k x k kernel that lies in `box`, padded to keep the size."""
+    def _cropped(
+        self, x: Tensor, weight: Tensor, bias: Tensor | None, box: bytes, axis: int = 0, first: int = 0
+    ) -> Tensor:
+        """The convolution with the part of a k x k kernel that lies in `box`, padded to keep the size; along `axis` of
+        every other position."""
         top, bottom, left, right = box
         centre, d = self.kernel_size // 2, self.dilation
         rows = (d * (centre - top), d * (bottom - 1 - centre))  # padding above, below
         cols = (d * (centre - left), d * (right - 1 - centre))
+        if axis:
+            x = F.pad(x, (*cols, *rows))
+            stride = (2, 1) if axis == ROWS else (1, 2)
+            return F.conv2d(x.narrow(axis, first, x.shape[axis] - first), weight, bias, stride, dilation=d)
         both = (min(rows), min(cols))  # what the convolution itself pads
         more = (cols[0] - both[1], cols[1] - both[1], rows[0] - both[0], rows[1] - both[0])
         if any(more):

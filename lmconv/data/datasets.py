@@ -19,9 +19,11 @@ import torch.nn.functional as F
 from lmconv.config import BINARISATIONS, PixelCnnConfig
 from lmconv.data import pictures
 from lmconv.data.pictures import DataError
+from runtime.files import whole
 
 TORCHVISION = ("cifar10", "mnist", "celeba")
 SPLITS = ("train", "test")
+CACHE = Path("~/.cache/lmconv")
 ALL = "all"  # the split of a source that is not split
 _COLOURS = {1: "grey", 3: "colour"}
 _BATCH = 256  # images resized at a time
@@ -115,22 +117,27 @@ def load(
     split: str,
     grid: Grid,
     size: tuple[int, int] | None = None,
-    folder: Path = Path("~/.cache/lmconv"),
+    folder: Path | None = None,
     download: bool = False,
 ) -> ImageSet:
     """Reads a split, "train" or "test", of a data set; a source without splits is given whole, as split "all".
 
     `size` (height, width): images are cropped at the centre and shrunk to it; without one all must be of one size.
-    A folder or zip is split by its subfolders train/ and test/, a .npz by its keys train_images and test_images, arrays
-    [N, H, W] or [N, H, W, C]. Torchvision's sets lie in `folder`, and `download` fetches them. Raises DataError.
+    A folder or zip is split by its subfolders train/ and test/, a .npz by its keys train_images and test_images, or
+    x_train and x_test as Keras has them, arrays [N, H, W] or [N, H, W, C]. Torchvision's sets lie in `folder`, by
+    default ~/.cache/lmconv, and `download` fetches them; a folder or zip is decoded once for a `folder` that is given.
+    Raises DataError.
     """
     path = Path(source)
     if str(source) in TORCHVISION:
-        pixels = _torchvision(str(source), split, size, Path(folder).expanduser(), download)
+        pixels = _torchvision(str(source), split, size, (folder or CACHE).expanduser(), download)
     elif path.suffix in (".npy", ".npz") and path.is_file():
         pixels, split = _array(path, split)
     elif path.exists():
-        pixels, split = _images(path, split, grid.channels, size)
+        if folder is None:
+            pixels, split = _images(path, split, grid.channels, size)
+        else:
+            pixels, split = _decoded_once(path, split, grid.channels, size, folder.expanduser())
     else:
         raise DataError(
             f"there is no data set {str(source)!r}: known are {', '.join(TORCHVISION)}, and paths of "
@@ -199,9 +206,10 @@ def _array(path: Path, split: str) -> tuple[np.ndarray, str]:
         if isinstance(loaded, np.ndarray):
             return _planes(loaded, path.name), ALL
         with loaded as arrays:
-            key = f"{split}_images"
-            if key not in arrays:
-                raise DataError(f"{path} has no array {key}: it has {', '.join(arrays.files) or 'none'}")
+            keys = [f"{split}_images", f"x_{split}"]  # ours, and Keras'
+            key = next((key for key in keys if key in arrays), None)
+            if key is None:
+                raise DataError(f"{path} has no array {' or '.join(keys)}: it has {', '.join(arrays.files) or 'none'}")
             return _planes(arrays[key], f"{key} in {path.name}"), split
     except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
         if isinstance(error, DataError):
@@ -215,6 +223,26 @@ def _planes(array: np.ndarray, name: str) -> np.ndarray:
     if array.dtype != np.uint8 or planes.ndim != 4 or planes.shape[3] not in _COLOURS or 0 in planes.shape[1:]:
         raise DataError(f"{name} holds {array.dtype} {list(array.shape)}, not uint8 [N, H, W] or [N, H, W, 1 or 3]")
     return np.ascontiguousarray(planes.transpose(0, 3, 1, 2))
+
+
+def _decoded_once(
+    source: Path, split: str, channels: int, size: tuple[int, int] | None, folder: Path
+) -> tuple[np.ndarray, str]:
+    """`_images`, kept in a folder for as long as no file of the source has changed."""
+    files = sorted(source.rglob("*")) if source.is_dir() else [source]
+    states = [(str(file.relative_to(source)), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    key = json.dumps([str(source.resolve()), states, split, channels, size])
+    kept = folder / f"images-{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
+    try:
+        with np.load(kept, allow_pickle=False) as found:
+            return found["pixels"], str(found["split"])
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        pass
+    pixels, split = _images(source, split, channels, size)
+    folder.mkdir(parents=True, exist_ok=True)
+    with whole(kept) as file:
+        np.savez(file, pixels=pixels, split=split)
+    return pixels, split
 
 
 def _images(source: Path, split: str, channels: int, size: tuple[int, int] | None) -> tuple[np.ndarray, str]:

@@ -20,8 +20,9 @@ def photographs(tmp_path_factory):
 
 
 @pytest.fixture
-def run(tmp_path):
-    """Runs `lmconv` with these arguments; in train, RUN and the cache are below tmp_path."""
+def run(tmp_path, monkeypatch):
+    """Runs `lmconv` with these arguments; what is cached is below tmp_path."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
     def invoke(*arguments, code=0):
         result = CliRunner().invoke(cli, [str(argument) for argument in arguments], prog_name="lmconv")

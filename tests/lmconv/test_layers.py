@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
 
 from lmconv import layers, orders
 from lmconv.layers import LocallyMaskedConv2d, Masks, mask_from_rank, single_pattern
@@ -340,3 +342,44 @@ def test_masks_without_patterns_compute_the_same(order, kind):
     plain = mask_from_rank(rank, 3, 1, kind, patterns=False)
     assert plain.boxes == () and len(plain.taps) == 0
     tolerance.assert_close(layer(x, plain), layer(x, mask_from_rank(rank, 3, 1, kind)), 2 * 9 * 2)
+
+
+# Patterns that alternate
+
+
+@pytest.mark.parametrize("variant", range(8))
+@pytest.mark.parametrize(("kernel", "dilation"), [(3, 1), (3, 2), (5, 1)])
+@pytest.mark.parametrize("size", [(6, 7), (7, 6), (5, 9), (8, 8)])
+def test_an_s_curves_patterns_are_computed_where_they_are_used(variant, kernel, dilation, size):
+    """Whole numbers: both ways give the same to the last bit, and so do gradients."""
+    mask = mask_from_rank(orders.make(f"s_curve:{variant}", *size), kernel, dilation, "B")
+    assert mask.alternate is not None and mask.alternate[0] == (layers.COLUMNS if variant >= 4 else layers.ROWS)
+    layer = LocallyMaskedConv2d(2, 3, kernel, dilation, mask_weight=True).double()
+    generator, found = torch.Generator().manual_seed(variant), []
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.copy_(torch.randint(-4, 5, parameter.shape, generator=generator))
+    x, grad = (torch.randint(-4, 5, (2, c, *size), generator=generator).double() for c in (2, 3))
+    for way in (mask, replace(mask, alternate=None)):
+        layer.zero_grad()
+        leaf = x.clone().requires_grad_()
+        out = layer.by_patterns(leaf, way)
+        out.backward(grad)
+        found.append([out, leaf.grad, *(parameter.grad for parameter in layer.parameters())])
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_half_the_products_of_alternating_patterns():
+    mask = mask_from_rank(orders.make("s_curve", 8, 8), 3, 1, "B")
+    layer, x, counts = LocallyMaskedConv2d(4, 4, 3), torch.rand(1, 4, 8, 8), []
+    for way in (mask, replace(mask, alternate=None)):
+        with FlopCounterMode(display=False) as counter:
+            layer.by_patterns(x, way)
+        counts.append(counter.get_total_flops())
+    assert counts == [2 * 64 * 16 * 6, 2 * 64 * 16 * 12]  # six taps a position, of two patterns in turn or of both
+
+
+@pytest.mark.parametrize("order", ["raster", "gilbert", "random=2", "wavefront"])
+def test_other_patterns_do_not_alternate(order):
+    assert mask_from_rank(orders.make(order, 6, 6), 3, 1, "B").alternate is None

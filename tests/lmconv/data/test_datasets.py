@@ -2,9 +2,12 @@
 
 import hashlib
 import io
+import os
+import shutil
 import sys
 import types
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -238,6 +241,40 @@ def test_arrays(tmp_path):
     np.testing.assert_array_equal(datasets.load(tmp_path / "c.npy", "test", GREY).pixels, colour[:, :1])
 
 
+def test_keras_names_are_known(tmp_path):
+    images = pixels(3, 1)[:, 0]
+    np.savez(tmp_path / "mnist.npz", x_train=images, y_train=np.zeros(3), x_test=images[:1], y_test=np.zeros(1))
+    assert len(datasets.load(tmp_path / "mnist.npz", "train", GREY)) == 3
+    np.testing.assert_array_equal(datasets.load(tmp_path / "mnist.npz", "test", GREY).pixels[0, 0], images[0])
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_images_are_decoded_once(tmp_path, monkeypatch, kind):
+    folder, decoded, usual = tmp_path / "set", [], datasets.pictures.decode
+    (folder / "train").mkdir(parents=True)
+    images = pixels(3)
+    for number, image in enumerate(hwc(images)):
+        (folder / "train" / f"{number}.png").write_bytes(png(image))
+    source = folder
+    if kind == "zip":
+        source = Path(shutil.make_archive(str(tmp_path / "set"), "zip", folder))
+    monkeypatch.setattr(datasets.pictures, "decode", lambda *given: decoded.append(given[0]) or usual(*given))
+    for _ in range(2):
+        found = datasets.load(source, "train", COLOUR, folder=tmp_path / "cache")
+        np.testing.assert_array_equal(found.pixels, images)
+        assert found.split == "train" and len(decoded) == 3
+    datasets.load(source, "train", COLOUR, (4, 4), tmp_path / "cache")
+    assert len(decoded) == 6  # another size
+    datasets.load(source, "train", COLOUR)
+    assert len(decoded) == 9  # nowhere to keep them
+    os.utime(source if kind == "zip" else folder / "train" / "0.png", (1, 1))
+    datasets.load(source, "train", COLOUR, folder=tmp_path / "cache")
+    assert len(decoded) == 12
+    for kept in (tmp_path / "cache").iterdir():
+        kept.write_bytes(b"broken")
+    np.testing.assert_array_equal(datasets.load(source, "train", COLOUR, folder=tmp_path / "cache").pixels, images)
+
+
 def test_arrays_that_are_binary_already(tmp_path):
     bits = (np.random.default_rng(0).random((3, 4, 4)) < 0.5).astype(np.uint8)
     np.save(tmp_path / "a.npy", bits)
@@ -265,7 +302,7 @@ def test_arrays_that_hold_no_images(tmp_path, array, message):
 
 def test_archives_that_are_none(tmp_path):
     np.savez(tmp_path / "a.npz", images=np.zeros((2, 3, 4), np.uint8))
-    with pytest.raises(DataError, match="a.npz has no array test_images: it has images"):
+    with pytest.raises(DataError, match="a.npz has no array test_images or x_test: it has images"):
         datasets.load(tmp_path / "a.npz", "test", GREY)
     for name in ("b.npz", "c.npy"):
         (tmp_path / name).write_bytes(b"hello")
