@@ -65,6 +65,9 @@ def distribution_layout(network: kinds.Network) -> dict:
     elif network.binary:
         parts = [["logit of 0", 1], ["logit of 1", 1]]
         name, channels, bits = "bits", 1, 1
+    elif network.categorical:
+        parts = [["logits of the levels", 2**network.bits]]
+        name, channels, bits = "categories", 1, network.bits
     else:
         kinds = ["logits"]
         for c, pair in zip(COLOURS if network.channels == 3 else [""], COUPLINGS):

@@ -195,6 +195,7 @@ class PixelCnnConfig:
     channels: int = 3  # of the image: 1 or 3
     bits: int = 8  # per value: levels 0 .. 2^bits - 1
     binary: bool = False  # two logits a pixel instead of a mixture of logistics; 1 channel of 1 bit
+    categorical: bool = False  # a logit for each level of 1 channel: colours of a palette, labels, codes
     filters: int = 160
     resnets: int = 5  # in a group: 3 groups up, 3 down, the last two with one more
     components: int = 10  # of the mixture
@@ -217,7 +218,7 @@ class PixelCnnConfig:
             value = getattr(self, name)
             if value not in known or isinstance(value, bool):
                 raise LmconvError(f"a network's {name} is one of {', '.join(map(str, known))}, not {value!r}")
-        for name in ("binary", "bias", "mask_weight", "checkpointing", "two_stream"):
+        for name in ("binary", "categorical", "bias", "mask_weight", "checkpointing", "two_stream"):
             if not isinstance(getattr(self, name), bool):
                 raise LmconvError(f"a network's {name} is true or false, not {getattr(self, name)!r}")
         if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
@@ -226,6 +227,8 @@ class PixelCnnConfig:
             raise LmconvError(
                 f"a binary network has 1 channel of 1 bit, not channels = {self.channels} and bits = {self.bits}"
             )
+        if self.categorical and (self.binary or self.channels != 1):
+            raise LmconvError("a categorical network has 1 channel, and is not called binary, too")
         if self.norm == "pono" and self.filters < 2:
             raise LmconvError(f"pono needs the variance of 2 filters or more, not {self.filters}")
         if self.two_stream:

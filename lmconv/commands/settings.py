@@ -104,6 +104,7 @@ IMAGE_NETWORK = {
     "channels": (click.IntRange(1, 3), "Of the images: 1 or 3."),
     "bits": (click.IntRange(1, 8), "Bits of a value."),
     "binary": (bool, "Two logits a pixel, for 1 channel of 1 bit."),
+    "categorical": (bool, "A logit for each level, for 1 channel of numbers below 2^bits: palettes, labels, codes."),
     "filters": (COUNT, "Features a position."),
     "resnets": (COUNT, "Gated resnets in a group."),
     "components": (COUNT, "Logistics in the mixture."),

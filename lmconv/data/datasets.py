@@ -33,13 +33,15 @@ _BATCH = 256  # images resized at a time
 class Grid:
     """What a network takes: channels, levels 0 .. 2^bits - 1, and how bits are made of grey, None if they are not.
 
-    `seed` is that of the stochastic convention where images keep their draws, in evaluation.
+    `seed` is that of the stochastic convention where images keep their draws, in evaluation. `numbers`: pixels are
+    levels as they are, such as indices, which cannot be resized.
     """
 
     channels: int
     bits: int = 8
     binarisation: str | None = None
     seed: int = 0
+    numbers: bool = False
 
     def __post_init__(self) -> None:
         if self.binarisation not in (None, *BINARISATIONS):
@@ -50,18 +52,18 @@ class Grid:
         if self.binarisation == "stochastic":
             rng = rng or np.random.default_rng(self.seed)
             return (rng.integers(255, size=pixels.shape, dtype=np.uint8) < pixels).astype(np.uint8)
-        return pixels >> np.uint8(8 - (1 if self.binarisation else self.bits))
+        return pixels if self.numbers else pixels >> np.uint8(8 - (1 if self.binarisation else self.bits))
 
     def __str__(self) -> str:
         if self.binarisation is None:
-            return f"{self.bits} bits"
+            return f"numbers below {2**self.bits}" if self.numbers else f"{self.bits} bits"
         seed = f", seed {self.seed}" if self.binarisation == "stochastic" else ""
         return f"{self.binarisation} binarisation{seed}"
 
 
 def grid(network: PixelCnnConfig, binarisation: str = "stochastic", seed: int = 0) -> Grid:
     """The grid of a network; the convention is for binary ones alone."""
-    return Grid(network.channels, network.bits, binarisation if network.binary else None, seed)
+    return Grid(network.channels, network.bits, binarisation if network.binary else None, seed, network.categorical)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,9 +152,19 @@ def load(
         )
     if not len(pixels):
         raise DataError(f"{source} holds no images for {split}")
+    if grid.numbers:
+        _check_numbers(pixels, grid, size, name)
     if grid.binarisation and pixels.max() <= 1:  # the source is binary itself
         pixels = pixels * np.uint8(255)
     return ImageSet(fit(pixels, *size, name) if size else pixels, name, split, grid)
+
+
+def _check_numbers(pixels: np.ndarray, grid: Grid, size: tuple[int, int] | None, name: str) -> None:
+    """Raises DataError for numbers that the grid has not, or that would have to be resized."""
+    if pixels.max() >> grid.bits:
+        raise DataError(f"{name} holds {pixels.max()}, the network is for numbers below {2**grid.bits}")
+    if size and pixels.shape[2:] != size:
+        raise DataError(f"{name} has {pixels.shape[2]}x{pixels.shape[3]} numbers, which cannot be resized to {size}")
 
 
 def fit(pixels: np.ndarray, height: int, width: int, name: str = "an image") -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The paper's likelihoods and how to sample them: discretised mixtures of logistics (Salimans et al. 2017) and bits.
+"""Likelihoods and how to sample them: discretised mixtures of logistics (Salimans et al. 2017), and categories.
 
 Levels are integers 0 .. 2^bits - 1, [B, C, H, W]; the network and the logistics see them `centred`, in [-1, 1]. All
 works position by position over axis 1: parameters may be images [B, P, H, W] or rows [N, P], and so with levels.
@@ -23,9 +23,11 @@ from lmconv.networks.logistic import log_bin
 LOG_SCALE_MIN = -7.0  # natural logarithm, in units of [-1, 1]
 
 
-def distribution(config: PixelCnnConfig) -> Logistics | Binary:
+def distribution(config: PixelCnnConfig) -> Logistics | Categorical:
     """The distribution whose parameters a network of this config computes."""
-    return Binary() if config.binary else Logistics(config.channels, config.bits, config.components)
+    if config.binary or config.categorical:
+        return Categorical(config.bits)
+    return Logistics(config.channels, config.bits, config.components)
 
 
 def centred(levels: Tensor, bits: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -123,16 +125,21 @@ class Logistics:
 
 
 @dataclass(frozen=True)
-class Binary:
-    """A pixel of one bit: two logits, of 0 and of 1."""
+class Categorical:
+    """A pixel of one channel, of 2^bits levels without a meaning of their order: bits, colours of a palette, labels,
+    codes. A logit for each level."""
 
+    bits: int
     channels: ClassVar[int] = 1
-    bits: ClassVar[int] = 1
-    parameters: ClassVar[int] = 2
     uniforms: ClassVar[int] = 1
 
+    @property
+    def parameters(self) -> int:
+        """Numbers per position that the network gives."""
+        return 2**self.bits
+
     def nll(self, parameters: Tensor, levels: Tensor) -> Tensor:
-        """-log p of whole pixels, nats [B, H, W], from [B, 2, H, W] and integers 0 or 1 [B, 1, H, W]."""
+        """-log p of whole pixels, nats [B, H, W], from [B, 2^bits, H, W] and integers [B, 1, H, W]."""
         parameters = _single_or_double(parameters)
         return F.cross_entropy(parameters, levels[:, 0].long(), reduction="none")
 
@@ -143,17 +150,22 @@ class Binary:
     def sample(
         self, parameters: Tensor, noise: Tensor, mixture_temperature: float = 1.0, logistic_temperature: float = 1.0
     ) -> Tensor:
-        """Levels uint8 [B, 1, H, W] from [B, 2, H, W] and noise [B, 1, H, W], or rows [N, 1] from rows.
+        """Levels uint8 [B, 1, H, W] from [B, 2^bits, H, W] and noise [B, 1, H, W], or rows [N, 1] from rows.
 
-        The mixture temperature divides the logits: at 0 the likelier level is taken. Bits have no logistic
-        temperature: raises LmconvError where it is not 1, or where the other is negative.
+        The mixture temperature divides the logits: at 0 the likeliest level is taken. There is no logistic temperature:
+        raises LmconvError where it is not 1, or where the other is negative.
         """
         _check_temperatures(mixture_temperature, logistic_temperature)
         if logistic_temperature != 1:
-            raise LmconvError(f"a binary model has no logistic temperature: it must be 1, not {logistic_temperature}")
+            raise LmconvError(
+                f"a categorical model has no logistic temperature: it must be 1, not {logistic_temperature}"
+            )
         parameters = parameters.double()
-        log_odds = parameters[:, 1:] - parameters[:, :1]
-        return (mixture_temperature * torch.logit(noise.to(log_odds)) < log_odds).to(torch.uint8)
+        if mixture_temperature == 0:
+            return parameters.argmax(1, keepdim=True).to(torch.uint8)
+        p = torch.softmax(parameters / mixture_temperature, 1)
+        at_least = p.flip(1).cumsum(1).flip(1)[:, 1:]  # p(level >= k) for k = 1, 2, ...
+        return (noise.to(p) < at_least).sum(1, keepdim=True).to(torch.uint8)
 
 
 def _single_or_double(parameters: Tensor) -> Tensor:

@@ -147,6 +147,8 @@ class ImageTask:
                 f"a two-stream network has the order raster, variants 0, not {config.order}, "
                 f"variants {','.join(map(str, config.variants))}"
             )
+        if network.categorical and config.sizes:
+            raise LmconvError("images of numbers cannot be resized: leave the sizes")
         self.images, self.config, self.network, self.device = images, config, network, device
         self.digest = images.digest
         self.unit = "nats" if network.binary else "bits/dim"

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -177,8 +178,14 @@ def test_onnxruntime_runs_the_photo_network(photo_onnx, photo):
 
 @pytest.mark.parametrize(
     "network, order, size",
-    [(GREY, "gilbert:6", (4, 6)), (BINARY, "raster", (3, 3)), (TWO_STREAM, "raster", (8, 4)), (PHOTO, None, (9, 5))],
-    ids=["grey", "binary", "two-stream", "photo"],
+    [
+        (GREY, "gilbert:6", (4, 6)),
+        (BINARY, "raster", (3, 3)),
+        (TWO_STREAM, "raster", (8, 4)),
+        (PHOTO, None, (9, 5)),
+        (replace(GREY, bits=3, categorical=True), "s_curve@centre:1", (4, 6)),
+    ],
+    ids=["grey", "binary", "two-stream", "photo", "categories"],
 )
 def test_every_network_becomes_torchscript(network, order, size, tmp_path):
     path, checkpoint = tmp_path / "file.pt", checkpoint_of(network, {})

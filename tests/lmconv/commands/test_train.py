@@ -8,6 +8,7 @@ import time
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lmconv.checkpoints import checkpoint
@@ -209,6 +210,22 @@ def test_a_run_begins_with_a_checkpoint(run, trained, ramps, tmp_path):
     photo = ["train", "photo", "--data", ramps[1], "-o", tmp_path / "photo", "--init", last]
     assert "is of another kind of network" in run(*photo, code=1).stderr
     assert not (tmp_path / "no").exists()
+
+
+def test_categories_are_trained_evaluated_and_sampled(run, tmp_path):
+    labels = np.add.outer(np.arange(20), np.add.outer(np.arange(6), np.arange(5))).astype(np.uint8) % 5
+    np.savez(tmp_path / "labels.npz", train_images=labels, test_images=labels[:4])
+    options = [*IMAGE_OPTIONS, "--channels", 1, "--bits", 3, "--categorical"]
+    run("train", "tiny_cifar10", "--data", tmp_path / "labels.npz", "-o", tmp_path / "run", *options)
+    last = tmp_path / "run" / "last.safetensors"
+    assert checkpoint.load(last).network.categorical and checkpoint.load(last).training["unit"] == "bits/dim"
+    assert "bits/dim" in run("eval", last, tmp_path / "labels.npz", "-q").stdout
+    run("sample", last, "-o", tmp_path / "sheet.png", "--save-npy", tmp_path / "drawn.npy", "--count", 2, "-q")
+    assert np.load(tmp_path / "drawn.npy").shape[0] == 2
+    sizes = run(
+        "train", "tiny_cifar10", "--data", tmp_path / "labels.npz", "-o", tmp_path / "s", *options, "--sizes", 6, code=1
+    )
+    assert "images of numbers cannot be resized" in sizes.stderr
 
 
 def test_curves_are_drawn(run, trained, tmp_path):

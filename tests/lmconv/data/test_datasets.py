@@ -7,6 +7,7 @@ import shutil
 import sys
 import types
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -273,6 +274,19 @@ def test_images_are_decoded_once(tmp_path, monkeypatch, kind):
     for kept in (tmp_path / "cache").iterdir():
         kept.write_bytes(b"broken")
     np.testing.assert_array_equal(datasets.load(source, "train", COLOUR, folder=tmp_path / "cache").pixels, images)
+
+
+def test_numbers_are_levels_as_they_are(tmp_path):
+    labels = np.arange(3 * 4 * 4, dtype=np.uint8).reshape(3, 4, 4) % 10
+    np.save(tmp_path / "labels.npy", labels)
+    numbers = datasets.grid(PixelCnnConfig(channels=1, bits=4, categorical=True))
+    found = datasets.load(tmp_path / "labels.npy", "train", numbers, (4, 4))
+    np.testing.assert_array_equal(found.levels[:, 0], labels)
+    assert str(found).endswith("4x4x1, numbers below 16")
+    with pytest.raises(DataError, match="labels.npy holds 9, the network is for numbers below 8"):
+        datasets.load(tmp_path / "labels.npy", "train", replace(numbers, bits=3))
+    with pytest.raises(DataError, match=r"has 4x4 numbers, which cannot be resized to \(2, 2\)"):
+        datasets.load(tmp_path / "labels.npy", "train", numbers, (2, 2))
 
 
 def test_arrays_that_are_binary_already(tmp_path):

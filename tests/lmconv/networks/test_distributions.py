@@ -8,7 +8,7 @@ import torch
 
 from lmconv.config import PixelCnnConfig, preset
 from lmconv.errors import LmconvError
-from lmconv.networks.distributions import LOG_SCALE_MIN, Binary, Logistics, centred, distribution
+from lmconv.networks.distributions import LOG_SCALE_MIN, Categorical, Logistics, centred, distribution
 from tests import tolerance
 
 FALSE_ALARM = 1e-4  # chance of a seed at which a right sampler fails one chi-square test
@@ -77,9 +77,17 @@ def test_sums_to_one_at_the_limits():
 
 def test_bits_sum_to_one():
     parameters = 5 * torch.randn(50, 2, dtype=torch.double, generator=torch.Generator().manual_seed(0))
-    p = [torch.exp(-Binary().nll(parameters, torch.full((50, 1), bit))) for bit in (0, 1)]
+    p = [torch.exp(-Categorical(1).nll(parameters, torch.full((50, 1), bit))) for bit in (0, 1)]
     tolerance.assert_close(p[0] + p[1], torch.ones(50), depth=3)
     tolerance.assert_close(p[1], torch.sigmoid(parameters[:, 1] - parameters[:, 0]), depth=5)
+
+
+def test_categories_sum_to_one():
+    of = Categorical(4)
+    parameters = 3 * torch.randn(1, 16, dtype=torch.double, generator=torch.Generator().manual_seed(0))
+    p = torch.exp(-of.nll(parameters.expand(16, -1), every_level(of)))
+    tolerance.assert_close(p, torch.softmax(parameters[0], 0), depth=16)
+    tolerance.assert_close(p.sum(), 1, depth=32)
 
 
 def slow_probability(of: Logistics, row: list[float], pixel: list[int]) -> float:
@@ -177,8 +185,12 @@ def test_centred_levels():
 def test_distribution_of_a_config():
     assert distribution(preset("cifar10").network) == Logistics(3, 8, 10)
     assert distribution(preset("mnist").network) == Logistics(1, 8, 10)
-    assert distribution(preset("mnist_binary").network) == Binary()
+    assert distribution(preset("mnist_binary").network) == Categorical(1)
     assert distribution(preset("celebahq").network) == Logistics(3, 5, 10)
+    assert distribution(PixelCnnConfig(channels=1, bits=4, categorical=True)) == Categorical(4)
+    for wrong in (dict(channels=3), dict(channels=1, bits=1, binary=True)):
+        with pytest.raises(LmconvError, match="a categorical network has 1 channel"):
+            PixelCnnConfig(categorical=True, **wrong)
     numbers = [distribution(preset(name).network).parameters for name in ("cifar10", "mnist", "mnist_binary")]
     assert numbers == [100, 30, 2]
     assert distribution(PixelCnnConfig(channels=1, bits=1)) == Logistics(1, 1, 10)
@@ -220,9 +232,19 @@ def test_samples_follow_the_distribution(channels, bits, seed):
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_bits_follow_the_distribution(temperature):
     parameters = torch.tensor([[0.3, -0.9]], dtype=torch.double)
-    ones = draw(Binary(), parameters, 20_000, 0, mixture_temperature=temperature).sum()
+    ones = draw(Categorical(1), parameters, 20_000, 0, mixture_temperature=temperature).sum()
     expected = 20_000 * torch.softmax(parameters[0] / temperature, 0)
     assert p_value(torch.stack((20_000 - ones, ones)), expected) > FALSE_ALARM
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_categories_follow_the_distribution(temperature):
+    of = Categorical(3)
+    parameters = torch.randn(1, 8, dtype=torch.double, generator=torch.Generator().manual_seed(0))
+    drawn = draw(of, parameters, 20_000, 0, mixture_temperature=temperature)[:, 0]
+    expected = 20_000 * torch.softmax(parameters[0] / temperature, 0)
+    assert p_value(torch.bincount(drawn, minlength=8), expected) > FALSE_ALARM
+    assert draw(of, parameters, 3, 0, mixture_temperature=0.0).unique().tolist() == [int(parameters.argmax())]
 
 
 def test_chi_square_sees_a_wrong_sampler():
@@ -277,7 +299,7 @@ def test_both_temperatures_zero_give_the_means_and_couplings_use_rounded_levels(
     assert draw(of, parameters, 1, 0, mixture_temperature=0.0, logistic_temperature=0.0).tolist() == [[2, 2, 1]]
 
 
-@pytest.mark.parametrize("of", [Logistics(3, 8, 10), Logistics(1, 5, 4), Binary()])
+@pytest.mark.parametrize("of", [Logistics(3, 8, 10), Logistics(1, 5, 4), Categorical(1), Categorical(5)])
 def test_a_sample_is_a_function_of_parameters_and_noise(of):
     """Rows and images, float32 and float64 parameters: the same levels."""
     generator = torch.Generator().manual_seed(0)
@@ -294,7 +316,7 @@ def test_a_sample_is_a_function_of_parameters_and_noise(of):
 
 
 def test_noise_at_the_ends_of_its_range():
-    for of in (Logistics(3, 8, 2), Binary()):
+    for of in (Logistics(3, 8, 2), Categorical(1), Categorical(8)):
         for end in (2.0**-54, 1 - 2.0**-53):
             noise = torch.full((1, of.uniforms, 1, 1), end, dtype=torch.double)
             for temperature in (0.0, 1.0):
@@ -312,4 +334,4 @@ def test_bad_temperatures():
     with pytest.raises(LmconvError, match="0 or more, not nan"):
         of.sample(parameters, noise, logistic_temperature=math.nan)
     with pytest.raises(LmconvError, match="no logistic temperature: it must be 1, not 0.5"):
-        Binary().sample(torch.zeros(1, 2, 1, 1), noise[:, :1], logistic_temperature=0.5)
+        Categorical(1).sample(torch.zeros(1, 2, 1, 1), noise[:, :1], logistic_temperature=0.5)

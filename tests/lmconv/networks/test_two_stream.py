@@ -8,7 +8,7 @@ import torch
 
 from lmconv.config import PixelCnnConfig
 from lmconv.errors import LmconvError
-from lmconv.networks.distributions import Binary, centred
+from lmconv.networks.distributions import Categorical, centred
 from lmconv.networks.two_stream import TwoStreamPixelCnn
 from tests import tolerance
 
@@ -62,7 +62,7 @@ def test_all_binary_images_sum_to_one():
     total, spread = 0.0, 0.0
     with torch.no_grad():
         for part in levels.split(2**13):
-            nats = Binary().nll(9 * net(centred(part, 1, torch.double)), part).sum((1, 2))  # times 9: not uniform
+            nats = Categorical(1).nll(9 * net(centred(part, 1, torch.double)), part).sum((1, 2))  # times 9: not uniform
             total, spread = total + torch.exp(-nats).sum().item(), max(spread, nats.std().item())
     tolerance.assert_close(total, 1, 2**16, number="float64")
     assert spread > 0.1
