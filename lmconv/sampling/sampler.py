@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lmconv.config import ImageTraining, PixelCnnConfig
+from lmconv.config import ImageTraining, PixelCnnConfig, fixed
 from lmconv.errors import LmconvError
 from lmconv.layers import LocallyMaskedConv2d
 from lmconv.networks.distributions import centred, distribution
@@ -97,7 +97,7 @@ def sheets(
     """
     if network.two_stream:
         return None
-    rank = make(f"{training.order}:{training.variants[0]}", training.height, training.width)
+    rank = make(fixed(training.orders[0]), training.height, training.width)
 
     def draw(net: nn.Module, path: Path) -> None:
         images = sample(net, rank, count, seed)
