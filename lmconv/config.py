@@ -196,6 +196,8 @@ class PixelCnnConfig:
     bits: int = 8  # per value: levels 0 .. 2^bits - 1
     binary: bool = False  # two logits a pixel instead of a mixture of logistics; 1 channel of 1 bit
     categorical: bool = False  # a logit for each level of 1 channel: colours of a palette, labels, codes
+    planes: int = 0  # given with every image and seen at once: its grey, a mask, the frame before
+    classes: int = 0  # labels 0 .. classes - 1, one given with every image
     filters: int = 160
     resnets: int = 5  # in a group: 3 groups up, 3 down, the last two with one more
     components: int = 10  # of the mixture
@@ -209,7 +211,15 @@ class PixelCnnConfig:
     two_stream: bool = False
 
     def __post_init__(self) -> None:
-        limits = {"bits": (1, 8), "filters": (1, 4096), "resnets": (1, 64), "components": (1, 256), "dilation": (1, 16)}
+        limits = {
+            "bits": (1, 8),
+            "planes": (0, 64),
+            "classes": (0, 1024),
+            "filters": (1, 4096),
+            "resnets": (1, 64),
+            "components": (1, 256),
+            "dilation": (1, 16),
+        }
         for name, (low, high) in limits.items():
             value = getattr(self, name)
             if type(value) is not int or not low <= value <= high:
@@ -233,9 +243,15 @@ class PixelCnnConfig:
             raise LmconvError(f"pono needs the variance of 2 filters or more, not {self.filters}")
         if self.two_stream:
             fixed = {"norm": "weight_norm", "kernel": 3, "dilation": 2, "bias": True, "mask_weight": False}
+            fixed |= {"planes": 0, "classes": 0}
             for name, value in fixed.items():
                 if getattr(self, name) != value:
                     raise LmconvError(f"a two-stream network has {name} = {value}, not {getattr(self, name)!r}")
+
+    @property
+    def given(self) -> int:
+        """How many planes are given with an image: those of its own, and one for each class."""
+        return self.planes + self.classes
 
 
 @dataclass(frozen=True)

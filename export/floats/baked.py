@@ -65,15 +65,17 @@ class BakedConv(nn.Module):
 
 
 class BakedImages(nn.Module):
-    """forward(levels uint8 [B, C, H, W]) -> parameters. Its network's Neighbours (pixelcnn.py)."""
+    """forward(levels uint8 [B, C, H, W], and planes uint8 [B, P, H, W] where the network is given some) -> parameters.
+    Its network's Neighbours (pixelcnn.py)."""
 
-    inputs = ("levels",)
     plain_taps: Tensor  # as in OrderMasks
     dilated_taps: Tensor
 
     def __init__(self, net: nn.Module, config: PixelCnnConfig, rank: np.ndarray, dtype: torch.dtype) -> None:
         super().__init__()
         self.net, self.config, self.dtype = net, config, dtype
+        self.inputs = ("levels", "planes") if config.given else ("levels",)
+        self._planes: Tensor | None = None
         if not config.two_stream:
             masks = order_masks(rank, config)
             self.register_buffer("plain_taps", masks.plain_taps.to(dtype))
@@ -87,8 +89,15 @@ class BakedImages(nn.Module):
         """As Neighbours."""
         return self.dilated_taps if which == "dilated" else self.plain_taps
 
-    def forward(self, levels: Tensor) -> Tensor:
+    def given(self, network: nn.Module) -> Tensor:
+        """As Neighbours."""
+        assert self._planes is not None
+        return network(self._planes)
+
+    def forward(self, levels: Tensor, planes: Tensor | None = None) -> Tensor:
         """Of whole images."""
+        if planes is not None:
+            self._planes = centred(planes, 8).to(self.dtype)
         x = centred(levels, self.config.bits).to(self.dtype)
         return (self.net(x) if self.config.two_stream else self.net(x, self)).float()
 

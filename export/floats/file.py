@@ -1,6 +1,6 @@
 """Checkpoint -> one file of a float format, for one order at one size, tried against PyTorch before it is written."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +110,9 @@ def random_inputs(network: Network, size: tuple[int, int], batch: int) -> Arrays
         pixels, bases = rng.integers(256, size=shape), rng.integers(HIGHEST_BASE + 1, size=shape)
         return torch.from_numpy(pixels.astype(np.uint8)), torch.from_numpy(bases.astype(np.int16))
     levels = rng.integers(2**network.bits, size=(batch, network.channels, *size))
-    return (torch.from_numpy(levels.astype(np.uint8)),)
+    planes = rng.integers(256, size=(batch, network.given, *size))
+    inputs = (levels, planes) if network.given else (levels,)
+    return tuple(torch.from_numpy(array.astype(np.uint8)) for array in inputs)
 
 
 def picture_inputs(network: Network, size: tuple[int, int], pictures: np.ndarray) -> Arrays:
@@ -125,13 +127,15 @@ def picture_inputs(network: Network, size: tuple[int, int], pictures: np.ndarray
         raise ExportError(f"pictures for this export have levels 0 to {2**bits - 1}, not {pictures.max()}")
     levels = torch.from_numpy(np.ascontiguousarray(pictures))
     if not isinstance(network, PhotoConfig):
-        return (levels,)
+        return (levels, *random_inputs(network, size, len(levels))[1:])
     return levels, torch.from_numpy(np.stack(list(map(predict_picture, pictures))))
 
 
 def read_pictures(network: Network, source: Path, size: tuple[int, int], count: int = 3) -> np.ndarray:
     """The first pictures of a data set (datasets.load) as `export_float` takes them. Raises DataError."""
-    levels = datasets.Grid(3) if isinstance(network, PhotoConfig) else datasets.grid(network)
+    levels = (
+        datasets.Grid(3) if isinstance(network, PhotoConfig) else replace(datasets.grid(network), planes=0, classes=0)
+    )
     return datasets.load(source, "test", levels, size).first(count).levels
 
 
@@ -141,9 +145,11 @@ def reference(checkpoint: Checkpoint, rank: np.ndarray, inputs: Arrays) -> np.nd
     net, network = checkpoint.net(), checkpoint.network
     if isinstance(network, PhotoConfig):
         return net(*inputs).numpy()
-    (levels,) = inputs
+    levels, *planes = inputs
     x = centred(levels, network.bits)
-    return (net(x) if network.two_stream else net(x, order_masks(rank, network))).numpy()
+    return (
+        net(x) if network.two_stream else net(x, order_masks(rank, network).beside(planes[0] if planes else None))
+    ).numpy()
 
 
 def prove(

@@ -86,14 +86,15 @@ def complete(
     grid = datasets.grid(network, binarisation)
     sets = [datasets.load(source, split, grid, hidden.shape, cache, download).first(count) for source in images]
     truth = np.concatenate([each.levels for each in sets])[:count]
+    given = np.concatenate([each.given(slice(None)) for each in sets])[:count] if network.given else None
     if any(Path(source).resolve() == output.resolve() for source in images):
         raise LmconvError(f"{output} is one of the images: choose another output")
     net = state.net().to(machine.resolved_device())
     temperatures = sampler.Temperatures(temperature_mixture, temperature_logistic)
     with progress(quiet) as shown:
-        drawn = sampler.complete(net, rank, truth, hidden, seed, temperatures, batch, shown)
+        drawn = sampler.complete(net, rank, truth, hidden, seed, temperatures, batch, shown, given)
     sheet.write(output, sheet.sheet(sheet.completions(truth, drawn, hidden, network.bits), columns=4))
-    save(save_npy, drawn, network.bits)
+    save(save_npy, drawn, network)
     click.echo(
         f"{output}: {len(truth)} images {hidden.shape[0]}x{hidden.shape[1]}, region {region}, order {order}, "
         f"seed {seed}"

@@ -10,7 +10,7 @@ import click
 from lmconv.checkpoints.trained import of_images, trained
 from lmconv.commands import settings as table
 from lmconv.commands.settings import check_device, settings
-from lmconv.config import Machine
+from lmconv.config import Machine, PixelCnnConfig
 from runtime.progress import Progress
 
 if TYPE_CHECKING:
@@ -67,12 +67,16 @@ def drawing(sheet: str) -> Callable:
 @click.option("--count", type=table.COUNT, metavar="N", default=16, show_default=True, help="How many images.")
 @click.option("--height", type=table.COUNT, metavar="N", help="Rows, by default as in training.")
 @click.option("--width", type=table.COUNT, metavar="N", help="Columns, by default as in training.")
+@click.option("--label", type=table.FROM_ZERO, metavar="N", help="Of all images; by default the labels take turns.")
+@click.option("--given", metavar="DATA", help="A .npz whose test planes and labels are given with the images.")
 @drawing("The sheet to write: the images in rows.")
 def sample(
     checkpoint: Path,
     count: int,
     height: int | None,
     width: int | None,
+    label: int | None,
+    given: str | None,
     output: Path,
     order: str | None,
     seed: int,
@@ -95,13 +99,37 @@ def sample(
     known = trained(network, state.training)
     order = order or known.orders[0]
     rank = orders.make(order, height or known.height, width or known.width)
+    planes = _planes(network, count, rank.shape, label, given)
     net = state.net().to(machine.resolved_device())
     temperatures = sampler.Temperatures(temperature_mixture, temperature_logistic)
     with progress(quiet) as shown:
-        images = sampler.sample(net, rank, count, seed, temperatures, batch, shown)
+        images = sampler.sample(net, rank, count, seed, temperatures, batch, shown, planes)
     sheet.write(output, sheet.sheet(sheet.tiles(images, network.bits), columns=round(count**0.5)))
-    save(save_npy, images, network.bits)
+    save(save_npy, images, network)
     click.echo(f"{output}: {count} images {rank.shape[0]}x{rank.shape[1]}, order {order}, seed {seed}")
+
+
+def _planes(
+    network: PixelCnnConfig, count: int, size: tuple[int, ...], label: int | None, source: str | None
+) -> "np.ndarray | None":
+    """What is given with the images that are drawn, uint8 [count, P, H, W], None for networks that learned without."""
+    import numpy as np
+
+    from lmconv.data import datasets
+
+    if label is not None and (source is not None or label >= network.classes):
+        raise click.UsageError(f"--label is for labels below {network.classes}, without --given")
+    if source is not None:
+        if not network.given:
+            raise click.UsageError("--given is for networks that learned with planes or labels")
+        grid = datasets.grid(network)
+        found = datasets.load(source, "test", grid, (size[0], size[1])).given(slice(None))
+        assert found is not None  # as the grid asks for some
+        return found[np.arange(count) % len(found)]
+    if network.planes:
+        raise click.UsageError(f"the network is given {network.planes} planes with an image: name a .npz with --given")
+    labels = np.arange(count) % network.classes if label is None and network.classes else np.full(count, label or 0)
+    return datasets.planes_of(labels, network.classes, size[0], size[1]) if network.classes else None
 
 
 def prepared(device: str, threads: int) -> Machine:
@@ -129,9 +157,10 @@ def progress(quiet: bool) -> Iterator[Progress]:
         yield shown
 
 
-def save(path: Path | None, levels: "np.ndarray", bits: int) -> None:
-    """Writes levels [N, C, H, W] as the pixels of a data set."""
+def save(path: Path | None, levels: "np.ndarray", network: PixelCnnConfig) -> None:
+    """Writes levels [N, C, H, W] as the pixels of a data set, numbers as they are."""
     from lmconv.sampling import sheet
 
     if path is not None:
-        sheet.write_array(path, sheet.grey_levels(levels, bits).transpose(0, 2, 3, 1))
+        pixels = levels if network.categorical else sheet.grey_levels(levels, network.bits)
+        sheet.write_array(path, pixels.transpose(0, 2, 3, 1))

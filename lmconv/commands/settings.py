@@ -105,6 +105,8 @@ IMAGE_NETWORK = {
     "bits": (click.IntRange(1, 8), "Bits of a value."),
     "binary": (bool, "Two logits a pixel, for 1 channel of 1 bit."),
     "categorical": (bool, "A logit for each level, for 1 channel of numbers below 2^bits: palettes, labels, codes."),
+    "planes": (FROM_ZERO, "Planes given with every image, from the arrays train_planes and test_planes of a .npz."),
+    "classes": (FROM_ZERO, "Labels of images, from train_labels and test_labels, or y_train and y_test."),
     "filters": (COUNT, "Features a position."),
     "resnets": (COUNT, "Gated resnets in a group."),
     "components": (COUNT, "Logistics in the mixture."),

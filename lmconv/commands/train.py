@@ -16,7 +16,7 @@ from lmconv.config import PRESETS, ImageTraining, Machine, PhotoConfig, PhotoTra
 
 if TYPE_CHECKING:
     from lmconv.training.run import Sheet
-    from lmconv.training.tasks import Task
+    from lmconv.training.tasks import ImageTask, Task
 
 PATH = click.Path(path_type=Path)
 CACHE = click.option(
@@ -103,7 +103,7 @@ def photo(ctx: click.Context, source: str, cache: Path, **values: Any) -> None:
         )
         return PhotoTask(prepared, config, network, machine.resolved_device())
 
-    run(ctx, PhotoTraining, PhotoConfig, task, lambda config, network: None, **values)
+    run(ctx, PhotoTraining, PhotoConfig, task, lambda config, network, task: None, **values)
 
 
 def _image_command(name: str) -> click.Command:
@@ -133,10 +133,14 @@ def _image_command(name: str) -> click.Command:
             images = datasets.load(source, "train", grid, (config.height, config.width), cache, download)
             return ImageTask(images, config, network, machine.resolved_device())
 
-        def sheet(config: ImageTraining, network: PixelCnnConfig) -> "Sheet | None":
+        def sheet(config: ImageTraining, network: PixelCnnConfig, task: "ImageTask") -> "Sheet | None":
+            import numpy as np
+
             from lmconv.sampling.sampler import sheets
 
-            return sheets(network, config, samples) if samples else None
+            held = len(task.images) - config.holdout
+            given = task.images.given(np.arange(held, held + samples) % len(task.images)) if samples else None
+            return sheets(network, config, samples, given=given) if samples else None
 
         run(ctx, ImageTraining, PixelCnnConfig, task, sheet, **values)
 
@@ -188,7 +192,7 @@ def run(
         with them.first():
             task = task_of(config, network, machine)
         try:
-            last = runs.train(task, run, machine, resume, them, sheet_of(config, network), first)
+            last = runs.train(task, run, machine, resume, them, sheet_of(config, network, task), first)
         except KeyboardInterrupt:
             click.echo(f"lmconv: interrupted: {run / runs.LAST} is saved, go on with --resume", err=True)
             ctx.exit(1)

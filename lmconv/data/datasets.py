@@ -11,6 +11,7 @@ import zipfile
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ CACHE = Path("~/.cache/lmconv")
 ALL = "all"  # the split of a source that is not split
 _COLOURS = {1: "grey", 3: "colour"}
 _BATCH = 256  # images resized at a time
+_OF_OLD = ("channels", "bits", "binarisation", "seed")  # of a grid, in digests whatever they are
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Grid:
     """What a network takes: channels, levels 0 .. 2^bits - 1, and how bits are made of grey, None if they are not.
 
     `seed` is that of the stochastic convention where images keep their draws, in evaluation. `numbers`: pixels are
-    levels as they are, such as indices, which cannot be resized.
+    levels as they are, such as indices, which cannot be resized. `planes` and `classes` are given with every image.
     """
 
     channels: int
@@ -42,6 +44,8 @@ class Grid:
     binarisation: str | None = None
     seed: int = 0
     numbers: bool = False
+    planes: int = 0
+    classes: int = 0
 
     def __post_init__(self) -> None:
         if self.binarisation not in (None, *BINARISATIONS):
@@ -63,17 +67,28 @@ class Grid:
 
 def grid(network: PixelCnnConfig, binarisation: str = "stochastic", seed: int = 0) -> Grid:
     """The grid of a network; the convention is for binary ones alone."""
-    return Grid(network.channels, network.bits, binarisation if network.binary else None, seed, network.categorical)
+    return Grid(
+        network.channels,
+        network.bits,
+        binarisation if network.binary else None,
+        seed,
+        network.categorical,
+        network.planes,
+        network.classes,
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """`pixels` uint8 [N, C, H, W] with 8 bits of a data set's split, and their grid."""
+    """`pixels` uint8 [N, C, H, W] with 8 bits of a data set's split, and their grid; `planes` uint8 [N, P, H, W] and
+    `labels` [N] that are given with them, None where the grid has none."""
 
     pixels: np.ndarray
     name: str
     split: str
     grid: Grid
+    planes: np.ndarray | None = None
+    labels: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -86,12 +101,24 @@ class ImageSet:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the pixels, their shape and the grid."""
-        about = json.dumps([self.pixels.shape, asdict(self.grid)]).encode()
-        return hashlib.sha256(about + np.ascontiguousarray(self.pixels).tobytes()).hexdigest()
+        grid = {name: value for name, value in asdict(self.grid).items() if name in _OF_OLD or value}
+        digest = hashlib.sha256(json.dumps([self.pixels.shape, grid]).encode())
+        for array in (self.pixels, self.planes, self.labels):
+            if array is not None:
+                digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def given(self, rows: np.ndarray | slice) -> np.ndarray | None:
+        """What is given with some of the images: planes, then for each class one of 255 or 0, uint8 [n, P, H, W]."""
+        parts = [] if self.planes is None else [self.planes[rows]]
+        if self.labels is not None:
+            parts.append(planes_of(self.labels[rows], self.grid.classes, *self.pixels.shape[2:]))
+        return np.concatenate(parts, 1) if parts else None
 
     def first(self, count: int) -> "ImageSet":
         """The set of the first so many images; a stochastic convention draws for them what it drew before."""
-        return replace(self, pixels=self.pixels[:count])
+        planes, labels = (None if part is None else part[:count] for part in (self.planes, self.labels))
+        return replace(self, pixels=self.pixels[:count], planes=planes, labels=labels)
 
     def on(self, other: Grid) -> "ImageSet":
         """The same pixels on another grid."""
@@ -156,7 +183,49 @@ def load(
         _check_numbers(pixels, grid, size, name)
     if grid.binarisation and pixels.max() <= 1:  # the source is binary itself
         pixels = pixels * np.uint8(255)
-    return ImageSet(fit(pixels, *size, name) if size else pixels, name, split, grid)
+    planes, labels = _given(path, split, grid, pixels.shape, size)
+    return ImageSet(fit(pixels, *size, name) if size else pixels, name, split, grid, planes, labels)
+
+
+def planes_of(labels: np.ndarray, classes: int, height: int, width: int) -> np.ndarray:
+    """Labels [N] -> uint8 [N, classes, H, W], 255 all over the plane of an image's label."""
+    hot = 255 * (labels[:, None] == np.arange(classes)).astype(np.uint8)
+    return np.broadcast_to(hot[:, :, None, None], (*hot.shape, height, width))
+
+
+def _given(
+    path: Path, split: str, grid: Grid, shape: tuple[int, ...], size: tuple[int, int] | None
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The planes and labels that a network wants with its images, of a .npz. Raises DataError."""
+    if not (grid.planes or grid.classes):
+        return None, None
+    if path.suffix != ".npz" or not path.is_file():
+        raise DataError(f"{path} has no planes or labels: they are in a .npz, beside the images")
+    planes = labels = None
+    with np.load(path, allow_pickle=False) as arrays:
+        if grid.planes:
+            planes = _one_of(arrays, [f"{split}_planes"], path)
+            planes = (planes[..., None] if planes.ndim == 3 else planes).transpose(0, 3, 1, 2)
+            wanted = (shape[0], grid.planes, *shape[2:])
+            if planes.dtype != np.uint8 or planes.shape != wanted or (size and size != shape[2:]):
+                raise DataError(f"planes are uint8 {list(wanted)} of {size or shape[2:]}, not {list(planes.shape)}")
+        if grid.classes:
+            labels = _one_of(arrays, [f"{split}_labels", f"y_{split}"], path).reshape(-1)
+            if (
+                labels.dtype.kind not in "iu"
+                or len(labels) != shape[0]
+                or not 0 <= labels.min() <= labels.max() < grid.classes
+            ):
+                raise DataError(f"labels are a whole number below {grid.classes} for each of {shape[0]} images")
+    return planes, labels
+
+
+def _one_of(arrays: Any, keys: list[str], path: Path) -> np.ndarray:
+    """The first array of a .npz that it has. Raises DataError."""
+    for key in keys:
+        if key in arrays:
+            return arrays[key]
+    raise DataError(f"{path} has no array {' or '.join(keys)}: it has {', '.join(arrays.files) or 'none'}")
 
 
 def _check_numbers(pixels: np.ndarray, grid: Grid, size: tuple[int, int] | None, name: str) -> None:
@@ -219,10 +288,7 @@ def _array(path: Path, split: str) -> tuple[np.ndarray, str]:
             return _planes(loaded, path.name), ALL
         with loaded as arrays:
             keys = [f"{split}_images", f"x_{split}"]  # ours, and Keras'
-            key = next((key for key in keys if key in arrays), None)
-            if key is None:
-                raise DataError(f"{path} has no array {' or '.join(keys)}: it has {', '.join(arrays.files) or 'none'}")
-            return _planes(arrays[key], f"{key} in {path.name}"), split
+            return _planes(_one_of(arrays, keys, path), f"{' or '.join(keys)} in {path.name}"), split
     except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
         if isinstance(error, DataError):
             raise

@@ -87,13 +87,18 @@ def image_nats(
     region: np.ndarray | None = None,
     batch: int = 64,
     done: Done | None = None,
+    given: np.ndarray | None = None,
 ) -> np.ndarray:
-    """-log p of each image of levels [N, C, H, W], or of its region [H, W] bool under the order: [N] float64."""
+    """-log p of each image of levels [N, C, H, W], or of its region [H, W] bool under the order: [N] float64. given:
+    planes with the images, uint8 [N, P, H, W]."""
     where = torch.ones(levels.shape[2:], device=device) if region is None else torch.from_numpy(region).to(device)
     found = np.zeros(len(levels))
     for start in range(0, len(levels), batch):
         part = torch.from_numpy(levels[start : start + batch]).to(device)
-        each = kinds.nll(net, network, part, masks).double() * where
+        order = masks
+        if given is not None and masks is not None:
+            order = masks.beside(torch.from_numpy(np.ascontiguousarray(given[start : start + batch])).to(device))
+        each = kinds.nll(net, network, part, order).double() * where
         found[start : start + batch] = each.sum((1, 2)).cpu().numpy()
         if done:
             done(len(part))
@@ -110,6 +115,7 @@ def joint(
     batch: int = 64,
     processes: Processes = Processes(),
     done: Done | None = None,
+    given: np.ndarray | None = None,
 ) -> np.ndarray:
     """`image_nats` under each of the orders, [orders, N]; several processes share the images. Raises OrderError.
 
@@ -122,7 +128,8 @@ def joint(
     for index, spec in enumerate(specs):
         rank = orders.make(spec, *levels.shape[2:])
         masks = None if network.two_stream else order_masks(rank, network).to(device)
-        found[index, mine] = image_nats(net, network, levels[mine], masks, device, region, batch, done)
+        beside = None if given is None else given[mine]
+        found[index, mine] = image_nats(net, network, levels[mine], masks, device, region, batch, done, beside)
     return processes.sum(torch.from_numpy(found)).cpu().numpy()
 
 
@@ -154,8 +161,8 @@ def measure(
 ) -> dict[str, Evaluation]:
     """Evaluates every image of a set, or its region, under each of the groups of orders."""
     values = images.levels[0].size if region is None else int(region.sum()) * network.channels
-    found = {}
+    found, given = {}, images.given(slice(None))
     for name, specs in of.items():
-        nats = joint(net, network, images.levels, specs, device, region, batch, processes, done)
+        nats = joint(net, network, images.levels, specs, device, region, batch, processes, done, given)
         found[name] = summary(specs, nats, values)
     return found

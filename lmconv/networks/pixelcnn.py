@@ -24,7 +24,7 @@ from torch.utils.checkpoint import checkpoint
 from lmconv.config import PixelCnnConfig
 from lmconv.errors import LmconvError
 from lmconv.layers import LocallyMaskedConv2d, TorchMask, mask_from_rank
-from lmconv.networks.distributions import distribution
+from lmconv.networks.distributions import centred, distribution
 from lmconv.networks.lists import module_list
 from lmconv.networks.precision import in_single
 
@@ -42,13 +42,17 @@ class Neighbours(Protocol):
     def open_taps(self, which: Which) -> Tensor:
         """How many taps a layer may read at each position, the centre included: divides x by broadcasting."""
 
+    def given(self, network: nn.Module) -> Tensor:
+        """What a network without masks makes, at the positions, of the planes that are given with the images."""
+
 
 @dataclass(frozen=True, eq=False)
 class OrderMasks:
     """An order on whole images [H, W]: the masks of the three sorts of layers. Build it once, move it by `to`.
 
     `first` has kind A and dilation 1, `plain` kind B and dilation 1, `dilated` kind B and the network's dilation.
-    `plain_taps` and `dilated_taps` [H, W] int32 count the open taps, for the norm order_rescale.
+    `plain_taps` and `dilated_taps` [H, W] int32 count the open taps, for the norm order_rescale. `planes` uint8
+    [B, P, H, W] are those given with a batch of images (`beside`).
     """
 
     first: TorchMask
@@ -56,6 +60,7 @@ class OrderMasks:
     dilated: TorchMask
     plain_taps: Tensor
     dilated_taps: Tensor
+    planes: Tensor | None = None
 
     def convolve(self, layer: LocallyMaskedConv2d, x: Tensor, which: Which) -> Tensor:
         """[B, Cin, H, W] -> [B, Cout, H, W]. Raises ValueError if the masks are for another network or size."""
@@ -65,9 +70,19 @@ class OrderMasks:
         """[H, W] int32. The first layer's kind A may have none open: it is rescaled as a plain layer is."""
         return self.dilated_taps if which == "dilated" else self.plain_taps
 
+    def given(self, network: nn.Module) -> Tensor:
+        """[B, F, H, W]. Raises LmconvError where no planes are given."""
+        if self.planes is None:
+            raise LmconvError("the network is for images with planes or labels, and none are given")
+        return network(centred(self.planes, 8, next(network.parameters()).dtype))
+
+    def beside(self, planes: Tensor | None) -> OrderMasks:
+        """The same masks for images with which planes are given, uint8 [B, P, H, W]."""
+        return self if planes is None else replace(self, planes=planes)
+
     def to(self, device: torch.device | str) -> OrderMasks:
         """The same masks on another device."""
-        return replace(self, **{name: part.to(device) for name, part in vars(self).items()})
+        return replace(self, **{name: part.to(device) for name, part in vars(self).items() if part is not None})
 
 
 def order_masks(rank: np.ndarray, config: PixelCnnConfig, patterns: bool = True) -> OrderMasks:
@@ -177,7 +192,8 @@ class PixelCnn(nn.Module):
     """forward(x float [B, C, H, W] in [-1, 1], masks) -> parameters [B, P, H, W] of `distributions.distribution`.
 
     Three groups of gated resnets up, three down, a dilated convolution between groups. Every result of the up half
-    is a skip for one block of the down half, the last made first used. No resolution is lost.
+    is a skip for one block of the down half, the last made first used. No resolution is lost. What planes given with
+    the images tell is added to the first layer's features.
     Raises LmconvError for the config of a two-stream network.
     """
 
@@ -193,6 +209,7 @@ class PixelCnn(nn.Module):
         self.down = _groups(config, (n, n + 1, n + 1), skip=True)
         self.down_dilated = module_list(masked_conv(config, f, f, config.dilation) for _ in range(2))
         self.norm = Norm(config.norm)
+        self.given = _given(config) if config.given else None
         self.head = pointwise(f, distribution(config).parameters)
 
     def forward(self, x: Tensor, masks: Neighbours) -> Tensor:
@@ -201,6 +218,8 @@ class PixelCnn(nn.Module):
         if h.ndim == 4:  # features last: the layers take whole positions, on CPUs a fifth less time for a step
             h = h.contiguous(memory_format=torch.channels_last)
         h = self.norm(masks.convolve(self.first, h, "first"), masks.open_taps("first"))
+        if self.given is not None:
+            h = h + masks.given(self.given)
         skips = [h]
         for i, group in enumerate(self.up):
             if i > 0:
@@ -222,6 +241,16 @@ class PixelCnn(nn.Module):
         if self.config.checkpointing and torch.is_grad_enabled():
             return checkpoint(block, h, masks, skip, use_reentrant=False)
         return block(h, masks, skip)
+
+
+def _given(config: PixelCnnConfig) -> nn.Sequential:
+    """What sees the planes that are given: two convolutions without masks."""
+    f, around = config.filters, config.kernel // 2
+    return nn.Sequential(
+        nn.Conv2d(config.given, f, config.kernel, padding=around),
+        nn.ELU(),
+        nn.Conv2d(f, f, config.kernel, padding=around),
+    )
 
 
 def _groups(config: PixelCnnConfig, sizes: tuple[int, ...], skip: bool) -> Sequence[Sequence[GatedResnet]]:

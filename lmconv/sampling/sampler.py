@@ -53,10 +53,11 @@ def sample(
     temperatures: Temperatures = Temperatures(),
     batch: int = BATCH,
     progress: Progress | None = None,
+    given: np.ndarray | None = None,
 ) -> np.ndarray:
     """Draws whole images: uint8 [count, C, H, W]. Raises what `complete` does."""
     nothing = np.zeros((count, _config(net).channels, *rank.shape), np.uint8)
-    return complete(net, rank, nothing, np.ones(rank.shape, bool), seed, temperatures, batch, progress)
+    return complete(net, rank, nothing, np.ones(rank.shape, bool), seed, temperatures, batch, progress, given)
 
 
 def complete(
@@ -68,11 +69,13 @@ def complete(
     temperatures: Temperatures = Temperatures(),
     batch: int = BATCH,
     progress: Progress | None = None,
+    given: np.ndarray | None = None,
 ) -> np.ndarray:
     """Copies of images [N, C, H, W] uint8 whose hidden positions are drawn in the order `rank` [H, W].
 
     `net` is in evaluation mode. What is drawn for an image depends on the seed and its number, not on `batch`, and
-    not on the device, to rounding. `orders.move_last` makes an order that visits hidden positions last of any other.
+    not on the device, to rounding. `given` are planes with the images, uint8 [N, P, H, W], for a network that has
+    learned with such. `orders.move_last` makes an order that visits hidden positions last of any other.
     Raises SampleError for an order that does not, for images of other sizes or levels, LmconvError for temperatures.
     """
     drawer = drawer_of(net, rank, hidden)
@@ -81,17 +84,22 @@ def complete(
     total = drawer.steps * -(-len(images) // batch)
     found = []
     for start in range(0, len(images), batch):
-        given = torch.from_numpy(images[start : start + batch])
-        noise = torch.cat([drawer.distribution.noise(1, height, width, generator) for _ in given])
-        drawn = drawer.draw(noise, given, temperatures, progress and (lambda: progress(next(steps), total)))
+        part = torch.from_numpy(images[start : start + batch])
+        planes = None if given is None else torch.from_numpy(np.ascontiguousarray(given[start : start + batch]))
+        noise = torch.cat([drawer.distribution.noise(1, height, width, generator) for _ in part])
+        drawn = drawer.draw(noise, part, temperatures, progress and (lambda: progress(next(steps), total)), planes)
         found.append(drawn.cpu().numpy())
     return np.concatenate(found) if found else images.copy()
 
 
 def sheets(
-    network: PixelCnnConfig, training: ImageTraining, count: int = BATCH, seed: int = 0
+    network: PixelCnnConfig,
+    training: ImageTraining,
+    count: int = BATCH,
+    seed: int = 0,
+    given: np.ndarray | None = None,
 ) -> Callable[[nn.Module, Path], None] | None:
-    """For `train.train`: draws samples of a network into a PNG, in the first order that it learns.
+    """For `train.train`: draws samples of a network into a PNG, in the first order that it learns, with planes given.
 
     None for the baseline of two streams, which would draw for longer than it trains.
     """
@@ -100,7 +108,7 @@ def sheets(
     rank = make(fixed(training.orders[0]), training.height, training.width)
 
     def draw(net: nn.Module, path: Path) -> None:
-        images = sample(net, rank, count, seed)
+        images = sample(net, rank, count, seed, given=given)
         sheet.write(path, sheet.sheet(sheet.tiles(images, network.bits), columns=round(count**0.5)))
 
     return draw
@@ -131,12 +139,16 @@ class Naive:
         images: Tensor,
         temperatures: Temperatures = Temperatures(),
         stepped: Callable[[], object] | None = None,
+        planes: Tensor | None = None,
     ) -> Tensor:
-        """uint8 [B, C, H, W] from noise [B, U, H, W] and images [B, C, H, W], whose hidden levels count for nothing."""
-        _check_images(images, noise, self.config)
+        """uint8 [B, C, H, W] from noise [B, U, H, W] and images [B, C, H, W], whose hidden levels count for nothing.
+        planes: uint8 [B, P, H, W], given with the images."""
+        _check_images(images, noise, self.config, planes)
         drawn, noise = images.to(self.device, copy=True), noise.to(self.device)
+        beside = None if planes is None else planes.to(self.device)
+        masks = [each.beside(beside) for each in self.masks]
         for here in self.groups:
-            parameters = self.net(centred(drawn, self.config.bits, self.dtype), *self.masks)
+            parameters = self.net(centred(drawn, self.config.bits, self.dtype), *masks)
             drawn[:, :, here] = self.distribution.sample(
                 parameters[:, :, here], noise[:, :, here], temperatures.mixture, temperatures.logistic
             )
@@ -166,16 +178,19 @@ class Sampler:
         images: Tensor,
         temperatures: Temperatures = Temperatures(),
         stepped: Callable[[], object] | None = None,
+        planes: Tensor | None = None,
     ) -> Tensor:
-        """uint8 [B, C, H, W] from noise [B, U, H, W] and images [B, C, H, W], whose hidden levels count for nothing."""
-        _check_images(images, noise, self.config)
+        """uint8 [B, C, H, W] from noise [B, U, H, W] and images [B, C, H, W], whose hidden levels count for nothing.
+        planes: uint8 [B, P, H, W], given with the images."""
+        _check_images(images, noise, self.config, planes)
         batch, hidden = len(noise), self.plan.hidden
         images = images.to(self.device)
         noise = self.rows(noise.to(self.device))
         drawn = self.rows(images)
-        rows = _Rows(self, batch)
+        beside = None if planes is None else planes.to(self.device)
+        rows = _Rows(self, batch, beside)
         if self.masks is not None:
-            rows.keep_given(images, self.masks)
+            rows.keep_given(images, self.masks.beside(beside))
         for level in range(self.steps):
             here = rows.enter(level)
             drawn[here] = self.distribution.sample(
@@ -220,8 +235,12 @@ class _Rows:
     In a cache the B images of a slot are side by side, so that a level writes one piece of it.
     """
 
-    def __init__(self, sampler: Sampler, batch: int) -> None:
+    def __init__(self, sampler: Sampler, batch: int, planes: Tensor | None = None) -> None:
         self.sampler, self.plan, self.batch = sampler, sampler.plan, batch
+        self.told: Tensor | None = None  # what the planes tell, [N B, F]
+        if planes is not None:
+            assert sampler.net.given is not None  # as planes are checked
+            self.told = sampler.rows(sampler.net.given(centred(planes, 8, sampler.dtype)))
         images = torch.arange(batch, device=sampler.device)
         self.levels = self.plan.levels
         self.taps: dict[Which, list[Tensor]] = {}  # of each sort and level the rows of all taps, flat
@@ -267,6 +286,11 @@ class _Rows:
         """[n B, 1]."""
         return self.counts[which][self.here]
 
+    def given(self, network: nn.Module) -> Tensor:
+        """[n B, F]: computed before, of whole images."""
+        assert self.told is not None
+        return self.told[self.here]
+
     def layer(self, layer: LocallyMaskedConv2d, which: Which) -> _Layer:
         """A layer's part, made when it is first met."""
         if layer not in self.layers:
@@ -287,17 +311,20 @@ class _Given:
     """The neighbours of given positions: the order's masks on whole images, whose inputs are kept."""
 
     rows: _Rows
-    given: slice  # of all rows [N B]
+    at: slice  # of all rows [N B]
     masks: OrderMasks
 
     def convolve(self, layer: LocallyMaskedConv2d, x: Tensor, which: Which) -> Tensor:
         if which != "first":
             rows = self.rows
-            rows.layer(layer, which).cache[rows.batch :][self.given] = rows.sampler.rows(x)[self.given]
+            rows.layer(layer, which).cache[rows.batch :][self.at] = rows.sampler.rows(x)[self.at]
         return self.masks.convolve(layer, x, which)
 
     def open_taps(self, which: Which) -> Tensor:
         return self.masks.open_taps(which)
+
+    def given(self, network: nn.Module) -> Tensor:
+        return self.masks.given(network)
 
 
 def _folded(net: nn.Module, config: PixelCnnConfig) -> PixelCnn:
@@ -342,7 +369,11 @@ def _config(net: nn.Module) -> PixelCnnConfig:
     return config
 
 
-def _check_images(images: Tensor, noise: Tensor, config: PixelCnnConfig) -> None:
+def _check_images(images: Tensor, noise: Tensor, config: PixelCnnConfig, planes: Tensor | None) -> None:
+    wanted = (noise.shape[0], config.given, *noise.shape[2:]) if config.given else None
+    if (None if planes is None else tuple(planes.shape)) != wanted:
+        told = "nothing" if planes is None else list(planes.shape)
+        raise SampleError(f"with the images are to be given {list(wanted) if wanted else 'no planes'}, not {told}")
     expected = (noise.shape[0], config.channels, *noise.shape[2:])
     if images.dtype != torch.uint8 or tuple(images.shape) != expected:
         raise SampleError(f"images are uint8 {list(expected)}, not {images.dtype} {list(images.shape)}")

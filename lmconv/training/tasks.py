@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lmconv import orders
 from lmconv.config import ANY, ImageTraining, PhotoConfig, PhotoTraining, PixelCnnConfig, TrainConfig, fixed
 from lmconv.data.crops import Prepared
-from lmconv.data.datasets import ImageSet, resize
+from lmconv.data.datasets import ImageSet, planes_of, resize
 from lmconv.data.pictures import DataError
 from lmconv.errors import LmconvError
 from lmconv.evaluation import likelihoods
@@ -149,6 +149,8 @@ class ImageTask:
             )
         if network.categorical and config.sizes:
             raise LmconvError("images of numbers cannot be resized: leave the sizes")
+        if network.planes and config.sizes:
+            raise LmconvError("planes that are given cannot be resized: leave the sizes")
         self.images, self.config, self.network, self.device = images, config, network, device
         self.digest = images.digest
         self.unit = "nats" if network.binary else "bits/dim"
@@ -163,21 +165,25 @@ class ImageTask:
     def build(self) -> nn.Module:
         return kinds.build(self.network).to(self.device)
 
-    def batch(self, step: int, part: int = 0, parts: int = 1) -> tuple[Tensor, str]:
-        """Levels uint8 [B / parts, C, H, W] and the order's name."""
+    def batch(self, step: int, part: int = 0, parts: int = 1) -> tuple[Tensor, str, Tensor | None]:
+        """Levels uint8 [B / parts, C, H, W], the order's name, and what is given with the images."""
         c, rng = self.config, np.random.default_rng([self.config.seed, step])
         order = c.orders[int(rng.choice(len(c.orders)))]
         height = int(rng.choice(c.sizes)) if c.sizes else c.height
-        pixels = resize(self.images.pixels[self._rows(step)], *self._size(height))
-        levels = self.images.grid.levels(pixels, rng)
+        rows, mine = self._rows(step), rows_of(part, parts, c.batch)
+        levels = self.images.grid.levels(resize(self.images.pixels[rows], *self._size(height)), rng)
+        given = self._given(rows[mine], *levels.shape[2:])
         if order.startswith(f"{ANY}:"):
             order = order.replace(ANY, f"{ANY}={rng.integers(2**31)}")
-        return torch.from_numpy(levels[rows_of(part, parts, c.batch)]), order
+        return torch.from_numpy(levels[mine]), order, given
 
-    def loss(self, net: kinds.Forward, batch: tuple[Tensor, str]) -> Tensor:
-        levels, order = batch
+    def loss(self, net: kinds.Forward, batch: tuple[Tensor, str, Tensor | None]) -> Tensor:
+        levels, order, given = batch
         levels = levels.to(self.device, non_blocking=True)
-        nats = kinds.nll(net, self.network, levels, self._order(order, *levels.shape[2:]))
+        masks = self._order(order, *levels.shape[2:])
+        if given is not None and masks is not None:
+            masks = masks.beside(given.to(self.device, non_blocking=True))
+        nats = kinds.nll(net, self.network, levels, masks)
         return nats.sum() / (len(levels) * self._unit(levels.shape[1:]))
 
     def evaluate(self, net: kinds.Forward, part: int = 0, parts: int = 1) -> list[tuple[float, int]]:
@@ -187,11 +193,19 @@ class ImageTask:
         held = self.images.grid.levels(self.images.pixels[len(self.images) - c.holdout :])
         mine, found = np.arange(len(held))[rows_of(part, parts, len(held))], []
         for index, order in enumerate(self.orders):
-            levels = held[mine[mine % len(self.orders) == index]]
-            masks = self._order(order, c.height, c.width)
-            nats = likelihoods.image_nats(net, self.network, levels, masks, self.device, batch=c.batch)
-            found.append((float(nats.sum() / self._unit(levels.shape[1:])), len(levels)))
+            rows = mine[mine % len(self.orders) == index]
+            masks, given = self._order(order, c.height, c.width), self.images.given(len(self.images) - c.holdout + rows)
+            nats = likelihoods.image_nats(net, self.network, held[rows], masks, self.device, batch=c.batch, given=given)
+            found.append((float(nats.sum() / self._unit(held.shape[1:])), len(rows)))
         return found
+
+    def _given(self, rows: np.ndarray, height: int, width: int) -> Tensor | None:
+        """What is given with images, labels at any size."""
+        given = self.images.given(rows)
+        if given is not None and given.shape[2:] != (height, width):
+            assert self.images.labels is not None  # as planes are of the images' own size
+            given = planes_of(self.images.labels[rows], self.network.classes, height, width)
+        return None if given is None else torch.from_numpy(np.ascontiguousarray(given))
 
     def about(self) -> dict:
         return {"source": self.images.name, "split": self.images.split, "images": len(self.images), "unit": self.unit}

@@ -184,8 +184,9 @@ def test_onnxruntime_runs_the_photo_network(photo_onnx, photo):
         (TWO_STREAM, "raster", (8, 4)),
         (PHOTO, None, (9, 5)),
         (replace(GREY, bits=3, categorical=True), "s_curve@centre:1", (4, 6)),
+        (replace(COLOUR, planes=2, classes=3), "s_curve", (5, 6)),
     ],
-    ids=["grey", "binary", "two-stream", "photo", "categories"],
+    ids=["grey", "binary", "two-stream", "photo", "categories", "given"],
 )
 def test_every_network_becomes_torchscript(network, order, size, tmp_path):
     path, checkpoint = tmp_path / "file.pt", checkpoint_of(network, {})

@@ -155,6 +155,19 @@ def test_a_graph_that_differs_from_pytorch_leaves_no_file(tmp_path, monkeypatch)
         (dict(orders=("zigzag",)), OrderError, "no order 'zigzag'"),
         (dict(checkpoint=checkpoint_of(TWO_STREAM, {"height": 8, "width": 8})), QuantisationError, "one-stream"),
         (
+            dict(checkpoint=checkpoint_of(replace(squares.KINDS["colour"], classes=2), {"height": 8, "width": 8})),
+            QuantisationError,
+            "to which nothing is given",
+        ),
+        (
+            dict(
+                checkpoint=checkpoint_of(replace(squares.KINDS["grey"], categorical=True), {"height": 8, "width": 8}),
+                pictures=squares.levels("grey", 4),
+            ),
+            QuantisationError,
+            "not for categories",
+        ),
+        (
             dict(checkpoint=checkpoint_of(replace(squares.KINDS["colour"], bits=5), {"height": 8, "width": 8})),
             QuantisationError,
             "not for 5 bits",

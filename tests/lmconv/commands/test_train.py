@@ -228,6 +228,37 @@ def test_categories_are_trained_evaluated_and_sampled(run, tmp_path):
     assert "images of numbers cannot be resized" in sizes.stderr
 
 
+def test_labels_and_planes_are_given(run, tmp_path):
+    rng = np.random.default_rng(0)
+    images, planes = (rng.integers(256, size=(20, 6, 5, 3), dtype=np.uint8) for _ in range(2))
+    labels, data = np.arange(20) % 4, tmp_path / "a.npz"
+    train, test = ({f"{split}_images": images, f"{split}_planes": planes[..., :2]} for split in ("train", "test"))
+    np.savez(data, train_labels=labels, y_test=labels, **train, **test)
+    options = [*IMAGE_OPTIONS, "--planes", 2, "--classes", 4]
+    options[options.index("--samples") + 1] = 2
+    run("train", "tiny_cifar10", "--data", data, "-o", tmp_path / "run", *options)
+    last = tmp_path / "run" / "last.safetensors"
+    assert len(list((tmp_path / "run" / "samples").iterdir())) == 3
+    assert "4 resnets" not in run("describe", last).stdout
+    run("eval", last, data, "-q")
+    run("complete", last, data, "-o", tmp_path / "completed.png", "--count", 2, "-q")
+    draw = ["sample", last, "-o", tmp_path / "sheet.png", "--count", 3, "-q"]
+    assert "is given 2 planes with an image: name a .npz with --given" in run(*draw, code=2).stderr
+    run(*draw, "--given", data)
+    assert "--label is for labels below 4, without --given" in run(*draw, "--given", data, "--label", 1, code=2).stderr
+    run("train", "tiny_cifar10", "--data", data, "-o", tmp_path / "labels", *options[:-4], "--classes", 4)
+    draw[1] = tmp_path / "labels" / "last.safetensors"
+    drawn = {}
+    for name, words in {"turns": [], "one": ["--label", 1], "three": ["--label", 3]}.items():
+        run(*draw, *words, "--save-npy", tmp_path / f"{name}.npy")
+        drawn[name] = np.load(tmp_path / f"{name}.npy")
+    assert (drawn["turns"][1] == drawn["one"][1]).all() and (drawn["one"] != drawn["three"]).any()
+    assert "labels below 4" in run(*draw, "--label", 4, code=2).stderr
+    plain = run("train", "tiny_cifar10", "--data", data, "-o", tmp_path / "plain", *options[:-4])
+    draw[1] = tmp_path / "plain" / "last.safetensors"
+    assert plain.exit_code == 0 and "--given is for networks" in run(*draw, "--given", data, code=2).stderr
+
+
 def test_curves_are_drawn(run, trained, tmp_path):
     runs, output = [trained["tiny_mnist_binary"], trained["tiny_mnist_binary"]], tmp_path / "curves.png"
     assert run("plot", *runs, "-o", output).stdout == f"{output}: {runs[0]}, {runs[0]}\n"

@@ -289,6 +289,30 @@ def test_numbers_are_levels_as_they_are(tmp_path):
         datasets.load(tmp_path / "labels.npy", "train", numbers, (2, 2))
 
 
+def test_planes_and_labels(tmp_path):
+    images, rng = pixels(3, 1)[:, 0], np.random.default_rng(0)
+    planes, labels = rng.integers(256, size=(3, 6, 5, 2), dtype=np.uint8), np.array([[2], [0], [1]])
+    np.savez(tmp_path / "a.npz", x_train=images, y_train=labels, train_planes=planes, test_images=images[:1])
+    given = replace(GREY, planes=2, classes=3)
+    found = datasets.load(tmp_path / "a.npz", "train", given)
+    both = found.given(np.array([1, 2]))
+    np.testing.assert_array_equal(both[:, :2], planes[1:].transpose(0, 3, 1, 2))
+    assert both[:, 2:, 0, 0].tolist() == [[255, 0, 0], [0, 255, 0]] and (both[:, 2:] == both[:, 2:, :1, :1]).all()
+    assert len(found.first(2).given(slice(None))) == 2 and found.first(2).digest != found.digest
+    assert datasets.load(tmp_path / "a.npz", "train", GREY).given(slice(None)) is None
+    for grid, split, message in (
+        (given, "test", "has no array test_planes"),
+        (replace(GREY, classes=3), "test", "has no array test_labels or y_test"),
+        (replace(GREY, classes=2), "train", "labels are a whole number below 2 for each of 3 images"),
+        (replace(GREY, planes=3), "train", "planes are uint8"),
+    ):
+        with pytest.raises(DataError, match=message):
+            datasets.load(tmp_path / "a.npz", split, grid)
+    np.save(tmp_path / "b.npy", images)
+    with pytest.raises(DataError, match="has no planes or labels"):
+        datasets.load(tmp_path / "b.npy", "train", given)
+
+
 def test_arrays_that_are_binary_already(tmp_path):
     bits = (np.random.default_rng(0).random((3, 4, 4)) < 0.5).astype(np.uint8)
     np.save(tmp_path / "a.npy", bits)

@@ -191,8 +191,11 @@ def all_images(channels: int, height: int, width: int) -> torch.Tensor:
 
 def total_probability(config: PixelCnnConfig, spec: str, height: int, width: int) -> float:
     levels = all_images(config.channels, height, width)
+    generator = torch.Generator().manual_seed(0)
+    planes = torch.randint(256, (config.given, height, width), dtype=torch.uint8, generator=generator)
     with torch.no_grad():
         order = order_masks(orders.make(spec, height, width), config)
+        order = order.beside(planes.expand(len(levels), -1, -1, -1) if config.given else None)
         parameters = network(config)(centred(levels, config.bits, torch.double), order)
     nats = distribution(config).nll(3 * parameters, levels)  # times 3: far from uniform
     assert nats.std() > 0.1
@@ -205,7 +208,7 @@ def test_all_binary_images_sum_to_one(order):
         tolerance.assert_close(total_probability(BINARY, f"{order}:{variant}", 3, 3), 1, IMAGES)
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("options", [*OPTIONS, dict(planes=2, classes=1)], ids=str)
 def test_all_binary_images_sum_to_one_with(options):
     tolerance.assert_close(total_probability(replace(BINARY, **options), "gilbert:6", 3, 3), 1, IMAGES)
 

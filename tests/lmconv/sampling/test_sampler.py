@@ -44,13 +44,15 @@ NETWORKS = [
     dict(bits=3),
     dict(channels=1),
     dict(channels=1, bits=1, binary=True),
+    dict(channels=1, bits=3, categorical=True),
+    dict(planes=2, classes=3),
 ]
 
 
 def network(config: PixelCnnConfig) -> torch.nn.Module:
     """float64, so that both samplers round alike; narrow logistics in the middle, so that levels show what they see."""
     net = random_net(config).double()
-    if not config.binary:
+    if not (config.binary or config.categorical):
         with torch.no_grad():
             logistics = net.head.bias[config.components :].view(config.channels, -1, config.components)
             logistics[:, 0].zero_()
@@ -68,6 +70,13 @@ def random_images(net: torch.nn.Module, batch: int, height: int, width: int) -> 
     return torch.randint(2**net.config.bits, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
 
 
+def given(net: torch.nn.Module, batch: int, height: int, width: int) -> torch.Tensor | None:
+    """Planes given with images, for networks that have some."""
+    shape = batch, net.config.given, height, width
+    planes = torch.randint(256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(3))
+    return planes if net.config.given else None
+
+
 def check_equal(
     net: torch.nn.Module,
     rank: np.ndarray,
@@ -77,8 +86,9 @@ def check_equal(
 ) -> np.ndarray:
     """Both samplers on the same noise; returns what they draw."""
     images, drawn = random_images(net, batch, *rank.shape), noise(net, batch, *rank.shape)
-    before = images.clone()
-    fast, naive = (drawer(net, rank, hidden).draw(drawn, images, temperatures) for drawer in (Sampler, Naive))
+    before, planes = images.clone(), given(net, batch, *rank.shape)
+    drawers = (drawer(net, rank, hidden) for drawer in (Sampler, Naive))
+    fast, naive = (drawer.draw(drawn, images, temperatures, planes=planes) for drawer in drawers)
     np.testing.assert_array_equal(fast.numpy(), naive.numpy())
     assert torch.equal(images, before)
     return fast.numpy()
@@ -177,6 +187,19 @@ def test_every_hidden_pixel_knows_every_given_one():
     drawn = Sampler(net, rank, hidden).draw(noise(net, 1, 6, 5).repeat(21, 1, 1, 1), images).flatten(2)[:, 0, 20:]
     changed = drawn[1:] != drawn[0]  # some changes are too small for 8 bits
     assert changed.any(1).all() and changed[:, 0].float().mean() > 0.6
+
+
+def test_what_is_given_decides_what_is_drawn():
+    net, rank = network(replace(COLOUR, planes=1, classes=2)), orders.make("s_curve", 6, 5)
+    planes = given(net, 3, 6, 5).numpy()
+    drawn = sampler.sample(net, rank, 3, given=planes)
+    np.testing.assert_array_equal(drawn, sampler.sample(net, rank, 3, given=planes, batch=2))
+    assert (sampler.sample(net, rank, 3, given=planes[::-1]) != drawn).any()
+    for wrong, told in ((None, "nothing"), (planes[:, :2], r"\[3, 2, 6, 5\]")):
+        with pytest.raises(SampleError, match=rf"are to be given \[3, 3, 6, 5\], not {told}"):
+            sampler.sample(net, rank, 3, given=wrong)
+    with pytest.raises(SampleError, match="are to be given no planes"):
+        sampler.sample(network(COLOUR), rank, 3, given=planes)
 
 
 # Distributions

@@ -110,7 +110,7 @@ def test_crops_that_do_not_fit(prepared, change, message):
 @pytest.mark.parametrize("network", [COLOUR, BINARY], ids=["colour", "binary"])
 def test_image_batches_depend_on_seed_and_step_alone(network):
     one, other = image_task(network), image_task(network, seed=1)
-    levels, order = one.batch(7)
+    levels, order, _ = one.batch(7)
     one.batch(100)
     again = one.batch(7)
     assert torch.equal(levels, again[0]) and order == again[1]
@@ -124,10 +124,10 @@ def test_image_batches_divide_into_parts(network):
     """Drawn bits, order and size are the whole batch's."""
     task = image_task(network, sizes=(6, 3))
     for step in range(4):
-        levels, order = task.batch(step)
+        levels, order, _ = task.batch(step)
         parts = [task.batch(step, part, 4) for part in range(4)]
-        assert torch.equal(torch.cat([part for part, _ in parts]), levels)
-        assert {other for _, other in parts} == {order}
+        assert torch.equal(torch.cat([part for part, *_ in parts]), levels)
+        assert {other for _, other, _ in parts} == {order}
 
 
 def test_every_image_comes_once_an_epoch():
@@ -159,7 +159,7 @@ def test_resized_batches_stay_on_the_grid(bits):
     task = image_task(network, sizes=(12, 6, 3), steps=20)
     shapes = set()
     for step in range(20):
-        levels, _ = task.batch(step)
+        levels, *_ = task.batch(step)
         shapes.add(tuple(levels.shape[2:]))
         assert levels.dtype == torch.uint8 and levels.max().item() < 2**bits and len(levels.unique()) > 2
         task.loss(random_net(network), task.batch(step))  # there are masks for it
@@ -169,10 +169,10 @@ def test_resized_batches_stay_on_the_grid(bits):
 def test_the_loss_is_in_bits_per_dim_or_nats():
     for network, unit in ((COLOUR, 90 * np.log(2)), (BINARY, 1)):
         task, net = image_task(network), random_net(network)
-        levels, order = task.batch(0)
+        levels, order, _ = task.batch(0)
         masks = order_masks(make(order, 6, 5), network)
         nats = image_nats(net, network, levels.numpy(), masks, CPU)
-        close(net, task.loss(net, (levels, order)), nats.mean() / unit)
+        close(net, task.loss(net, (levels, order, None)), nats.mean() / unit)
         assert task.unit == ("nats" if network.binary else "bits/dim")
 
 
@@ -202,9 +202,9 @@ def test_several_orders_and_new_ones_for_each_batch():
     fresh = [order for order in drawn if order.startswith("random=")]
     assert named == {"gilbert:0", "gilbert:3"} and len(set(fresh)) == len(fresh) > 20
     assert drawn[:9] == [task.batch(step)[1] for step in range(9)]
-    levels, order = next(batch for batch in map(task.batch, range(80)) if batch[1].startswith("random"))
+    levels, order, _ = next(batch for batch in map(task.batch, range(80)) if batch[1].startswith("random"))
     nats = image_nats(net, COLOUR, levels.numpy(), order_masks(make(order, 6, 5), COLOUR), CPU)
-    close(net, task.loss(net, (levels, order)), nats.mean() / (90 * np.log(2)))
+    close(net, task.loss(net, (levels, order, None)), nats.mean() / (90 * np.log(2)))
     assert [count for _, count in task.evaluate(net)] == [2, 2, 2, 1]
     with pytest.raises(LmconvError, match="order is a name, or several between commas, not 'raster,'"):
         image_task(order="raster,")
@@ -240,3 +240,59 @@ def test_the_two_stream_network_is_trained_too():
 def test_images_that_do_not_fit(change, error, message):
     with pytest.raises(error, match=message):
         image_task(**change)
+
+
+# Planes and labels that are given with images
+
+
+GIVEN = replace(COLOUR, planes=2, classes=3)
+
+
+def given_task(**changes) -> ImageTask:
+    images = image_set(GIVEN, 20)
+    rng = np.random.default_rng(0)
+    planes, labels = rng.integers(256, size=(20, 2, 6, 5), dtype=np.uint8), rng.integers(3, size=20)
+    return ImageTask(replace(images, planes=planes, labels=labels), replace(CONFIG, **changes), GIVEN, CPU)
+
+
+def test_what_is_given_goes_with_its_image():
+    task = given_task()
+    for step in range(8):
+        levels, _, given = task.batch(step)
+        for image, planes in zip(levels.numpy(), given.numpy(), strict=True):
+            (row,) = np.flatnonzero((task.images.levels == image).all((1, 2, 3)))
+            np.testing.assert_array_equal(planes[:2], task.images.planes[row])
+            wanted = 255 * (np.arange(3) == task.images.labels[row])[:, None, None]
+            np.testing.assert_array_equal(planes[2:], np.broadcast_to(wanted, (3, 6, 5)))
+        parts = [task.batch(step, part, 4)[2] for part in range(4)]
+        assert torch.equal(torch.cat(parts), given)
+
+
+def test_a_network_learns_from_what_is_given():
+    """Losses know it, and all of it has gradients."""
+    task = given_task()
+    net = task.build()
+    levels, order, given = task.batch(0)
+    loss = task.loss(net, (levels, order, given))
+    loss.backward()
+    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in net.given.parameters())
+    assert not torch.equal(loss, task.loss(net, (levels, order, given.flip(0))))
+    with pytest.raises(LmconvError, match="the network is for images with planes or labels, and none are given"):
+        task.loss(net, (levels, order, None))
+    found = task.evaluate(random_net(GIVEN))
+    assert [count for _, count in found] == [4, 3]
+    other = replace(task.images, labels=(task.images.labels + 1) % 3)
+    assert ImageTask(other, CONFIG, GIVEN, CPU).evaluate(random_net(GIVEN)) != found
+    assert other.digest != task.images.digest
+    with pytest.raises(LmconvError, match="planes that are given cannot be resized"):
+        given_task(sizes=(6, 3))
+    with pytest.raises(LmconvError, match="two-stream network has planes = 0"):
+        replace(GIVEN, norm="weight_norm", two_stream=True)
+
+
+def test_labels_go_with_every_size():
+    network = replace(COLOUR, classes=3)
+    images = replace(image_set(network, 20), labels=np.arange(20) % 3)
+    task = ImageTask(images, replace(CONFIG, sizes=(6, 3)), network, CPU)
+    assert {tuple(task.batch(step)[2].shape[1:]) for step in range(20)} == {(3, 6, 5), (3, 3, 2)}
+    assert torch.isfinite(task.loss(task.build(), task.batch(1)))
