@@ -23,6 +23,23 @@ def test_average(run, trained, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
+def test_a_slim_checkpoint_does_all_that_weights_are_for(run, trained, ramps, tmp_path):
+    last, slim = trained["tiny_cifar10"] / "last.safetensors", tmp_path / "slim.safetensors"
+    run("average", last, "-o", slim, "--slim")
+    assert slim.stat().st_size < last.stat().st_size / 4
+    whole, found = checkpoint.load(last), checkpoint.load(slim)
+    assert (found.step, found.curve, found.network) == (whole.step, [], whole.network)
+    for name, tensor in whole.ema.items():
+        assert found.ema[name].dtype == tensor.dtype
+        tolerance.assert_close(found.ema[name], tensor, depth=2, number="float16")
+    one, other = (json.loads(run("eval", path, ramps[3], "-q", "--json").stdout) for path in (last, slim))
+    nats = [about["results"][0]["likelihood"]["ensemble"]["nats"] for about in (one, other)]
+    assert abs(nats[0] - nats[1]) < 0.01 * nats[0]
+    options = ["--steps", 2, "--batch", 2, "--holdout", 2, "--samples", 0, "--height", 6, "--width", 5, "-q"]
+    same = ["--filters", 4, "--resnets", 1]
+    run("train", "tiny_cifar10", "--data", ramps[3], "-o", tmp_path / "on", "--init", slim, *options, *same)
+
+
 def test_eval_of_binary_images_names_both_conventions(run, trained, ramps):
     last = trained["tiny_mnist_binary"] / "last.safetensors"
     about = json.loads(run("eval", last, ramps[1], "-q", "--json").stdout)
