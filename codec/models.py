@@ -122,6 +122,7 @@ class Choice:
     def __init__(self, name: str | None, effort: str, load: Callable[[Path], runtime.Model]) -> None:
         self._path = of_effort(name, effort)
         self._alone, self._load = name not in (None, AUTO), load
+        self._small: list[tuple[Path, int]] | None = None
 
     def first(self) -> runtime.Model:
         """The one that is taken for most pictures."""
@@ -129,20 +130,21 @@ class Choice:
 
     def __call__(self, samples: Samples) -> list[runtime.Model]:
         """All that are to be tried."""
-        others = [] if self._alone else [path for path in _for_small(samples) if path != self._path]
+        area = samples.width * samples.height
+        if self._alone or samples.depth > _BITS or area > _SMALL:
+            return [self.first()]
+        if self._small is None:  # asked for once, for all small pictures
+            self._small = _for_small()
+        others = [path for path, size in self._small if area <= _SQUARES * size and path != self._path]
         return [self.first(), *map(self._load, others)]
 
 
-def _for_small(samples: Samples) -> list[Path]:
-    """The bundles of networks of small pictures whose pictures, or four of them, are as large as the samples."""
-    area = samples.width * samples.height
-    if samples.depth > _BITS or area > _SMALL:
-        return []
+def _for_small() -> list[tuple[Path, int]]:
+    """The bundles of networks of small pictures, and how many pixels these have."""
     from runtime.pixelcnn import PixelCnnLayout
 
-    layouts = {bundle.path: bundle.manifest.layout for bundle in available()}
-    of_size = {path: layout for path, layout in layouts.items() if isinstance(layout, PixelCnnLayout)}
-    return [path for path, layout in of_size.items() if area <= _SQUARES * layout.height * layout.width]
+    layouts = [(bundle.path, bundle.manifest.layout) for bundle in available()]
+    return [(path, layout.height * layout.width) for path, layout in layouts if isinstance(layout, PixelCnnLayout)]
 
 
 def load(bundle: Path, threads: int = 0, provider: str = "cpu") -> runtime.Model:

@@ -72,7 +72,7 @@ class Size(click.ParamType):
 @click.option("--force", is_flag=True, help="Overwrite the output.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def cli(checkpoint: Path, output: Path, form: str, as_json: bool, **options: Any) -> None:
-    """Export CHECKPOINT (a *.safetensors of `lmconv train`).
+    """Export CHECKPOINT (a *.safetensors of `lmconv train`, or the name of one of `lmconv models`).
 
     By default as a bundle that lmconv-codec and the runtime use: the network becomes exact integers, every sum is
     proved to stay below 2^24, and the written bundle must give PyTorch's integers on a real picture. --format makes
@@ -145,12 +145,13 @@ def _float(
 def _inputs(checkpoint: Path, output: Path, options: dict) -> "tuple[Checkpoint, dict]":
     """The checkpoint and the card. Raises what keeps the output from being written before time is spent on it."""
     from lmconv.checkpoints.checkpoint import load
+    from lmconv.checkpoints.shipped import resolve
 
     if output.exists() and not options["force"]:
         raise FileExistsError(f"{output} exists: use --force to overwrite it")
     if not output.absolute().parent.is_dir():
         raise FileNotFoundError(f"{output.parent} is no folder that exists: make it or choose another output")
-    source = load(checkpoint)
+    source = load(resolve(checkpoint))
     return source, _card(options["card"]) if options["card"] else {}
 
 

@@ -10,6 +10,7 @@ from lmconv.commands.complete import complete
 from lmconv.commands.describe import describe
 from lmconv.commands.evaluate import evaluate
 from lmconv.commands.import_checkpoint import import_checkpoint
+from lmconv.commands.list_models import list_models
 from lmconv.commands.orders import draw_orders
 from lmconv.commands.plot import plot
 from lmconv.commands.sample import sample
@@ -24,5 +25,16 @@ def cli() -> None:
     """Train, evaluate and sample models of locally masked convolutions."""
 
 
-for command in (train, evaluate, sample, complete, average, import_checkpoint, describe, draw_orders, plot):
+for command in (
+    train,
+    evaluate,
+    sample,
+    complete,
+    average,
+    import_checkpoint,
+    describe,
+    draw_orders,
+    plot,
+    list_models,
+):
     cli.add_command(command)

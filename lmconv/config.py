@@ -36,6 +36,7 @@ class PhotoConfig:
 OPTIMISERS = ("muon", "adam")
 SCHEDULES = ("linear", "cosine", "decay", "constant")
 BINARISATIONS = ("stochastic", "threshold")
+FARTHEST = 128  # dilation
 ANY = "random"  # in place of an order: a new one for each batch
 
 
@@ -144,6 +145,14 @@ def names_of(order: str) -> list[str]:
     return re.split(r",(?!\d)", order)
 
 
+def far_of(order: str) -> tuple[int, ...]:
+    """The far dilations that a network needs for a training's `order`: for multiscale=STEP half of STEP, a quarter and
+    so on, as a level sees pixels nowhere but so far away."""
+    steps = [int(step) for name in names_of(order) for step in re.findall(r"^multiscale=(\d{1,3})(?!\d)", name)]
+    needed = {2**power for step in steps for power in range(1, 8) if 2**power < step}
+    return tuple(sorted(needed))
+
+
 def fixed(order: str) -> str:
     """One of `orders_of` as orders.make knows it: of the random orders the first."""
     return order.replace(ANY, f"{ANY}=0") if order.startswith(f"{ANY}:") else order
@@ -203,6 +212,7 @@ class PixelCnnConfig:
     components: int = 10  # of the mixture
     kernel: int = 3
     dilation: int = 2  # of the convolutions between the groups
+    far: tuple[int, ...] = ()  # further dilations of the first layer and of those between the groups: multiscale orders
     norm: str = "pono"
     dropout: float = 0.0  # of whole channels
     bias: bool = True
@@ -211,6 +221,13 @@ class PixelCnnConfig:
     two_stream: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "far", tuple(self.far))  # from JSON a list
+        sound = all(type(far) is int and 1 < far <= FARTHEST for far in self.far)
+        if not sound or len(set(self.far)) < len(self.far):
+            raise LmconvError(
+                f"a network's far dilations are different whole numbers from 2 to {FARTHEST}, not "
+                f"{', '.join(map(str, self.far))}"
+            )
         limits = {
             "bits": (1, 8),
             "planes": (0, 64),
@@ -243,10 +260,15 @@ class PixelCnnConfig:
             raise LmconvError(f"pono needs the variance of 2 filters or more, not {self.filters}")
         if self.two_stream:
             fixed = {"norm": "weight_norm", "kernel": 3, "dilation": 2, "bias": True, "mask_weight": False}
-            fixed |= {"planes": 0, "classes": 0}
+            fixed |= {"planes": 0, "classes": 0, "far": ()}
             for name, value in fixed.items():
                 if getattr(self, name) != value:
                     raise LmconvError(f"a two-stream network has {name} = {value}, not {getattr(self, name)!r}")
+
+    @property
+    def dilations(self) -> tuple[int, ...]:
+        """Of the layers side by side between two groups, the dilation first."""
+        return self.dilation, *(far for far in self.far if far != self.dilation)
 
     @property
     def given(self) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from lmconv.orders import masks
+from runtime.variants import orient
 
 # Up to so many patterns a GPU is given convolutions. On a CPU a second one costs more than going by taps: s-curves,
 # with 2, take 1.8 to 2.2 times the time of a convolution without masks so, and 0.8 to 1.3 times by taps.
@@ -40,6 +41,8 @@ class TorchMask:
     position's pattern and mask. `reads` has for each tap the positions that may read it and those that they read there,
     [2, n] int64. The four are None in a mask for any size, and `index` also where P is 0 or 1. `alternate` are the axis
     along which two patterns take turns, ROWS or COLUMNS, and the first and the second of them; None where they do not.
+    `turn [k*k] int64` is for images that were turned or flipped (`turned`): which tap of a layer's kernel stands at
+    each tap of these; None where images are as the layer has learned them.
     """
 
     kernel: int
@@ -51,6 +54,7 @@ class TorchMask:
     dense: Tensor | None = None
     reads: tuple[Tensor, ...] | None = None
     alternate: bytes | None = None
+    turn: Tensor | None = None
 
     def to(self, device: torch.device | str) -> TorchMask:
         """The same mask on another device; itself if it is there."""
@@ -62,7 +66,14 @@ class TorchMask:
             index=None if self.index is None else self.index.to(device),
             dense=None if self.dense is None else self.dense.to(device),
             reads=None if self.reads is None else tuple(tap.to(device) for tap in self.reads),
+            turn=None if self.turn is None else self.turn.to(device),
         )
+
+    def turned(self, variant: int) -> TorchMask:
+        """The mask for images in a variant (runtime.variants.orient): layers turn their kernels as the images were
+        turned, so that they compute what they would of the images themselves in that variant of the order."""
+        taps = orient(np.arange(self.kernel**2).reshape(self.kernel, self.kernel), variant)
+        return replace(self, turn=torch.from_numpy(taps.flatten()).to(self.taps.device))
 
     def at_positions(self) -> Tensor:
         """`dense`. Raises ValueError in a mask for any size."""
@@ -148,7 +159,7 @@ class Masks(nn.Module):
 
 def _tensors(mask: TorchMask) -> dict[str, Tensor]:
     """A mask's by name."""
-    found = {name: getattr(mask, name) for name in ("taps", "index", "dense")}
+    found = {name: getattr(mask, name) for name in ("taps", "index", "dense", "turn")}
     found |= {f"reads{tap}": tensor for tap, tensor in enumerate(mask.reads or ())}
     return {name: tensor for name, tensor in found.items() if tensor is not None}
 
@@ -209,7 +220,7 @@ class LocallyMaskedConv2d(nn.Module):
         patterns alternate, as an s-curve's do from row to row, each is computed where it is used alone."""
         if mask.alternate is not None:
             axis, *turns = mask.alternate
-            parts = [self._one_pattern(x, mask, pattern, axis, first) for first, pattern in enumerate(turns)]
+            parts = [self._one_pattern(x, mask, pattern, _Every(axis, at)) for at, pattern in enumerate(turns)]
             if x.shape[axis] % 2:  # the first has one more
                 parts[1] = F.pad(parts[1], (0, 0, 0, 1) if axis == ROWS else (0, 1))
             return torch.stack(parts, axis + 1).flatten(axis, axis + 1).narrow(axis, 0, x.shape[axis])
@@ -223,7 +234,7 @@ class LocallyMaskedConv2d(nn.Module):
         """One product a tap, of the positions that may read it: any mask, and no more work than it leaves open."""
         if mask.reads is None:
             raise ValueError("a mask for any size has no list of its taps: build one with mask_from_rank")
-        weight: Tensor = self.weight
+        weight = _turned(self.weight, mask)
         if torch.is_autocast_enabled(x.device.type):  # autocast does not see inside an autograd function
             dtype = torch.get_autocast_dtype(x.device.type)
             x, weight = x.to(dtype), weight.to(dtype)
@@ -231,35 +242,33 @@ class LocallyMaskedConv2d(nn.Module):
         if self.bias is not None:
             out = out + self.bias[:, None, None].to(out.dtype)
         if self.mask_weight is not None:
-            of_mask = self.mask_weight.flatten(1) @ mask.at_positions().to(self.mask_weight.dtype)  # [Cout, H*W]
+            weight = _turned(self.mask_weight, mask)
+            of_mask = weight.flatten(1) @ mask.at_positions().to(weight.dtype)  # [Cout, H*W]
             out = out + of_mask.view(-1, *out.shape[2:]).to(out.dtype)
         return out
 
-    def _one_pattern(self, x: Tensor, mask: TorchMask, pattern: int, axis: int = 0, first: int = 0) -> Tensor:
-        """By one pattern, everywhere, or in every other row or column (`axis`) from the first or second on."""
+    def _one_pattern(self, x: Tensor, mask: TorchMask, pattern: int, every: _Every | None = None) -> Tensor:
+        """By one pattern, everywhere, or in every other row or column."""
         top, bottom, left, right = mask.boxes[pattern]
         taps = mask.taps[pattern, top:bottom, left:right]
-        weight = self.weight[:, :, top:bottom, left:right] * taps
-        out = self._cropped(x, weight, self.bias, mask.boxes[pattern], axis, first)
+        weight = _turned(self.weight, mask)[:, :, top:bottom, left:right] * taps
+        out = self._cropped(x, weight, self.bias, mask.boxes[pattern], every)
         if self.mask_weight is not None:
             # The mask is 0 outside the image, the pattern need not be: zero padding round ones makes it so.
-            weight = self.mask_weight[:, None, top:bottom, left:right] * taps
-            out = out + self._cropped(torch.ones_like(x[:1, :1]), weight, None, mask.boxes[pattern], axis, first)
+            weight = _turned(self.mask_weight, mask)[:, None, top:bottom, left:right] * taps
+            out = out + self._cropped(torch.ones_like(x[:1, :1]), weight, None, mask.boxes[pattern], every)
         return out
 
-    def _cropped(
-        self, x: Tensor, weight: Tensor, bias: Tensor | None, box: bytes, axis: int = 0, first: int = 0
-    ) -> Tensor:
-        """The convolution with the part of a k x k kernel that lies in `box`, padded to keep the size; along `axis` of
-        every other position."""
+    def _cropped(self, x: Tensor, weight: Tensor, bias: Tensor | None, box: bytes, every: _Every | None) -> Tensor:
+        """The convolution with the part of a k x k kernel that lies in `box`, padded to keep the size."""
         top, bottom, left, right = box
         centre, d = self.kernel_size // 2, self.dilation
         rows = (d * (centre - top), d * (bottom - 1 - centre))  # padding above, below
         cols = (d * (centre - left), d * (right - 1 - centre))
-        if axis:
+        if every is not None:
             x = F.pad(x, (*cols, *rows))
-            stride = (2, 1) if axis == ROWS else (1, 2)
-            return F.conv2d(x.narrow(axis, first, x.shape[axis] - first), weight, bias, stride, dilation=d)
+            x = x.narrow(every.axis, every.first, x.shape[every.axis] - every.first)
+            return F.conv2d(x, weight, bias, (2, 1) if every.axis == ROWS else (1, 2), dilation=d)
         both = (min(rows), min(cols))  # what the convolution itself pads
         more = (cols[0] - both[1], cols[1] - both[1], rows[0] - both[0], rows[1] - both[0])
         if any(more):
@@ -282,6 +291,18 @@ class LocallyMaskedConv2d(nn.Module):
             f"dilation={self.dilation}, bias={self.bias is not None}, "
             f"mask_weight={self.mask_weight is not None}"
         )
+
+
+class _Every(NamedTuple):
+    """Every other line along an axis, ROWS or COLUMNS, from the first (0) or the second one (1) on."""
+
+    axis: int
+    first: int
+
+
+def _turned(weight: Tensor, mask: TorchMask) -> Tensor:
+    """Kernels [..., k, k] as they stand in images that the mask is for."""
+    return weight if mask.turn is None else weight.flatten(-2)[..., mask.turn].view_as(weight)
 
 
 class _Taps(torch.autograd.Function):

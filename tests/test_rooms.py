@@ -127,7 +127,7 @@ ALLOWED_INSIDE = {
     "export/pixelcnn": ("export.errors", "export.exact", "export.metadata", "export.pixelcnn"),
     "export/floats": ("export.errors", "export.exact", "export.floats", "export.metadata"),
 }
-WITHOUT_CODE = ("__pycache__", "bundles", "demo")
+WITHOUT_CODE = ("__pycache__", "bundles", "demo", "models")
 
 
 @pytest.mark.parametrize("folder", ALLOWED_INSIDE)

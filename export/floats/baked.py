@@ -5,6 +5,7 @@ parameters float32 [B, P, H, W]. The network's own `forward` runs, on layers who
 whose masks are constants. `fp16` computes in float16, the statistics of norms in float32.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ from lmconv.checkpoints.checkpoint import Checkpoint
 from lmconv.config import PhotoConfig, PixelCnnConfig
 from lmconv.layers import LocallyMaskedConv2d, TorchMask, mask_from_rank
 from lmconv.networks.distributions import centred
-from lmconv.networks.pixelcnn import Which, order_masks
+from lmconv.networks.pixelcnn import Kind, order_masks
 
 Precision = Literal["fp32", "fp16"]
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
@@ -68,26 +69,23 @@ class BakedImages(nn.Module):
     """forward(levels uint8 [B, C, H, W], and planes uint8 [B, P, H, W] where the network is given some) -> parameters.
     Its network's Neighbours (pixelcnn.py)."""
 
-    plain_taps: Tensor  # as in OrderMasks
-    dilated_taps: Tensor
-
     def __init__(self, net: nn.Module, config: PixelCnnConfig, rank: np.ndarray, dtype: torch.dtype) -> None:
         super().__init__()
         self.net, self.config, self.dtype = net, config, dtype
         self.inputs = ("levels", "planes") if config.given else ("levels",)
         self._planes: Tensor | None = None
         if not config.two_stream:
-            masks = order_masks(rank, config)
-            self.register_buffer("plain_taps", masks.plain_taps.to(dtype))
-            self.register_buffer("dilated_taps", masks.dilated_taps.to(dtype))
+            for dilation, taps in order_masks(rank, config).taps.items():
+                self.register_buffer(f"taps_{dilation}", taps.to(dtype))
 
-    def convolve(self, layer: BakedConv, x: Tensor, which: Which) -> Tensor:
+    def convolve(self, layer: BakedConv, x: Tensor, kind: Kind) -> Tensor:
         """As Neighbours; the layer has its mask."""
         return layer(x)
 
-    def open_taps(self, which: Which) -> Tensor:
+    def open_taps(self, dilations: Sequence[int]) -> Tensor:
         """As Neighbours."""
-        return self.dilated_taps if which == "dilated" else self.plain_taps
+        first, *others = (self.get_buffer(f"taps_{dilation}") for dilation in dilations)
+        return sum(others, first)
 
     def given(self, network: nn.Module) -> Tensor:
         """As Neighbours."""
@@ -139,10 +137,10 @@ def bake(checkpoint: Checkpoint, rank: np.ndarray, precision: Precision = "fp32"
             for name in [name for name, _ in module.get_submodule("parametrizations").named_children()]:
                 parametrize.remove_parametrizations(module, name)
     made = {}
-    first = getattr(net, "first", None)
+    first = {getattr(net, "first", None), *getattr(net, "first_far", ())}
     layers = {name: layer for name, layer in net.named_modules() if isinstance(layer, LocallyMaskedConv2d)}
     for name, layer in layers.items():
-        key = layer.kernel_size, layer.dilation, "A" if layer is first else "B"
+        key = layer.kernel_size, layer.dilation, "A" if layer in first else "B"
         if key not in made:
             mask = mask_from_rank(rank, *key)
             made[key] = mask, tap_groups(mask, dtype)

@@ -15,8 +15,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from export.exact.graph import Graph
-from export.pixelcnn.network import REST_UNIT, REST_ZERO, SIGMOID_RANGE, SIGMOID_UNIT, IntegerPixelCnn, Product
-from lmconv.networks.pixelcnn import Which
+from export.pixelcnn.network import REST_UNIT, REST_ZERO, SIGMOID_RANGE, SIGMOID_UNIT, IntegerPixelCnn, Product, Which
 from runtime.pixelcnn import INSIDE
 
 

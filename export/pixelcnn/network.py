@@ -9,13 +9,13 @@ inside of the image; all are 0 at taps that are closed, outside or not known yet
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 
 from export.exact.integers import IntegerLayer
 from lmconv.config import PixelCnnConfig
-from lmconv.networks.pixelcnn import EPSILON, Which
+from lmconv.networks.pixelcnn import EPSILON
 from runtime import rules
 
 REST_UNIT, REST_ZERO = 256, 128  # the head also reads what rounding to codes left out, in 256ths of a code, as codes
@@ -24,6 +24,7 @@ TANH_UNIT, TANH_RANGE = 2048, 6
 EXACT = 2.0**53  # float64 holds every integer up to here
 
 Value = TypeVar("Value")
+Which = Literal["first", "plain", "dilated"]  # sorts of layers: kind A, kind B, kind B and the network's dilation
 
 
 @dataclass(frozen=True)

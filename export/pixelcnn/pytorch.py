@@ -11,11 +11,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from export.pixelcnn.network import REST_UNIT, REST_ZERO, SIGMOID_RANGE, SIGMOID_UNIT, Codes, IntegerPixelCnn, Product
+from export.pixelcnn.network import (
+    REST_UNIT,
+    REST_ZERO,
+    SIGMOID_RANGE,
+    SIGMOID_UNIT,
+    Codes,
+    IntegerPixelCnn,
+    Product,
+    Which,
+)
 from export.pixelcnn.outputs import floats
 from lmconv.networks import kinds
 from lmconv.networks.distributions import distribution
-from lmconv.networks.pixelcnn import Which, order_masks
+from lmconv.networks.pixelcnn import order_masks
 from lmconv.orders.masks import masks
 from runtime.pixelcnn import INSIDE
 

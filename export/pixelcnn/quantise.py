@@ -65,8 +65,10 @@ def _checked(net: nn.Module) -> PixelCnn:
     """The network. Raises QuantisationError for one that has no integer form."""
     if not isinstance(net, PixelCnn):
         raise QuantisationError(f"the exact form is for the paper's one-stream network, not for {type(net).__name__}")
-    if net.config.given:
-        raise QuantisationError("the exact form is for networks to which nothing is given with the images")
+    if net.config.given or net.config.far:
+        raise QuantisationError(
+            "the exact form is for networks without far dilations, to which nothing is given with the images"
+        )
     if net.config.categorical:
         raise QuantisationError("the exact form is for mixtures of logistics and for bits, not for categories")
     if net.config.bits != 8 and not net.config.binary:

@@ -128,8 +128,8 @@ def load(path: Path) -> Checkpoint:
 def average(paths: Iterable[Path]) -> Checkpoint:
     """The mean of several checkpoints of one network, weights and averaged weights each with their like.
 
-    All but the weights is that of the last one; its optimiser state and curve are left, as they are of other weights.
-    Raises CheckpointError where networks differ, and what `load` raises.
+    All but the weights is that of the last one; its optimiser state is left, and its curve where there are several, as
+    they are of other weights. Raises CheckpointError where networks differ, and what `load` raises.
     """
     paths = list(paths)
     states = (load(path) for path in paths)  # one in memory at a time
@@ -157,4 +157,7 @@ def average(paths: Iterable[Path]) -> Checkpoint:
         }
         for group, tensors in sums.items()
     }
-    return Checkpoint(first.network, means["model"], means["ema"], {}, last.training | {"averaged": steps}, last.step)
+    curve = first.curve if len(paths) == 1 else []
+    return Checkpoint(
+        first.network, means["model"], means["ema"], {}, last.training | {"averaged": steps}, last.step, curve
+    )

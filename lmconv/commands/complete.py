@@ -6,14 +6,14 @@ import click
 
 from lmconv.checkpoints.trained import of_images, trained
 from lmconv.commands import settings as table
-from lmconv.commands.sample import PATH, drawing, prepared, progress, save
+from lmconv.commands.sample import drawing, prepared, progress, save
 from lmconv.commands.train import CACHE, DOWNLOAD
 from lmconv.config import BINARISATIONS
 from lmconv.errors import LmconvError
 
 
 @click.command()
-@click.argument("checkpoint", type=PATH)
+@click.argument("checkpoint", type=table.CHECKPOINT)
 @click.argument("images", nargs=-1, required=True)
 @click.option(
     "--region",

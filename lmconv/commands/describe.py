@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -66,7 +65,7 @@ def description(
     state = _state(name)
     known = trained(state.network, state.training)
     found = anatomy(state.network, order or known.orders[0], height or known.height, width or known.width)
-    saved = Path(name).exists()
+    saved = bool(state.model)
     return Description(
         name=name,
         step=state.step if saved else None,
@@ -90,10 +89,10 @@ def description(
 
 def _state(name: str) -> "Checkpoint":
     """The checkpoint of that name, or one without weights for a preset."""
-    from lmconv.checkpoints import checkpoint
+    from lmconv.checkpoints import checkpoint, shipped
 
-    if Path(name).exists():
-        return checkpoint.load(Path(name))
+    if shipped.resolve(name).exists():
+        return checkpoint.load(shipped.resolve(name))
     if name == "photo":
         return checkpoint.Checkpoint(PhotoConfig(), {}, {}, {}, {})
     if name in PRESETS:

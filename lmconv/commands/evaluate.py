@@ -25,7 +25,7 @@ OF_IMAGES = ("split", "order", "variants", "region", "binarisation", "seed", "im
 
 
 @click.command("eval")
-@click.argument("checkpoint", type=PATH)
+@click.argument("checkpoint", type=table.CHECKPOINT)
 @click.argument("source", metavar="DATA")
 @click.option(
     "--split",

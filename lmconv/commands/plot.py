@@ -17,5 +17,5 @@ def plot(runs: tuple[Path, ...], output: Path, force: bool) -> None:
 
     if output.exists() and not force:
         raise LmconvError(f"{output} exists: use --force to overwrite it")
-    plots.draw(runs, output)
+    plots.draw([plots.of_run(run) for run in runs], output)
     click.echo(f"{output}: {', '.join(map(str, runs))}")

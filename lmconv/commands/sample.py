@@ -63,7 +63,7 @@ def drawing(sheet: str) -> Callable:
 
 
 @click.command()
-@click.argument("checkpoint", type=PATH)
+@click.argument("checkpoint", type=table.CHECKPOINT)
 @click.option("--count", type=table.COUNT, metavar="N", default=16, show_default=True, help="How many images.")
 @click.option("--height", type=table.COUNT, metavar="N", help="Rows, by default as in training.")
 @click.option("--width", type=table.COUNT, metavar="N", help="Columns, by default as in training.")

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from lmconv.config import BINARISATIONS, NORMS, OPTIMISERS, SCHEDULES
+from lmconv.config import BINARISATIONS, FARTHEST, NORMS, OPTIMISERS, SCHEDULES
 from lmconv.errors import LmconvError
 
 COUNT = click.IntRange(1)
@@ -39,6 +40,19 @@ class Numbers(click.ParamType):
         return tuple(map(int, words))
 
 
+class CheckpointPath(click.Path):
+    """The path of a checkpoint, or the name of one that comes with the package."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path, whether or not something is there."""
+        from lmconv.checkpoints.shipped import resolve
+
+        return resolve(value)
+
+
 class Odd(click.IntRange):
     """The side of a kernel."""
 
@@ -50,6 +64,7 @@ class Odd(click.IntRange):
         return number
 
 
+CHECKPOINT = CheckpointPath()
 VARIANTS = Numbers("variants", 0, 7)
 KERNEL = Odd(1, 31)
 
@@ -112,6 +127,10 @@ IMAGE_NETWORK = {
     "components": (COUNT, "Logistics in the mixture."),
     "kernel": (KERNEL, "Side of the kernels: 3 or 5."),
     "dilation": (COUNT, "Of the convolutions between groups."),
+    "far": (
+        Numbers("far", 2, FARTHEST, empty=True),
+        "Further dilations of these and of the first layer; for multiscale=STEP by default those that it needs.",
+    ),
     "norm": (click.Choice(NORMS), "Normalisation."),
     "dropout": (click.FloatRange(0, 1, max_open=True), "Of whole channels."),
     "bias": (bool, "Biases of the masked convolutions."),

@@ -12,7 +12,16 @@ from click.core import ParameterSource
 
 from lmconv.commands import settings as table
 from lmconv.commands.settings import check_device, chosen, from_checkpoint, settings
-from lmconv.config import PRESETS, ImageTraining, Machine, PhotoConfig, PhotoTraining, PixelCnnConfig, image_training
+from lmconv.config import (
+    PRESETS,
+    ImageTraining,
+    Machine,
+    PhotoConfig,
+    PhotoTraining,
+    PixelCnnConfig,
+    far_of,
+    image_training,
+)
 
 if TYPE_CHECKING:
     from lmconv.training.run import Sheet
@@ -61,7 +70,7 @@ def common(source: str) -> Callable:
         ),
         click.option(
             "--init",
-            type=PATH,
+            type=table.CHECKPOINT,
             metavar="CHECKPOINT",
             help="Begin with the averaged weights of a checkpoint whose network has the same tensors, for other data, "
             "orders, bits or another optimiser.",
@@ -131,7 +140,7 @@ def _image_command(name: str) -> click.Command:
 
             grid = datasets.grid(network, config.binarisation)
             images = datasets.load(source, "train", grid, (config.height, config.width), cache, download)
-            return ImageTask(images, config, network, machine.resolved_device())
+            return ImageTask(images, config, network, machine.resolved_device(), turned=machine.compile)
 
         def sheet(config: ImageTraining, network: PixelCnnConfig, task: "ImageTask") -> "Sheet | None":
             import numpy as np
@@ -142,6 +151,8 @@ def _image_command(name: str) -> click.Command:
             given = task.images.given(np.arange(held, held + samples) % len(task.images)) if samples else None
             return sheets(network, config, samples, given=given) if samples else None
 
+        if ctx.get_parameter_source("far") == ParameterSource.DEFAULT:
+            values["far"] = far_of(values["order"])
         run(ctx, ImageTraining, PixelCnnConfig, task, sheet, **values)
 
     return command

@@ -108,11 +108,12 @@ class ImageSet:
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
-    def given(self, rows: np.ndarray | slice) -> np.ndarray | None:
-        """What is given with some of the images: planes, then for each class one of 255 or 0, uint8 [n, P, H, W]."""
+    def given(self, rows: np.ndarray | slice, size: tuple[int, int] | None = None) -> np.ndarray | None:
+        """What is given with some of the images: planes, then for each class one of 255 or 0, uint8 [n, P, H, W]. size:
+        of images that are resized, with which only labels can be given."""
         parts = [] if self.planes is None else [self.planes[rows]]
         if self.labels is not None:
-            parts.append(planes_of(self.labels[rows], self.grid.classes, *self.pixels.shape[2:]))
+            parts.append(planes_of(self.labels[rows], self.grid.classes, *(size or self.pixels.shape[2:])))
         return np.concatenate(parts, 1) if parts else None
 
     def first(self, count: int) -> "ImageSet":

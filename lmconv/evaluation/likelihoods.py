@@ -95,10 +95,8 @@ def image_nats(
     found = np.zeros(len(levels))
     for start in range(0, len(levels), batch):
         part = torch.from_numpy(levels[start : start + batch]).to(device)
-        order = masks
-        if given is not None and masks is not None:
-            order = masks.beside(torch.from_numpy(np.ascontiguousarray(given[start : start + batch])).to(device))
-        each = kinds.nll(net, network, part, order).double() * where
+        beside = None if given is None else torch.from_numpy(np.ascontiguousarray(given[start : start + batch]))
+        each = kinds.nll(net, network, part, masks, beside).double() * where
         found[start : start + batch] = each.sum((1, 2)).cpu().numpy()
         if done:
             done(len(part))

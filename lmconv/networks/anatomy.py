@@ -6,7 +6,7 @@ over the positions whose kernels lie inside the image.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from lmconv.config import PixelCnnConfig
 from lmconv.layers import LocallyMaskedConv2d
 from lmconv.networks.kinds import Network, build
 from lmconv.networks.photo import PhotoNet
-from lmconv.networks.pixelcnn import PixelCnn, Pointwise, Which
+from lmconv.networks.pixelcnn import Kind, PixelCnn, Pointwise
 from lmconv.networks.two_stream import TwoStreamPixelCnn
 from lmconv.orders import masks
 from runtime.schedule import Kernel, levels
@@ -101,11 +101,13 @@ class Anatomy:
 
 @dataclass(frozen=True)
 class _Conv:
-    """One layer: its module, how often a pixel uses each weight, and its mask's window, None for one without."""
+    """One layer: its module, how often a pixel uses each weight, and its mask's window, None for one without. beside:
+    it reads what the layer before it reads, and not that one's result."""
 
     module: _Layer
     uses: float
     kernel: Kernel | None = None
+    beside: bool = False
 
 
 def anatomy(network: Network, order: str, height: int, width: int) -> Anatomy:
@@ -114,32 +116,44 @@ def anatomy(network: Network, order: str, height: int, width: int) -> Anatomy:
     with torch.device("meta"), torch.no_grad():
         net = build(network)
         convs = _CONVS[type(net)](net, height, width)
-    masked = [conv.kernel for conv in convs if conv.kernel]
-    distinct = tuple(dict.fromkeys(masked))
-    steps = int(levels(rank, distinct).max()) + 1 if masked else rank.size
-    return Anatomy(_layers(convs, rank), order, height, width, steps, sight(rank, masked) if masked else None)
+    stages = _stages(convs)
+    distinct = tuple(dict.fromkeys(kernel for stage in stages for kernel in stage))
+    steps = int(levels(rank, distinct).max()) + 1 if stages else rank.size
+    return Anatomy(_layers(convs, rank), order, height, width, steps, sight(rank, stages) if stages else None)
 
 
-def masked_layers(network: PixelCnnConfig) -> list[Kernel]:
-    """The masked layers of the paper's network, from the first to the last."""
+def masked_layers(network: PixelCnnConfig) -> list[list[Kernel]]:
+    """The masked layers of the paper's network, from the first to the last; those side by side are together."""
     with torch.device("meta"), torch.no_grad():
-        return [conv.kernel for conv in _of_pixelcnn(PixelCnn(network), 1, 1) if conv.kernel]
+        return _stages(_of_pixelcnn(PixelCnn(network), 1, 1))
 
 
-def sight(rank: np.ndarray, kernels: Iterable[Kernel]) -> Sight:
-    """Goes back from the middle position through a chain of layers, given from the first to the last."""
+def _stages(convs: list["_Conv"]) -> list[list[Kernel]]:
+    stages: list[list[Kernel]] = []
+    for conv in convs:
+        if conv.kernel and conv.beside:
+            stages[-1].append(conv.kernel)
+        elif conv.kernel:
+            stages.append([conv.kernel])
+    return stages
+
+
+def sight(rank: np.ndarray, stages: Sequence[Sequence[Kernel]]) -> Sight:
+    """Goes back from the middle position through layers, given from the first to the last, side by side or alone."""
     height, width = rank.shape
     middle = (height // 2, width // 2)
     reached = np.zeros(rank.shape, bool)
     reached[middle] = True
-    opened = {}
-    for kernel in reversed(list(kernels)):
-        if kernel not in opened:
-            opened[kernel] = masks.masks(rank, kernel.size, kernel.dilation, kernel.kind).reshape(-1, height, width)
+    opened = {
+        kernel: masks.masks(rank, kernel.size, kernel.dilation, kernel.kind).reshape(-1, height, width)
+        for kernel in {kernel for stage in stages for kernel in stage}
+    }
+    for stage in reversed(stages):
         found = np.zeros(rank.shape, bool)
-        for (down, right), tap in zip(kernel.offsets(), opened[kernel]):
-            row, column = np.nonzero(reached & tap)
-            found[row + down, column + right] = True
+        for kernel in stage:
+            for (down, right), tap in zip(kernel.offsets(), opened[kernel]):
+                row, column = np.nonzero(reached & tap)
+                found[row + down, column + right] = True
         reached = found
     row, column = (found - at for found, at in zip(np.nonzero(reached), middle))
     return Sight(
@@ -191,16 +205,16 @@ def _open(rank: np.ndarray, kernel: Kernel) -> tuple[float, float]:
 class _Recorder:
     """The neighbours (pixelcnn.Neighbours) of a network that is run for the names of its layers alone."""
 
-    def __init__(self, config: PixelCnnConfig) -> None:
-        sorts: dict[Which, tuple] = {"first": (1, "A"), "plain": (1, "B"), "dilated": (config.dilation, "B")}
-        self.kernels = {which: Kernel(config.kernel, *sort) for which, sort in sorts.items()}
+    def __init__(self) -> None:
         self.convs: list[_Conv] = []
+        self._read: Tensor | None = None
 
-    def convolve(self, layer: LocallyMaskedConv2d, x: Tensor, which: Which) -> Tensor:
-        self.convs.append(_Conv(layer, 1, self.kernels[which]))
+    def convolve(self, layer: LocallyMaskedConv2d, x: Tensor, kind: Kind) -> Tensor:
+        self.convs.append(_Conv(layer, 1, Kernel(layer.kernel_size, layer.dilation, kind), x is self._read))
+        self._read = x
         return x.new_empty(x.shape[0], layer.out_channels, *x.shape[2:])
 
-    def open_taps(self, which: Which) -> Tensor:
+    def open_taps(self, dilations: Sequence[int]) -> Tensor:
         return torch.ones((), device="meta")
 
     def given(self, network: nn.Module) -> Tensor:
@@ -209,7 +223,7 @@ class _Recorder:
 
 
 def _of_pixelcnn(net: PixelCnn, height: int, width: int) -> list[_Conv]:
-    recorder = _Recorder(net.config)
+    recorder = _Recorder()
     net(torch.empty(1, net.config.channels, height, width), recorder)
     return recorder.convs + [_Conv(module, 1) for module in net.modules() if isinstance(module, Pointwise)]
 

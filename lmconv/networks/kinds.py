@@ -49,11 +49,14 @@ def hidden_weights(net: nn.Module) -> list[nn.Parameter]:
     return [layer.weight for layer in layers[1:] if id(layer.weight) in plain]
 
 
-def nll(net: Forward, network: PixelCnnConfig, levels: Tensor, masks: OrderMasks | None) -> Tensor:
+def nll(
+    net: Forward, network: PixelCnnConfig, levels: Tensor, masks: OrderMasks | None, given: Tensor | None = None
+) -> Tensor:
     """-log p of each pixel in nats [B, H, W], from levels [B, C, H, W] 0 .. 2^bits - 1.
 
-    `net` is a network of the config or stands for one; `masks` are of the order, None for the two-stream network.
+    `net` is a network of the config or stands for one; `masks` are of the order, None for the two-stream network;
+    `given` uint8 [B, P, H, W], on any device, are planes given with the images.
     """
     x = centred(levels, network.bits)
-    parameters = net(x) if network.two_stream else net(x, masks)
+    parameters = net(x) if masks is None else net(x, masks.beside(given))
     return distribution(network).nll(parameters, levels)

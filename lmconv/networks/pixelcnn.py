@@ -30,17 +30,18 @@ from lmconv.networks.precision import in_single
 
 EPSILON = 1e-5  # added to variances
 
-Which = Literal["first", "plain", "dilated"]
+Kind = Literal["A", "B"]  # of a mask: A reads the past alone, B also the position itself
 
 
 class Neighbours(Protocol):
     """How a network sees the neighbours of the positions that it computes: all it knows of an order."""
 
-    def convolve(self, layer: LocallyMaskedConv2d, x: Tensor, which: Which) -> Tensor:
-        """The layer's output at the positions where its input is x; `first` reads the past alone, the others also x."""
+    def convolve(self, layer: LocallyMaskedConv2d, x: Tensor, kind: Kind) -> Tensor:
+        """The layer's output at the positions where its input is x; kind A, of pixels, reads the past alone."""
 
-    def open_taps(self, which: Which) -> Tensor:
-        """How many taps a layer may read at each position, the centre included: divides x by broadcasting."""
+    def open_taps(self, dilations: Sequence[int]) -> Tensor:
+        """How many taps layers of these dilations may read at each position, the centre included: divides x by
+        broadcasting."""
 
     def given(self, network: nn.Module) -> Tensor:
         """What a network without masks makes, at the positions, of the planes that are given with the images."""
@@ -48,33 +49,33 @@ class Neighbours(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class OrderMasks:
-    """An order on whole images [H, W]: the masks of the three sorts of layers. Build it once, move it by `to`.
+    """An order on whole images [H, W]: the masks of all layers. Build it once, move it by `to`.
 
-    `first` has kind A and dilation 1, `plain` kind B and dilation 1, `dilated` kind B and the network's dilation.
-    `plain_taps` and `dilated_taps` [H, W] int32 count the open taps, for the norm order_rescale. `planes` uint8
-    [B, P, H, W] are those given with a batch of images (`beside`).
+    `masks` by kind and dilation; `taps` [H, W] int32 count by dilation the open taps of kind B, for the norm
+    order_rescale. `planes` uint8 [B, P, H, W] are those given with a batch of images (`beside`).
     """
 
-    first: TorchMask
-    plain: TorchMask
-    dilated: TorchMask
-    plain_taps: Tensor
-    dilated_taps: Tensor
+    masks: dict[tuple[Kind, int], TorchMask]
+    taps: dict[int, Tensor]
     planes: Tensor | None = None
 
-    def convolve(self, layer: LocallyMaskedConv2d, x: Tensor, which: Which) -> Tensor:
+    def convolve(self, layer: LocallyMaskedConv2d, x: Tensor, kind: Kind) -> Tensor:
         """[B, Cin, H, W] -> [B, Cout, H, W]. Raises ValueError if the masks are for another network or size."""
-        return layer(x, getattr(self, which))
+        if (kind, layer.dilation) not in self.masks:
+            raise ValueError(f"the masks are for a network without layers of kind {kind}, dilation {layer.dilation}")
+        return layer(x, self.masks[kind, layer.dilation])
 
-    def open_taps(self, which: Which) -> Tensor:
-        """[H, W] int32. The first layer's kind A may have none open: it is rescaled as a plain layer is."""
-        return self.dilated_taps if which == "dilated" else self.plain_taps
+    def open_taps(self, dilations: Sequence[int]) -> Tensor:
+        """[H, W] int32. The first layers' kind A may have none open: they are rescaled as those of kind B are."""
+        first, *others = [self.taps[dilation] for dilation in dilations]
+        return sum(others, first)
 
     def given(self, network: nn.Module) -> Tensor:
         """[B, F, H, W]. Raises LmconvError where no planes are given."""
         if self.planes is None:
             raise LmconvError("the network is for images with planes or labels, and none are given")
-        return network(centred(self.planes, 8, next(network.parameters()).dtype))
+        weights = next(network.parameters())
+        return network(centred(self.planes.to(weights.device, non_blocking=True), 8, weights.dtype))
 
     def beside(self, planes: Tensor | None) -> OrderMasks:
         """The same masks for images with which planes are given, uint8 [B, P, H, W]."""
@@ -82,16 +83,35 @@ class OrderMasks:
 
     def to(self, device: torch.device | str) -> OrderMasks:
         """The same masks on another device."""
-        return replace(self, **{name: part.to(device) for name, part in vars(self).items() if part is not None})
+        masks = {sort: mask.to(device) for sort, mask in self.masks.items()}
+        taps = {dilation: count.to(device) for dilation, count in self.taps.items()}
+        return OrderMasks(masks, taps, None if self.planes is None else self.planes.to(device))
+
+    def turned(self, variant: int) -> OrderMasks:
+        """The masks for images in a variant (runtime.variants.orient), for which the network computes what it would of
+        the images themselves in that variant of the order. Nothing but numbers differs between variants, so one
+        compiled graph serves all of them."""
+        return replace(self, masks={sort: mask.turned(variant) for sort, mask in self.masks.items()})
+
+
+def sorts(config: PixelCnnConfig) -> dict[tuple[Kind, int], None]:
+    """The kinds and dilations of a network's masked layers, each once, as keys."""
+    first: list[tuple[Kind, int]] = [("A", dilation) for dilation in (1, *config.far)]
+    return dict.fromkeys([*first, ("B", 1), *(("B", dilation) for dilation in config.dilations)])
 
 
 def order_masks(rank: np.ndarray, config: PixelCnnConfig, patterns: bool = True) -> OrderMasks:
     """The masks of a rank map [H, W] (orders.py) for a network, on the CPU. patterns: as in `mask_from_rank`."""
-    first = mask_from_rank(rank, config.kernel, 1, "A", patterns)
-    plain = mask_from_rank(rank, config.kernel, 1, "B", patterns)
-    dilated = mask_from_rank(rank, config.kernel, config.dilation, "B", patterns)
-    taps = (mask.at_positions().sum(0, dtype=torch.int32).view(rank.shape) for mask in (plain, dilated))
-    return OrderMasks(first, plain, dilated, *taps)
+    made = {
+        (kind, dilation): mask_from_rank(rank, config.kernel, dilation, kind, patterns)
+        for kind, dilation in sorts(config)
+    }
+    taps = {
+        dilation: mask.at_positions().sum(0, dtype=torch.int32).view(rank.shape)
+        for (kind, dilation), mask in made.items()
+        if kind == "B"
+    }
+    return OrderMasks(made, taps)
 
 
 def concat_elu(x: Tensor) -> Tensor:
@@ -182,9 +202,9 @@ class GatedResnet(nn.Module):
 
     def forward(self, x: Tensor, masks: Neighbours, skip: Tensor | None = None) -> Tensor:
         """[B, F, ...] -> the same shape."""
-        open_taps = masks.open_taps("plain")
-        h = masks.convolve(self.conv_input, concat_elu(x), "plain")
-        h = masks.convolve(self.conv_out, self.middle(h, skip, open_taps), "plain")
+        open_taps = masks.open_taps((1,))
+        h = masks.convolve(self.conv_input, concat_elu(x), "B")
+        h = masks.convolve(self.conv_out, self.middle(h, skip, open_taps), "B")
         return self.gate(x, h, open_taps)
 
 
@@ -192,8 +212,9 @@ class PixelCnn(nn.Module):
     """forward(x float [B, C, H, W] in [-1, 1], masks) -> parameters [B, P, H, W] of `distributions.distribution`.
 
     Three groups of gated resnets up, three down, a dilated convolution between groups. Every result of the up half
-    is a skip for one block of the down half, the last made first used. No resolution is lost. What planes given with
-    the images tell is added to the first layer's features.
+    is a skip for one block of the down half, the last made first used. No resolution is lost. Where the config has
+    `far` dilations, the first layer and those between groups look that far, too, by a layer for each. What planes given
+    with the images tell is added to the first layer's features.
     Raises LmconvError for the config of a two-stream network.
     """
 
@@ -204,10 +225,13 @@ class PixelCnn(nn.Module):
         self.config = config
         f, n = config.filters, config.resnets
         self.first = masked_conv(config, config.channels + 1, f)
+        self.first_far = module_list(masked_conv(config, config.channels + 1, f, far) for far in config.far)
         self.up = _groups(config, (n, n, n), skip=False)
         self.up_dilated = module_list(masked_conv(config, f, f, config.dilation) for _ in range(2))
+        self.up_far = _far(config)
         self.down = _groups(config, (n, n + 1, n + 1), skip=True)
         self.down_dilated = module_list(masked_conv(config, f, f, config.dilation) for _ in range(2))
+        self.down_far = _far(config)
         self.norm = Norm(config.norm)
         self.given = _given(config) if config.given else None
         self.head = pointwise(f, distribution(config).parameters)
@@ -217,25 +241,28 @@ class PixelCnn(nn.Module):
         h = torch.cat((x, torch.ones_like(x[:, :1])), 1)  # the ones mark the inside of the image
         if h.ndim == 4:  # features last: the layers take whole positions, on CPUs a fifth less time for a step
             h = h.contiguous(memory_format=torch.channels_last)
-        h = self.norm(masks.convolve(self.first, h, "first"), masks.open_taps("first"))
+        h = self._together([self.first, *self.first_far], h, masks, "A")
         if self.given is not None:
             h = h + masks.given(self.given)
         skips = [h]
         for i, group in enumerate(self.up):
             if i > 0:
-                skips.append(self._dilate(self.up_dilated[i - 1], skips[-1], masks))
+                layers = [self.up_dilated[i - 1], *self.up_far[i - 1]]
+                skips.append(self._together(layers, skips[-1], masks, "B"))
             for block in group:
                 skips.append(self._block(block, skips[-1], masks))
         h = skips.pop()
         for i, group in enumerate(self.down):
             if i > 0:
-                h = self._dilate(self.down_dilated[i - 1], h, masks)
+                h = self._together([self.down_dilated[i - 1], *self.down_far[i - 1]], h, masks, "B")
             for block in group:
                 h = self._block(block, h, masks, skips.pop())
         return in_single(self.head, F.elu(h))
 
-    def _dilate(self, layer: LocallyMaskedConv2d, h: Tensor, masks: Neighbours) -> Tensor:
-        return self.norm(masks.convolve(layer, h, "dilated"), masks.open_taps("dilated"))
+    def _together(self, layers: list[LocallyMaskedConv2d], h: Tensor, masks: Neighbours, kind: Kind) -> Tensor:
+        """The sum of layers of several dilations, normalised."""
+        first, *others = [masks.convolve(layer, h, kind) for layer in layers]
+        return self.norm(sum(others, first), masks.open_taps([layer.dilation for layer in layers]))
 
     def _block(self, block: GatedResnet, h: Tensor, masks: Neighbours, skip: Tensor | None = None) -> Tensor:
         if self.config.checkpointing and torch.is_grad_enabled():
@@ -251,6 +278,12 @@ def _given(config: PixelCnnConfig) -> nn.Sequential:
         nn.ELU(),
         nn.Conv2d(f, f, config.kernel, padding=around),
     )
+
+
+def _far(config: PixelCnnConfig) -> Sequence[Sequence[LocallyMaskedConv2d]]:
+    """What looks far beside the two dilated layers of a half."""
+    f = config.filters
+    return module_list(module_list(masked_conv(config, f, f, far) for far in config.dilations[1:]) for _ in range(2))
 
 
 def _groups(config: PixelCnnConfig, sizes: tuple[int, ...], skip: bool) -> Sequence[Sequence[GatedResnet]]:

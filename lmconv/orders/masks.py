@@ -7,7 +7,7 @@ Patterns are the few ordinary k x k kernel masks that, selected per position, sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,18 +92,19 @@ def patterns(mask: np.ndarray, height: int, width: int, kernel: int, dilation: i
     return Patterns(taps, pattern_of[class_of])
 
 
-def blind(rank: np.ndarray, chain: Iterable[Kernel]) -> list[int]:
+def blind(rank: np.ndarray, stages: Sequence[Sequence[Kernel]]) -> list[int]:
     """The ranks of an order [H, W] none of whose positions, of which there are several, has a pixel of smaller rank
-    within reach of a chain of layers, given from the first, which alone sees pixels, to the last."""
-    first, *others = chain
-    seen = masks(rank, first.size, first.dilation, first.kind).any(0).reshape(rank.shape)
-    opened = {kernel: masks(rank, kernel.size, kernel.dilation, kernel.kind) for kernel in set(others)}
-    for kernel in others:
-        reach = kernel.dilation * (kernel.size // 2)
-        padded, found = np.pad(seen, reach), seen.copy()
-        for (down, right), tap in zip(kernel.offsets(), opened[kernel]):
-            at = slice(reach + down, reach + down + len(rank)), slice(reach + right, reach + right + rank.shape[1])
-            found |= padded[at] & tap.reshape(rank.shape)
+    within reach of layers, given from the first, which alone see pixels, to the last, side by side or alone."""
+    opened = {kernel: masks(rank, kernel.size, kernel.dilation, kernel.kind) for stage in stages for kernel in stage}
+    seen = np.any([opened[kernel].any(0) for kernel in stages[0]], 0).reshape(rank.shape)
+    for stage in stages[1:]:
+        found = seen.copy()
+        for kernel in stage:
+            reach = kernel.dilation * (kernel.size // 2)
+            padded = np.pad(seen, reach)
+            for (down, right), tap in zip(kernel.offsets(), opened[kernel]):
+                at = slice(reach + down, reach + down + len(rank)), slice(reach + right, reach + right + rank.shape[1])
+                found |= padded[at] & tap.reshape(rank.shape)
         seen = found
     ranks, number, counts = np.unique(rank, return_inverse=True, return_counts=True)
     seeing = np.bincount(number.ravel(), seen.ravel(), len(ranks))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lmconv.config import PixelCnnConfig
-from lmconv.networks.pixelcnn import Which
+from lmconv.networks.pixelcnn import Kind, sorts
 from lmconv.orders import OBSERVED, masks
 from runtime.schedule import Kernel, levels
 
@@ -42,8 +42,8 @@ class Plan:
 
     starts: tuple[int, ...]
     positions: Tensor
-    taps: dict[Which, Taps]
-    counts: dict[Which, Tensor]  # open taps [N] as the norms count them, for order_rescale
+    taps: dict[tuple[Kind, int], Taps]  # by kind and dilation of the layers
+    counts: dict[int, Tensor]  # open taps [N] of kind B by dilation, for order_rescale
 
     @property
     def levels(self) -> list[tuple[int, int]]:
@@ -57,23 +57,21 @@ class Plan:
 
     def to(self, device: torch.device | str) -> Plan:
         """The same plan on another device."""
-        taps = {which: Taps(*(part.to(device) for part in vars(taps).values())) for which, taps in self.taps.items()}
-        counts = {which: count.to(device) for which, count in self.counts.items()}
+        taps = {sort: Taps(*(part.to(device) for part in vars(taps).values())) for sort, taps in self.taps.items()}
+        counts = {dilation: count.to(device) for dilation, count in self.counts.items()}
         return Plan(self.starts, self.positions.to(device), taps, counts)
 
 
 def plan(rank: np.ndarray, hidden: np.ndarray, config: PixelCnnConfig) -> Plan:
     """The plan of an order [H, W] that visits the hidden positions [H, W] bool last, on the CPU."""
-    kernels = (Kernel(config.kernel), Kernel(config.kernel, config.dilation))
+    kernels = tuple(Kernel(config.kernel, dilation) for kind, dilation in sorts(config) if kind == "B")
     level = levels(np.where(hidden, rank, OBSERVED), kernels).ravel()
     steps = int(level.max()) + 1
     level = np.where(level < 0, steps, level)  # the given ones come last
     positions = np.argsort(level, kind="stable")
     starts = np.searchsorted(level[positions], np.arange(steps + 1))
-    sorts: dict[Which, tuple[int, str]] = {"first": (1, "A"), "plain": (1, "B"), "dilated": (config.dilation, "B")}
-    taps = {which: _taps(rank, positions, config.kernel, *sort) for which, sort in sorts.items()}
-    counted: dict[Which, Which] = {"first": "plain"}  # as OrderMasks.open_taps does
-    counts = {which: taps[counted.get(which, which)].open.sum(1) for which in sorts}
+    taps = {(kind, dilation): _taps(rank, positions, config.kernel, dilation, kind) for kind, dilation in sorts(config)}
+    counts = {dilation: each.open.sum(1) for (kind, dilation), each in taps.items() if kind == "B"}
     return Plan(tuple(starts.tolist()), torch.from_numpy(positions), taps, counts)
 
 

@@ -10,7 +10,7 @@ Images are levels uint8 [B, C, H, W], 0 .. 2^bits - 1; `hidden` [H, W] bool says
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from lmconv.config import ImageTraining, PixelCnnConfig, fixed
 from lmconv.errors import LmconvError
 from lmconv.layers import LocallyMaskedConv2d
 from lmconv.networks.distributions import centred, distribution
-from lmconv.networks.pixelcnn import OrderMasks, PixelCnn, Which, order_masks
+from lmconv.networks.pixelcnn import Kind, OrderMasks, PixelCnn, order_masks
 from lmconv.networks.two_stream import TwoStreamPixelCnn
 from lmconv.orders import OBSERVED, OrderError, make, raster
 from lmconv.sampling import sheet
@@ -145,8 +145,7 @@ class Naive:
         planes: uint8 [B, P, H, W], given with the images."""
         _check_images(images, noise, self.config, planes)
         drawn, noise = images.to(self.device, copy=True), noise.to(self.device)
-        beside = None if planes is None else planes.to(self.device)
-        masks = [each.beside(beside) for each in self.masks]
+        masks = [each.beside(planes) for each in self.masks]
         for here in self.groups:
             parameters = self.net(centred(drawn, self.config.bits, self.dtype), *masks)
             drawn[:, :, here] = self.distribution.sample(
@@ -187,10 +186,9 @@ class Sampler:
         images = images.to(self.device)
         noise = self.rows(noise.to(self.device))
         drawn = self.rows(images)
-        beside = None if planes is None else planes.to(self.device)
-        rows = _Rows(self, batch, beside)
+        rows = _Rows(self, batch, planes)
         if self.masks is not None:
-            rows.keep_given(images, self.masks.beside(beside))
+            rows.keep_given(images, self.masks.beside(planes))
         for level in range(self.steps):
             here = rows.enter(level)
             drawn[here] = self.distribution.sample(
@@ -204,10 +202,10 @@ class Sampler:
         out[:, :, positions] = drawn[: hidden * batch].view(hidden, batch, -1).permute(1, 2, 0)
         return out.view_as(images)
 
-    def product(self, layer: LocallyMaskedConv2d, which: Which) -> tuple[Tensor, Tensor]:
+    def product(self, layer: LocallyMaskedConv2d, kind: Kind) -> tuple[Tensor, Tensor]:
         """A layer as a matrix [T Cin, Cout] for the taps open anywhere, and what is added, [1, Cout] or [N, Cout]."""
         if layer not in self.products:
-            taps = self.plan.taps[which]
+            taps = self.plan.taps[kind, layer.dilation]
             weight = layer.weight.flatten(2)[:, :, taps.columns]  # [Cout, Cin, T]
             added = weight.new_zeros(1, layer.out_channels) if layer.bias is None else layer.bias[None]
             if layer.mask_weight is not None:
@@ -240,14 +238,14 @@ class _Rows:
         self.told: Tensor | None = None  # what the planes tell, [N B, F]
         if planes is not None:
             assert sampler.net.given is not None  # as planes are checked
-            self.told = sampler.rows(sampler.net.given(centred(planes, 8, sampler.dtype)))
+            self.told = sampler.rows(sampler.net.given(centred(planes.to(sampler.device), 8, sampler.dtype)))
         images = torch.arange(batch, device=sampler.device)
         self.levels = self.plan.levels
-        self.taps: dict[Which, list[Tensor]] = {}  # of each sort and level the rows of all taps, flat
-        for which, taps in self.plan.taps.items():
+        self.taps: dict[tuple[Kind, int], list[Tensor]] = {}  # of each sort and level the rows of all taps, flat
+        for sort, taps in self.plan.taps.items():
             rows = taps.slots[:, None] * batch + images[:, None]  # [N, B, T]
-            self.taps[which] = [rows[start:end].flatten() for start, end in self.levels]
-        self.counts = {which: count.repeat_interleave(batch)[:, None] for which, count in self.plan.counts.items()}
+            self.taps[sort] = [rows[start:end].flatten() for start, end in self.levels]
+        self.counts = {at: count.repeat_interleave(batch)[:, None] for at, count in self.plan.counts.items()}
         self.layers: dict[LocallyMaskedConv2d, _Layer] = {}
         self.pixels = self._empty(sampler.config.channels + 1)
         self.pixels[batch:, -1] = 1  # the plane that marks the inside of the image
@@ -263,7 +261,7 @@ class _Rows:
         """Goes on to a level; its rows among all [N B]."""
         start, end = (each * self.batch for each in self.levels[level])
         self.here, self.slots = slice(start, end), slice(start + self.batch, end + self.batch)
-        self.reads = {which: taps[level] for which, taps in self.taps.items()}
+        self.reads = {sort: taps[level] for sort, taps in self.taps.items()}
         return self.here
 
     def current(self) -> Tensor:
@@ -274,30 +272,31 @@ class _Rows:
         """The level's pixels are known now: [n B, C] levels."""
         self.pixels[self.slots, :-1] = centred(drawn, self.sampler.config.bits, self.pixels.dtype)
 
-    def convolve(self, layer: LocallyMaskedConv2d, x: Tensor, which: Which) -> Tensor:
+    def convolve(self, layer: LocallyMaskedConv2d, x: Tensor, kind: Kind) -> Tensor:
         """[n B, Cin] -> [n B, Cout]."""
-        of = self.layer(layer, which)
-        if which != "first":
+        of = self.layer(layer, kind)
+        if kind == "B":
             of.cache[self.slots] = x
-        seen = of.cache.index_select(0, self.reads[which]).view(x.shape[0], -1)
+        seen = of.cache.index_select(0, self.reads[kind, layer.dilation]).view(x.shape[0], -1)
         return torch.addmm(of.added if len(of.added) == 1 else of.added[self.here], seen, of.weight)
 
-    def open_taps(self, which: Which) -> Tensor:
+    def open_taps(self, dilations: Sequence[int]) -> Tensor:
         """[n B, 1]."""
-        return self.counts[which][self.here]
+        first, *others = (self.counts[dilation][self.here] for dilation in dilations)
+        return sum(others, first)
 
     def given(self, network: nn.Module) -> Tensor:
         """[n B, F]: computed before, of whole images."""
         assert self.told is not None
         return self.told[self.here]
 
-    def layer(self, layer: LocallyMaskedConv2d, which: Which) -> _Layer:
+    def layer(self, layer: LocallyMaskedConv2d, kind: Kind) -> _Layer:
         """A layer's part, made when it is first met."""
         if layer not in self.layers:
-            weight, added = self.sampler.product(layer, which)
+            weight, added = self.sampler.product(layer, kind)
             if len(added) > 1:
                 added = added.repeat_interleave(self.batch, 0)
-            cache = self.pixels if which == "first" else self._empty(layer.in_channels)
+            cache = self.pixels if kind == "A" else self._empty(layer.in_channels)
             self.layers[layer] = _Layer(cache, weight, added)
         return self.layers[layer]
 
@@ -314,14 +313,14 @@ class _Given:
     at: slice  # of all rows [N B]
     masks: OrderMasks
 
-    def convolve(self, layer: LocallyMaskedConv2d, x: Tensor, which: Which) -> Tensor:
-        if which != "first":
+    def convolve(self, layer: LocallyMaskedConv2d, x: Tensor, kind: Kind) -> Tensor:
+        if kind == "B":
             rows = self.rows
-            rows.layer(layer, which).cache[rows.batch :][self.at] = rows.sampler.rows(x)[self.at]
-        return self.masks.convolve(layer, x, which)
+            rows.layer(layer, kind).cache[rows.batch :][self.at] = rows.sampler.rows(x)[self.at]
+        return self.masks.convolve(layer, x, kind)
 
-    def open_taps(self, which: Which) -> Tensor:
-        return self.masks.open_taps(which)
+    def open_taps(self, dilations: Sequence[int]) -> Tensor:
+        return self.masks.open_taps(dilations)
 
     def given(self, network: nn.Module) -> Tensor:
         return self.masks.given(network)

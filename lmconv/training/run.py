@@ -106,6 +106,8 @@ class _Run:
         self.saved = time.monotonic()
         self.deadline = self.saved + 60 * trainer.machine.minutes
         self.smooth: float | None = None
+        before = plots.losses(folder) if self.writes and trainer.step else []
+        self.losses = [each for each in before if each[0] <= trainer.step]  # for curve.png
         self.speed = _Speed(trainer.step)
 
     def go(self) -> None:
@@ -116,7 +118,7 @@ class _Run:
         bar = tqdm(
             total=self.config.steps, initial=trainer.step, unit="step", disable=None if shown else True
         )  # None: only on a terminal
-        writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=trainer.step) if self.writes else None
+        writer = SummaryWriter(str(self.folder / plots.FOLDER), purge_step=trainer.step) if self.writes else None
         with (
             _Interrupts(alone=self.processes.world == 1) as interrupts,
             ThreadPoolExecutor(1) as ahead,
@@ -148,6 +150,7 @@ class _Run:
         rate = config.rate * schedule(config, step - 1)
         if step % EVERY == 0:
             value = self.processes.sum(loss).item() / self.processes.world
+            self.losses.append((step, value))
             self.smooth = value if self.smooth is None else 0.9 * self.smooth + 0.1 * value
             if writer:
                 scalars = {"loss": value, "rate": rate, "gradient": self.trainer.norm.item()}
@@ -188,7 +191,6 @@ class _Run:
             training = "" if self.smooth is None else f", {self.smooth:.4f} training"
             skipped = f", {int(trainer.skipped)} steps skipped" if trainer.skipped else ""
             self._say(f"step {step}: {value:.4f} {self.task.unit} held out{training}{skipped}", bar)
-        self._save(LAST)
         if best:
             self._save("best.safetensors")
         if self.config.keep:
@@ -196,8 +198,8 @@ class _Run:
         if self.sheet is not None:
             self._draw_samples(writer)
         writer.flush()
-        self.disk.wait()
-        plots.draw([self.folder], self.folder / "curve.png")
+        curves = plots.Curves(self.folder.resolve().name, self.task.unit, trainer.curve, self.losses)
+        plots.draw([curves], self.folder / "curve.png")
         self.speed.pause(step)
 
     def _draw_samples(self, writer: "SummaryWriter") -> None:

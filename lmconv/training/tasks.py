@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lmconv import orders
 from lmconv.config import ANY, ImageTraining, PhotoConfig, PhotoTraining, PixelCnnConfig, TrainConfig, fixed
 from lmconv.data.crops import Prepared
-from lmconv.data.datasets import ImageSet, planes_of, resize
+from lmconv.data.datasets import ImageSet, resize
 from lmconv.data.pictures import DataError
 from lmconv.errors import LmconvError
 from lmconv.evaluation import likelihoods
@@ -131,10 +131,19 @@ class PhotoTask:
 class ImageTask:
     """The paper's network on a data set; the loss is in bits/dim, of binary images in nats an image.
 
-    A batch is of one order and one size, as a network computes it in one pass.
+    A batch is of one order and one size, as a network computes it in one pass. `turned`: images are turned and flipped
+    so that all variants of an order are the order itself, of kernels that are turned and flipped likewise: what differs
+    between batches is numbers alone, and a compiled network is compiled once for all variants.
     """
 
-    def __init__(self, images: ImageSet, config: ImageTraining, network: PixelCnnConfig, device: torch.device) -> None:
+    def __init__(
+        self,
+        images: ImageSet,
+        config: ImageTraining,
+        network: PixelCnnConfig,
+        device: torch.device,
+        turned: bool = False,
+    ) -> None:
         if len(images) <= config.holdout:
             raise DataError(f"{len(images)} images are too few to hold {config.holdout} out")
         if images.pixels.shape[2:] != (config.height, config.width):
@@ -155,12 +164,13 @@ class ImageTask:
         self.digest = images.digest
         self.unit = "nats" if network.binary else "bits/dim"
         self.orders = tuple(map(fixed, config.orders))
-        self._masks: dict[tuple[str, int, int], OrderMasks] = {}
-        self._layers = [] if network.two_stream else masked_layers(network)
+        self._turned = turned and not network.two_stream and not network.given
+        self._bases = {orders.parse_variant(order)[0] for order in self.orders}
+        self._masks: dict[tuple[str, tuple[int, ...], bool], OrderMasks] = {}
         self._epochs: dict[int, np.ndarray] = {}
         for order in self.orders:
             for height in {config.height, *config.sizes}:
-                self._order(order, *self._size(height))
+                self._check_sight(order, *self._size(height))
 
     def build(self) -> nn.Module:
         return kinds.build(self.network).to(self.device)
@@ -172,18 +182,21 @@ class ImageTask:
         height = int(rng.choice(c.sizes)) if c.sizes else c.height
         rows, mine = self._rows(step), rows_of(part, parts, c.batch)
         levels = self.images.grid.levels(resize(self.images.pixels[rows], *self._size(height)), rng)
-        given = self._given(rows[mine], *levels.shape[2:])
+        given = self.images.given(rows[mine], levels.shape[2:])
         if order.startswith(f"{ANY}:"):
             order = order.replace(ANY, f"{ANY}={rng.integers(2**31)}")
-        return torch.from_numpy(levels[mine]), order, given
+        levels = orient(levels[mine], self._turn(order))
+        return (
+            torch.from_numpy(np.ascontiguousarray(levels)),
+            order,
+            None if given is None else torch.from_numpy(np.ascontiguousarray(given)),
+        )
 
     def loss(self, net: kinds.Forward, batch: tuple[Tensor, str, Tensor | None]) -> Tensor:
         levels, order, given = batch
         levels = levels.to(self.device, non_blocking=True)
-        masks = self._order(order, *levels.shape[2:])
-        if given is not None and masks is not None:
-            masks = masks.beside(given.to(self.device, non_blocking=True))
-        nats = kinds.nll(net, self.network, levels, masks)
+        masks = self._order(order, levels.shape[2:], turned=True)
+        nats = kinds.nll(net, self.network, levels, masks, given)
         return nats.sum() / (len(levels) * self._unit(levels.shape[1:]))
 
     def evaluate(self, net: kinds.Forward, part: int = 0, parts: int = 1) -> list[tuple[float, int]]:
@@ -194,18 +207,13 @@ class ImageTask:
         mine, found = np.arange(len(held))[rows_of(part, parts, len(held))], []
         for index, order in enumerate(self.orders):
             rows = mine[mine % len(self.orders) == index]
-            masks, given = self._order(order, c.height, c.width), self.images.given(len(self.images) - c.holdout + rows)
+            masks, given = (
+                self._order(order, (c.height, c.width)),
+                self.images.given(len(self.images) - c.holdout + rows),
+            )
             nats = likelihoods.image_nats(net, self.network, held[rows], masks, self.device, batch=c.batch, given=given)
             found.append((float(nats.sum() / self._unit(held.shape[1:])), len(rows)))
         return found
-
-    def _given(self, rows: np.ndarray, height: int, width: int) -> Tensor | None:
-        """What is given with images, labels at any size."""
-        given = self.images.given(rows)
-        if given is not None and given.shape[2:] != (height, width):
-            assert self.images.labels is not None  # as planes are of the images' own size
-            given = planes_of(self.images.labels[rows], self.network.classes, height, width)
-        return None if given is None else torch.from_numpy(np.ascontiguousarray(given))
 
     def about(self) -> dict:
         return {"source": self.images.name, "split": self.images.split, "images": len(self.images), "unit": self.unit}
@@ -226,22 +234,40 @@ class ImageTask:
     def _size(self, height: int) -> tuple[int, int]:
         return height, max(1, round(self.config.width * height / self.config.height))
 
-    def _order(self, order: str, height: int, width: int) -> OrderMasks | None:
-        """The masks of an order at a size, None for the two-stream network. Raises OrderError."""
-        key = order, height, width
-        if key in self._masks:
-            return self._masks[key]
+    def _check_sight(self, order: str, height: int, width: int) -> None:
+        """Raises LmconvError for an order in which nothing could be learned at some levels, and OrderError."""
         if self.network.two_stream:
-            return None
+            return
         rank = orders.make(order, height, width)
-        if blind := masks.blind(rank, self._layers):
+        if blind := masks.blind(rank, masked_layers(self.network)):
             raise LmconvError(
                 f"order {order} on {height}x{width}: its levels {', '.join(map(str, blind))} have no pixel before them "
-                "within the network's reach, so nothing could be learned there: take a smaller step or a larger kernel"
+                "within the network's reach, so nothing could be learned there: take a smaller step, a larger kernel "
+                "or far dilations"
             )
-        once = order not in self.orders  # drawn for one batch: its few patterns are not looked for
-        found = order_masks(rank, self.network, patterns=not once).to(self.device)
-        if not once:
+
+    def _turn(self, order: str) -> int:
+        """The variant in which the images of an order's batches are."""
+        base, variant = orders.parse_variant(order)
+        return variant if self._turned and orders.parse_region(base)[1] is None else 0
+
+    def _order(self, order: str, size: tuple[int, ...], turned: bool = False) -> OrderMasks | None:
+        """The masks of an order at a size, None for the two-stream network; turned: for images as batches have them."""
+        if self.network.two_stream:
+            return None
+        key, base = (order, size, turned), orders.parse_variant(order)[0]
+        if key in self._masks:
+            return self._masks[key]
+        kept = base in self._bases  # else it is for one batch, and its few patterns are not looked for
+        if turned and self._turned:
+            turn = self._turn(order)
+            whole = self._order(f"{base}:0" if turn else order, size)
+            assert whole is not None  # as the network has one stream
+            found = whole.turned(turn)
+        else:
+            rank = orders.make(order, *size)
+            found = order_masks(rank, self.network, patterns=kept).to(self.device)
+        if kept:
             self._masks[key] = found
         return found
 

@@ -47,7 +47,7 @@ class Trainer:
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = machine.precision != "fp32"
         torch.manual_seed(config.seed)
         self.net = task.build()
-        self.ema = {name: tensor.clone() for name, tensor in self.net.state_dict().items()}
+        self.ema = self._weights()
         self.optimisers = optimisation.optimisers(self.net, config)
         self.model = self._wrapped()
         self.step = 0
@@ -164,7 +164,11 @@ class Trainer:
                 f"{', '.join(wrong[:3])}"
             )
         self.net.load_state_dict(state.ema)
-        self.ema = {name: tensor.clone() for name, tensor in self.net.state_dict().items()}
+        self.ema = self._weights()
+
+    def _weights(self) -> dict[str, Tensor]:
+        """A copy of the network's state."""
+        return {name: tensor.clone() for name, tensor in self.net.state_dict().items()}
 
     def _average(self) -> None:
         keep = min(self.config.ema, (self.step + 1) / (self.step + 20))

@@ -16,6 +16,7 @@ from tests.pictures import photograph
 ROOT = Path(__file__).resolve().parents[2]
 BEGUN = "import sys; sys.path.insert(0, {root!r})\nfrom codec.__main__ import main\nprint('begun', flush=True)\nmain()"
 COUNT = 40
+MANY = 1500  # more than any machine compresses in a second
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +27,17 @@ def folder(tmp_path_factory, tiny_bundle):
     for number in range(COUNT):
         Pillow.fromarray(np.roll(picture, number, axis=1)).save(folder / f"{number:02}.png")
     return folder
+
+
+@pytest.fixture(scope="module")
+def many(folder):
+    """The same pictures again and again, under other names."""
+    pictures = sorted(folder.glob("*.png"))
+    more = folder / "many"
+    more.mkdir()
+    for number in range(MANY):
+        os.link(pictures[number % COUNT], more / f"{number:04}.png")
+    return more
 
 
 def command(folder, *arguments, **settings):
@@ -42,21 +54,21 @@ def command(folder, *arguments, **settings):
 
 @pytest.mark.parametrize("delay", [0.01, 0.03, 0.1, 0.3, 1.0])
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_an_interrupt_ends_by_its_signal(folder, tiny_bundle, delay, jobs):
-    for old in folder.glob("*.lmc"):
+def test_an_interrupt_ends_by_its_signal(many, tiny_bundle, delay, jobs):
+    for old in many.glob("*.lmc"):
         old.unlink()
-    process = command(folder, "--model", str(tiny_bundle), "-j", jobs)
+    process = command(many, "--model", str(tiny_bundle), "-j", jobs)
     assert process.stdout.readline() == b"begun\n"
     time.sleep(delay)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == -signal.SIGINT
     assert b"Traceback" not in errors
-    assert {path.suffix for path in folder.iterdir()} <= {".png", ".lmc"}
-    whole = sorted(path.name for path in folder.glob("*.lmc"))
+    assert {path.suffix for path in many.iterdir()} <= {".png", ".lmc"}
+    whole = sorted(path.name for path in many.glob("*.lmc"))
     if whole:
         check = [sys.executable, "-m", "codec", "verify", "-q", "--model", str(tiny_bundle)]
-        paths = [str(folder / name) for name in whole]
+        paths = [str(many / name) for name in whole]
         subprocess.run([*check, *paths], cwd=ROOT, check=True, timeout=120)
 
 

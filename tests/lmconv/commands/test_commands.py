@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from lmconv import orders
-from lmconv.checkpoints import checkpoint
+from lmconv.checkpoints import checkpoint, shipped
 from lmconv.checkpoints.published import PublishedError, load, published_name
 from lmconv.cli import cli
 from lmconv.config import PhotoConfig, PixelCnnConfig
@@ -292,7 +292,7 @@ def test_describe_a_preset(run):
 def test_describe_checkpoints(run, colour, tmp_path):
     about = json.loads(run("describe", colour, "--json").stdout)
     assert (about["step"], about["heldout"], about["curve"]) == (4, 7.5, [[3, 7.5]])
-    assert about["network"] == asdict(COLOUR) and about["training"]["variants"] == [2, 1, 4]
+    assert about["network"] == asdict(COLOUR) | {"far": []} and about["training"]["variants"] == [2, 1, 4]
     assert (about["order"], about["height"], about["width"], about["levels"]) == ("s_curve:2", 6, 5, 30)
     assert about["parameters"] == sum(parameter.numel() for parameter in random_net(COLOUR).parameters())
     text = run("describe", colour).stdout
@@ -303,6 +303,29 @@ def test_describe_checkpoints(run, colour, tmp_path):
     assert (about["parameters_used"], about["multiply_adds_per_pixel"]) == random_net(network).size()
     assert "not evaluated yet" in run("describe", photo).stdout
     assert "lmconv: no checkpoint nothing, and no configuration" in run("describe", "nothing", code=1).stderr
+
+
+# models
+
+
+def test_checkpoints_that_come_with_the_package_are_known_by_name(run, colour, tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, "MODELS", tmp_path / "models")
+    assert run("models").stdout == ""
+    (tmp_path / "models").mkdir()
+    run("average", colour, "-o", tmp_path / "models" / "ours.safetensors", "--slim")
+    row = json.loads(run("models", "--json").stdout)
+    parameters = sum(parameter.numel() for parameter in random_net(COLOUR).parameters())
+    assert (row["name"], row["size"], row["parameters"], row["heldout"]) == ("ours", "6x5", parameters, 7.5)
+    assert row["bytes"] == (tmp_path / "models" / "ours.safetensors").stat().st_size
+    assert run("models").stdout.startswith("ours ") and "step 4, 7.5000 bits per subpixel" in run("models").stdout
+    run("sample", "ours", "-o", tmp_path / "x.png", "--count", 1, "-q")
+    assert json.loads(run("describe", "ours", "--json").stdout)["step"] == 4
+    assert "no checkpoint theirs" in run("sample", "theirs", "-o", tmp_path / "y.png", "-q", code=1).stderr
+
+
+def test_what_comes_with_the_package_can_be_loaded():
+    for path in shipped.shipped().values():
+        assert checkpoint.load(path).curve
 
 
 # import-checkpoint

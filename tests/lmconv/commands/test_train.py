@@ -355,3 +355,17 @@ def test_an_interrupt_saves_the_run(photographs, tmp_path):
     assert all(line.startswith("step ") for line in lines[:-1])
     state = checkpoint.load(last)
     assert state.step >= 20 and state.training["steps"] == 1000000
+
+
+def test_multiscale_orders_get_the_dilations_that_they_need(run, ramps, tmp_path):
+    options = [*IMAGE_OPTIONS, "--order", "multiscale=8"]
+    run("train", "tiny_cifar10", "--data", ramps[3], "-o", tmp_path / "run", *options)
+    network = json.loads((tmp_path / "run" / "config.json").read_text())["network"]
+    assert network["far"] == [2, 4] and network["dilation"] == 2
+    last = tmp_path / "run" / "last.safetensors"
+    run("train", "tiny_cifar10", "--data", ramps[3], "-o", tmp_path / "run", "--resume", *options, "--steps", 4)
+    assert checkpoint.load(last).network.far == (2, 4)
+    run("sample", last, "-o", tmp_path / "x.png", "--count", 1, "-q")
+    run("eval", last, ramps[3], "-q")
+    wrong = run("train", "tiny_cifar10", "--data", ramps[3], "-o", tmp_path / "no", *options, "--far", "", code=1)
+    assert "have no pixel before them" in wrong.stderr

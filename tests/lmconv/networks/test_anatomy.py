@@ -1,5 +1,7 @@
 """What networks are made of, against published numbers, PyTorch's own counter, and gradients."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -73,13 +75,15 @@ class _Whole:
         return self.masks.open_taps(which)
 
 
-@pytest.mark.parametrize("order", ["s_curve:3", "raster:5", "wavefront", "multiscale=4", "random=2"])
-def test_sight_is_what_has_a_gradient(order):
-    net, rank = random_net(COLOUR).double(), orders.make(order, 9, 8)
+@pytest.mark.parametrize("far", [(), (4,), (2, 5)])
+@pytest.mark.parametrize("order", ["s_curve:3", "raster:5", "wavefront", "multiscale=4", "multiscale=8", "random=2"])
+def test_sight_is_what_has_a_gradient(order, far):
+    config = replace(COLOUR, far=far)
+    net, rank = random_net(config).double(), orders.make(order, 9, 8)
     x = torch.rand(1, 3, 9, 8, dtype=torch.double).requires_grad_()
-    net(x, order_masks(rank, COLOUR))[0, :, 4, 4].square().sum().backward()
+    net(x, order_masks(rank, config))[0, :, 4, 4].square().sum().backward()
     seen = (x.grad[0] != 0).any(0).numpy()
-    found = anatomy(COLOUR, order, 9, 8).sight
+    found = anatomy(config, order, 9, 8).sight
     rows, columns = (places - 4 for places in np.nonzero(seen))
     assert (found.row, found.column, found.seen, found.before) == (4, 4, seen.sum(), (rank < rank[4, 4]).sum())
     assert (found.above, found.below, found.left, found.right) == tuple(
@@ -89,9 +93,9 @@ def test_sight_is_what_has_a_gradient(order):
 
 def test_sight_of_one_layer_and_of_the_first_position():
     kernel = Kernel(3, 2, "A")
-    found = sight(orders.raster(9, 9), [kernel])
+    found = sight(orders.raster(9, 9), [[kernel]])
     assert (found.seen, found.above, found.below, found.left, found.right) == (4, 2, 0, 2, 2)
-    assert sight(orders.raster(1, 1), [kernel]).seen == 0
+    assert sight(orders.raster(1, 1), [[kernel]]).seen == 0
 
 
 def test_the_baseline_has_no_masks():

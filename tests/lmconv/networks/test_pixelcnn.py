@@ -13,6 +13,7 @@ from lmconv.errors import LmconvError
 from lmconv.networks.distributions import centred, distribution
 from lmconv.networks.pixelcnn import Norm, PixelCnn, Pointwise, concat_elu, order_masks, pono
 from lmconv.orders import masks
+from runtime.variants import orient, unorient
 from tests import tolerance
 
 TINY = PixelCnnConfig(channels=1, filters=4, resnets=1, components=2)
@@ -23,7 +24,7 @@ OPTIONS = [
     dict(norm=norm, mask_weight=weight)
     for norm in ("none", "weight_norm", "order_rescale", "pono")
     for weight in (False, True)
-] + [dict(kernel=5), dict(dilation=1), dict(dilation=3), dict(bias=False)]
+] + [dict(kernel=5), dict(dilation=1), dict(dilation=3), dict(bias=False), dict(far=(2, 4))]
 
 
 IMAGES = 2**9 + 10 * 9  # roundings in a row: adding up all images' likelihoods, each a product of nine
@@ -100,9 +101,10 @@ def reads(rank: np.ndarray, kernel: int, dilation: int, kind: str) -> np.ndarray
 
 def chains(rank: np.ndarray, config: PixelCnnConfig) -> np.ndarray:
     """[H*W, H*W] bool: what a chain of allowed taps, one a layer, reaches from each position."""
-    plain, dilated = reads(rank, config.kernel, 1, "B"), reads(rank, config.kernel, config.dilation, "B")
+    plain = reads(rank, config.kernel, 1, "B")
+    dilated = np.any([reads(rank, config.kernel, each, "B") for each in (config.dilation, *config.far)], 0)
     n = config.resnets
-    reached = reads(rank, config.kernel, 1, "A")
+    reached = np.any([reads(rank, config.kernel, each, "A") for each in (1, *config.far)], 0)
     for between, blocks in ((None, n), (dilated, n), (dilated, n), (None, n), (dilated, n + 1), (dilated, n + 1)):
         for layer in ([] if between is None else [between]) + [plain] * (2 * blocks):
             reached = layer @ reached
@@ -238,15 +240,16 @@ def test_pono_is_the_unbiased_formula():
 
 def test_order_rescale_divides_by_the_open_taps():
     rank = orders.make("s_curve", 4, 6)
-    config = replace(TINY, norm="order_rescale")
+    config = replace(TINY, norm="order_rescale", far=(4,))
     order, x = order_masks(rank, config), images(2, 4, 4, 6)
-    for which, dilation in (("first", 1), ("plain", 1), ("dilated", 2)):
-        taps = torch.from_numpy(masks.masks(rank, 3, dilation, "B").sum(0).reshape(4, 6))
-        assert torch.equal(order.open_taps(which).long(), taps)
-        assert torch.equal(Norm("order_rescale")(x, order.open_taps(which)), x / taps)
-    assert order.open_taps("plain")[0, 0] == 1 and order.open_taps("plain")[1, 1] == 5
+    for dilations in ((1,), (2,), (1, 4)):
+        each = [masks.masks(rank, 3, dilation, "B").sum(0).reshape(4, 6) for dilation in dilations]
+        taps = torch.from_numpy(sum(each))
+        assert torch.equal(order.open_taps(dilations).long(), taps)
+        assert torch.equal(Norm("order_rescale")(x, order.open_taps(dilations)), x / taps)
+    assert order.open_taps([1])[0, 0] == 1 and order.open_taps([1])[1, 1] == 5
     x = x.bfloat16()
-    assert Norm("order_rescale")(x, order.open_taps("plain")).dtype == torch.bfloat16
+    assert Norm("order_rescale")(x, order.open_taps([1])).dtype == torch.bfloat16
 
 
 def test_concat_elu():
@@ -315,19 +318,19 @@ class Caches:
         self.row, self.col = row, col
         return self
 
-    def convolve(self, layer, x, which):
+    def convolve(self, layer, x, kind):
         grid = self.inputs.setdefault(layer, x.new_zeros(1, x.shape[1], *self.size))
         grid[0, :, self.row, self.col] = x.T
-        return self.order.convolve(layer, grid, which)[0, :, self.row, self.col].T
+        return self.order.convolve(layer, grid, kind)[0, :, self.row, self.col].T
 
-    def open_taps(self, which):
-        return self.order.open_taps(which)[self.row, self.col, None]
+    def open_taps(self, dilations):
+        return self.order.open_taps(dilations)[self.row, self.col, None]
 
 
 @pytest.mark.parametrize("norm", ["pono", "order_rescale"])
-@pytest.mark.parametrize("spec", ["wavefront", "s_curve:7"])
-def test_level_by_level_on_rows_equals_whole_images(spec, norm):
-    config = replace(TINY, channels=3, norm=norm)
+@pytest.mark.parametrize(("spec", "far"), [("wavefront", ()), ("s_curve:7", ()), ("multiscale=4", (3, 4))])
+def test_level_by_level_on_rows_equals_whole_images(spec, far, norm):
+    config = replace(TINY, channels=3, norm=norm, far=far)
     rank = orders.make(spec, 6, 5)
     net, order, x = network(config).eval(), order_masks(rank, config), images(1, 3, 6, 5)
     whole, caches = net(x, order), Caches(order, 6, 5)
@@ -339,8 +342,26 @@ def test_level_by_level_on_rows_equals_whole_images(spec, norm):
 
 
 def test_masks_move_whole():
-    order = order_masks(orders.make("s_curve", 4, 4), TINY).to("meta")
-    assert {order.first.taps.device.type, order.plain_taps.device.type, order.dilated.dense.device.type} == {"meta"}
+    order = order_masks(orders.make("s_curve", 4, 4), TINY).turned(3).beside(torch.zeros(1, 1, 4, 4)).to("meta")
+    tensors = [order.planes, *order.taps.values()]
+    for mask in order.masks.values():
+        tensors += [mask.taps, mask.index, mask.dense, *mask.reads, mask.turn]
+    assert {tensor.device.type for tensor in tensors if tensor is not None} == {"meta"} and len(tensors) > 30
+
+
+@pytest.mark.parametrize("variant", range(8))
+@pytest.mark.parametrize("spec", ["s_curve", "gilbert", "multiscale=4"])
+def test_a_turned_image_under_turned_masks(spec, variant):
+    """The variant of the order on the image, to the rounding of sums in another order."""
+    config = replace(TINY, channels=3, mask_weight=True, norm="order_rescale", far=(4,))
+    net, x = network(config), images(2, 3, 6, 5)
+    turned = torch.from_numpy(orient(x.numpy(), variant).copy())
+    base = order_masks(orders.make(spec, *turned.shape[2:]), config)
+    with torch.no_grad():
+        found = unorient(net(turned, base.turned(variant)).numpy(), variant)
+        wanted = net(x, order_masks(orders.make(f"{spec}:{variant}", 6, 5), config))
+    tolerance.assert_close(torch.from_numpy(found.copy()), wanted, tolerance.depth(net))
+    assert variant == 0 or not torch.equal(net(turned, base), net(turned, base.turned(variant)))
 
 
 def test_compiles_without_graph_breaks():
@@ -383,6 +404,8 @@ def test_autocast(norm):
         (dict(components=0), "components .* not 0"),
         (dict(kernel=4), "kernel is one of 3, 5, not 4"),
         (dict(dilation=0), "dilation .* not 0"),
+        (dict(far=(1,)), "far dilations are different whole numbers from 2 to 128, not 1"),
+        (dict(far=(2, 4, 4)), "not 2, 4, 4"),
         (dict(norm="batch"), "norm is one of none, weight_norm, order_rescale, pono, not 'batch'"),
         (dict(dropout=1.0), "dropout .* not 1.0"),
         (dict(bias=1), "bias is true or false, not 1"),
@@ -390,6 +413,7 @@ def test_autocast(norm):
         (dict(filters=1), "2 filters or more, not 1"),
         (dict(two_stream=True), "norm = weight_norm, not 'pono'"),
         (dict(two_stream=True, norm="weight_norm", kernel=5), "kernel = 3, not 5"),
+        (dict(two_stream=True, norm="weight_norm", far=(4,)), r"far = \(\), not \(4,\)"),
     ],
 )
 def test_bad_configs(settings, message):
@@ -403,5 +427,7 @@ def test_other_errors():
     with pytest.raises(LmconvError, match="TwoStreamPixelCnn"):
         PixelCnn(PixelCnnConfig(norm="weight_norm", two_stream=True))
     order = order_masks(orders.make("s_curve", 4, 4), TINY)
+    with pytest.raises(ValueError, match="without layers of kind A, dilation 4"):
+        network(replace(TINY, far=(4,)))(images(1, 1, 4, 4), order)
     with pytest.raises(ValueError, match=r"\(4, 4\), not \(4, 5\)"):
         network(TINY)(images(1, 1, 4, 5), order)

@@ -151,7 +151,7 @@ def test_levels_that_see_no_pixel(order, kernel, dilation, wanted):
     """As many layers as in a network: only the first of them sees pixels."""
     chain = [Kernel(kernel, 1, "A")] + 3 * [Kernel(kernel, 1), Kernel(kernel, dilation)]
     rank = orders.make(order, 16, 16)
-    assert blind(rank, chain) == wanted
+    assert blind(rank, [[kernel] for kernel in chain]) == wanted
     seen = np.array([[position_sees(rank, chain, row, column) for column in range(16)] for row in range(16)])
     dark = [level for level in range(1, rank.max() + 1) if not seen[rank == level].any() and (rank == level).sum() > 1]
     assert dark == wanted

@@ -163,8 +163,8 @@ def test_given_positions_of_rank_minus_one(spec):
     positions = taps.positions.numpy()
     assert set(positions[: taps.hidden]) == set(np.flatnonzero(hidden)) and len(positions) == 30
     slot = {int(position): slot for slot, position in enumerate(positions, 1)}
-    left = taps.taps["first"].columns.tolist().index(3)  # (1, 2) and, to its left, the given (1, 1)
-    assert taps.taps["first"].slots[slot[7] - 1, left] == slot[6]
+    left = taps.taps["A", 1].columns.tolist().index(3)  # (1, 2) and, to its left, the given (1, 1)
+    assert taps.taps["A", 1].slots[slot[7] - 1, left] == slot[6]
 
 
 def test_hidden_levels_of_the_input_count_for_nothing():

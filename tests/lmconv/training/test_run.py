@@ -228,7 +228,9 @@ def test_the_config_is_kept(tmp_path):
     task = image_task(BINARY, steps=2)
     train(task, tmp_path, QUIET)
     config = json.loads((tmp_path / "config.json").read_text())
-    assert config["kind"] == "pixelcnn" and config["network"] == asdict(BINARY) and config["unit"] == "nats"
+    assert (
+        config["kind"] == "pixelcnn" and config["network"] == asdict(BINARY) | {"far": []} and config["unit"] == "nats"
+    )
     assert config["training"]["data"] == task.digest and config["training"]["variants"] == [1, 4]
     assert config["training"]["source"] == "ramps" and config["training"]["binarisation"] == "stochastic"
     assert config["machine"]["minutes"] is None and config["machine"]["resolved"] == "cpu"
@@ -318,18 +320,34 @@ def test_curves_of_runs(tmp_path):
     for name in ("one", "other"):
         train(task, tmp_path / name, QUIET)
         assert Image.open(tmp_path / name / "curve.png").size == (960, 600)
-    plots.draw([tmp_path / "one", tmp_path / "other"], tmp_path / "both.png")
-    labels = [line.get_label() for line in plots._figure([tmp_path / "one", tmp_path / "other"]).axes[0].lines]
+    both = [plots.of_run(tmp_path / name) for name in ("one", "other")]
+    plots.draw(both, tmp_path / "both.png")
+    labels = [line.get_label() for line in plots._figure(both).axes[0].lines]
     held_out = checkpoint.load(tmp_path / "one" / "last.safetensors").curve[-1][1]
     told = f"held out: {held_out:.4f}"
     assert labels == ["one, training", f"one, {told}", "other, training", f"other, {told}"]
     train(image_task(BINARY, steps=2), tmp_path / "bits", QUIET)
     with pytest.raises(LmconvError, match="runs of bits/dim and nats do not share a picture"):
-        plots.draw([tmp_path / "one", tmp_path / "bits"], tmp_path / "no.png")
+        plots.draw([both[0], plots.of_run(tmp_path / "bits")], tmp_path / "no.png")
     train(image_task(steps=8, evaluate_every=9), tmp_path / "short", replace(QUIET, minutes=1e-9))
     with pytest.raises(LmconvError, match="nothing was evaluated yet"):
-        plots.draw([tmp_path / "short"], tmp_path / "no.png")
+        plots.draw([plots.of_run(tmp_path / "short")], tmp_path / "no.png")
     assert not (tmp_path / "no.png").exists()
+
+
+def test_the_training_curve_goes_on_with_the_run(tmp_path):
+    """Losses before a stop are read back once, those of steps that are trained again left out."""
+    whole, parts = image_task(steps=60, evaluate_every=60), image_task(steps=40, evaluate_every=60)
+    train(whole, tmp_path / "whole", QUIET)
+    train(parts, tmp_path / "parts", QUIET)
+    drawn = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "draw", lambda curves, path: drawn.extend(curves))
+        train(whole, tmp_path / "parts", QUIET, resume="auto")
+    expected = plots.of_run(tmp_path / "whole")
+    assert [step for step, _ in drawn[-1].trained] == [step for step, _ in expected.trained] == [20, 40, 60]
+    assert drawn[-1].unit == expected.unit == "bits/dim"
+    assert drawn[-1].heldout == checkpoint.load(tmp_path / "parts" / "last.safetensors").curve
 
 
 # Another run's weights

@@ -216,6 +216,53 @@ def test_levels_that_could_learn_nothing_are_named():
     with pytest.raises(LmconvError, match="order multiscale=4:0 on 6x5: its levels 1, 2 have no pixel before"):
         image_task(order="multiscale=4", variants=(0,))
     image_task(replace(COLOUR, kernel=5), order="multiscale=4", variants=(0,))
+    with pytest.raises(LmconvError, match="order multiscale=8:0 on 6x5: its levels 4, 5 have"):
+        image_task(order="multiscale=8", variants=(0,))
+    image_task(replace(COLOUR, far=(2, 4)), order="multiscale=8", variants=(0,))
+
+
+def turned_task(**changes) -> ImageTask:
+    task = image_task(**changes)
+    return ImageTask(task.images, task.config, task.network, CPU, turned=True)
+
+
+def test_turned_images_have_the_same_losses():
+    changes = dict(order="s_curve,gilbert:6,random,s_curve@box=1,1,2,2:5", variants=tuple(range(8)))
+    task, turned, net = image_task(**changes), turned_task(**changes), random_net(COLOUR)
+    shapes, met = set(), set()
+    for step in range(60):
+        plain, other = task.batch(step), turned.batch(step)
+        assert plain[1] == other[1]
+        met.add(other[1].partition(":")[2])
+        shapes.add(tuple(other[0].shape[2:]))
+        close(net, turned.loss(net, other), task.loss(net, plain))
+    assert shapes == {(6, 5), (5, 6)} and met == set("01234567")
+    for (_, one), (_, other) in zip(task.evaluate(net), turned.evaluate(net)):
+        assert one == other
+
+
+def test_one_compiled_graph_serves_all_variants():
+    plain, turned = (graphs_of(make(variants=tuple(range(8)))) for make in (image_task, turned_task))
+    assert turned == 2 < plain  # images of 6 x 5 have another shape when they are turned
+
+
+def graphs_of(task: ImageTask) -> int:
+    """How often a network is compiled in a training that meets all 8 orders."""
+    graphs, met = [], set()
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    torch._dynamo.reset()
+    net = torch.compile(random_net(COLOUR).train(), backend=backend, fullgraph=True, dynamic=False)
+    for step in range(30):
+        batch = task.batch(step)
+        met.add(batch[1])
+        task.loss(net, batch).backward()
+    torch._dynamo.reset()
+    assert len(met) == 8
+    return len(graphs)
 
 
 def test_the_two_stream_network_is_trained_too():
