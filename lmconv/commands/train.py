@@ -140,7 +140,7 @@ def _image_command(name: str) -> click.Command:
 
             grid = datasets.grid(network, config.binarisation)
             images = datasets.load(source, "train", grid, (config.height, config.width), cache, download)
-            return ImageTask(images, config, network, machine.resolved_device(), turned=machine.compile)
+            return ImageTask(images, config, network, machine.resolved_device())
 
         def sheet(config: ImageTraining, network: PixelCnnConfig, task: "ImageTask") -> "Sheet | None":
             import numpy as np

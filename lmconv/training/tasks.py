@@ -133,7 +133,8 @@ class ImageTask:
 
     A batch is of one order and one size, as a network computes it in one pass. `turned`: images are turned and flipped
     so that all variants of an order are the order itself, of kernels that are turned and flipped likewise: what differs
-    between batches is numbers alone, and a compiled network is compiled once for all variants.
+    between batches is numbers alone, a compiled network is compiled once for all variants, and no variant goes through
+    memory across its rows.
     """
 
     def __init__(
@@ -142,7 +143,7 @@ class ImageTask:
         config: ImageTraining,
         network: PixelCnnConfig,
         device: torch.device,
-        turned: bool = False,
+        turned: bool = True,
     ) -> None:
         if len(images) <= config.holdout:
             raise DataError(f"{len(images)} images are too few to hold {config.holdout} out")
