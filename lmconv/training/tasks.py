@@ -24,7 +24,7 @@ from lmconv.networks.photo import PhotoNet
 from lmconv.networks.pixelcnn import OrderMasks, order_masks
 from lmconv.orders import masks
 from runtime.least_squares import UNIT
-from runtime.variants import orient
+from runtime.variants import TRANSPOSED, orient
 
 
 class Task(Protocol):
@@ -64,6 +64,13 @@ class Task(Protocol):
 
     def about(self) -> dict:
         """The data in words, for a checkpoint."""
+
+
+def _oriented(images: Tensor, variant: int) -> Tensor:
+    """As runtime.variants.orient, of [..., H, W]."""
+    if flipped := [axis for axis, bit in ((-1, 2), (-2, 1)) if variant & bit]:
+        images = images.flip(flipped)
+    return images.transpose(-1, -2).contiguous() if variant & TRANSPOSED else images
 
 
 def rows_of(part: int, parts: int, count: int) -> slice:
@@ -131,7 +138,7 @@ class PhotoTask:
 class ImageTask:
     """The paper's network on a data set; the loss is in bits/dim, of binary images in nats an image.
 
-    A batch is of one order and one size, as a network computes it in one pass. `turned`: images are turned and flipped
+    A batch is of one order and one size, as a network computes it in one pass. `turned`: its images are turned and flipped
     so that all variants of an order are the order itself, of kernels that are turned and flipped likewise: what differs
     between batches is numbers alone, a compiled network is compiled once for all variants, and no variant goes through
     memory across its rows.
@@ -186,16 +193,15 @@ class ImageTask:
         given = self.images.given(rows[mine], levels.shape[2:])
         if order.startswith(f"{ANY}:"):
             order = order.replace(ANY, f"{ANY}={rng.integers(2**31)}")
-        levels = orient(levels[mine], self._turn(order))
         return (
-            torch.from_numpy(np.ascontiguousarray(levels)),
+            torch.from_numpy(np.ascontiguousarray(levels[mine])),
             order,
             None if given is None else torch.from_numpy(np.ascontiguousarray(given)),
         )
 
     def loss(self, net: kinds.Forward, batch: tuple[Tensor, str, Tensor | None]) -> Tensor:
         levels, order, given = batch
-        levels = levels.to(self.device, non_blocking=True)
+        levels = _oriented(levels.to(self.device, non_blocking=True), self._turn(order))
         masks = self._order(order, levels.shape[2:], turned=True)
         nats = kinds.nll(net, self.network, levels, masks, given)
         return nats.sum() / (len(levels) * self._unit(levels.shape[1:]))
@@ -248,12 +254,12 @@ class ImageTask:
             )
 
     def _turn(self, order: str) -> int:
-        """The variant in which the images of an order's batches are."""
+        """The variant in which images of an order are looked at."""
         base, variant = orders.parse_variant(order)
         return variant if self._turned and orders.parse_region(base)[1] is None else 0
 
     def _order(self, order: str, size: tuple[int, ...], turned: bool = False) -> OrderMasks | None:
-        """The masks of an order at a size, None for the two-stream network; turned: for images as batches have them."""
+        """The masks of an order at a size, None for the two-stream network; turned: for images that are."""
         if self.network.two_stream:
             return None
         key, base = (order, size, turned), orders.parse_variant(order)[0]
