@@ -138,10 +138,10 @@ class PhotoTask:
 class ImageTask:
     """The paper's network on a data set; the loss is in bits/dim, of binary images in nats an image.
 
-    A batch is of one order and one size, as a network computes it in one pass. `turned`: its images are turned and flipped
-    so that all variants of an order are the order itself, of kernels that are turned and flipped likewise: what differs
-    between batches is numbers alone, a compiled network is compiled once for all variants, and no variant goes through
-    memory across its rows.
+    A batch is of one order and one size, as a network computes it in one pass. `turned`: its images are turned and
+    flipped so that all variants of an order are the order itself, of kernels that are turned and flipped likewise: what
+    differs between batches is numbers alone, a compiled network is compiled once for all variants, and no variant goes
+    through memory across its rows.
     """
 
     def __init__(
