@@ -383,3 +383,22 @@ def test_half_the_products_of_alternating_patterns():
 @pytest.mark.parametrize("order", ["raster", "gilbert", "random=2", "wavefront"])
 def test_other_patterns_do_not_alternate(order):
     assert mask_from_rank(orders.make(order, 6, 6), 3, 1, "B").alternate is None
+
+
+def test_one_compiled_graph_serves_all_variants():
+    """Of an order on images that are turned; else one for each shape of patterns."""
+    layer, x = LocallyMaskedConv2d(2, 3, 3, mask_weight=True), torch.randn(2, 2, 6, 6)
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    compiled = torch.compile(layer, backend=backend, fullgraph=True, dynamic=False)
+    base = mask_from_rank(orders.make("s_curve", 6, 6), 3, kind="B")
+    for variant in range(8):
+        close(compiled(x, base.turned(variant)), layer(x, base.turned(variant)))
+    assert len(graphs) == 1
+    for variant in range(8):
+        compiled(x, mask_from_rank(orders.make(f"s_curve:{variant}", 6, 6), 3, kind="B"))
+    assert len(graphs) > 3

@@ -235,37 +235,13 @@ def test_turned_images_have_the_same_losses():
         shapes.add(tuple(x.shape[2:]))
         return net(x, masks)
 
-    for step in range(60):
+    for step in range(30):
         batch = task.batch(step)
         met.add(batch[1].partition(":")[2])
         close(net, turned.loss(seen, batch), task.loss(net, batch))
     assert shapes == {(6, 5), (5, 6)} and met == set("01234567")
     for (_, one), (_, other) in zip(task.evaluate(net), turned.evaluate(net)):
         assert one == other
-
-
-def test_one_compiled_graph_serves_all_variants():
-    plain, turned = (graphs_of(make(variants=tuple(range(8)))) for make in (unturned_task, image_task))
-    assert turned == 2 < plain  # images of 6 x 5 have another shape when they are turned
-
-
-def graphs_of(task: ImageTask) -> int:
-    """How often a network is compiled in a training that meets all 8 orders."""
-    graphs, met = [], set()
-
-    def backend(graph, inputs):
-        graphs.append(graph)
-        return graph.forward
-
-    torch._dynamo.reset()
-    net = torch.compile(random_net(COLOUR).train(), backend=backend, fullgraph=True, dynamic=False)
-    for step in range(30):
-        batch = task.batch(step)
-        met.add(batch[1])
-        task.loss(net, batch).backward()
-    torch._dynamo.reset()
-    assert len(met) == 8
-    return len(graphs)
 
 
 def test_the_two_stream_network_is_trained_too():
