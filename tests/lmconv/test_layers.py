@@ -399,6 +399,6 @@ def test_one_compiled_graph_serves_all_variants():
     for variant in range(8):
         close(compiled(x, base.turned(variant)), layer(x, base.turned(variant)))
     assert len(graphs) == 1
-    for variant in range(8):
+    for variant in (1, 4, 6):  # PyTorch gives up after 8 graphs
         compiled(x, mask_from_rank(orders.make(f"s_curve:{variant}", 6, 6), 3, kind="B"))
-    assert len(graphs) > 3
+    assert len(graphs) == 4
