@@ -112,7 +112,7 @@ def test_what_is_told():
         "licence",
         "card",
     }
-    assert json.loads(told["network"]) == {"kind": "pixelcnn"} | vars(COLOUR)
+    assert json.loads(told["network"]) == {"kind": "pixelcnn"} | vars(COLOUR) | {"far": []}
     assert json.loads(told["training"]) == {"steps": 9} | TRAINING
     assert json.loads(told["card"]) == {"licence": "MIT", "data": "ramps"} and told["licence"] == "MIT"
     assert (told["format"], told["name"], told["size"]) == ("lmconv export 1", "model", "5x6")

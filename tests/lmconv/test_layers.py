@@ -394,6 +394,7 @@ def test_one_compiled_graph_serves_all_variants():
         graphs.append(graph)
         return graph.forward
 
+    torch._dynamo.reset()  # of what others compiled: PyTorch counts all graphs of a function
     compiled = torch.compile(layer, backend=backend, fullgraph=True, dynamic=False)
     base = mask_from_rank(orders.make("s_curve", 6, 6), 3, kind="B")
     for variant in range(8):
