@@ -221,7 +221,6 @@ class PixelCnnConfig:
     two_stream: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "far", tuple(self.far))  # from JSON a list
         sound = all(type(far) is int and 1 < far <= FARTHEST for far in self.far)
         if not sound or len(set(self.far)) < len(self.far):
             raise LmconvError(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from lmconv.orders import masks
-from runtime.variants import orient
+from runtime.variants import TRANSPOSED
 
 # Up to so many patterns a GPU is given convolutions. On a CPU a second one costs more than going by taps: s-curves,
 # with 2, take 1.8 to 2.2 times the time of a convolution without masks so, and 0.8 to 1.3 times by taps.
@@ -70,16 +71,29 @@ class TorchMask:
         )
 
     def turned(self, variant: int) -> TorchMask:
-        """The mask for images in a variant (runtime.variants.orient): layers turn their kernels as the images were
+        """The mask for images in a variant (`oriented`): layers turn their kernels as the images were
         turned, so that they compute what they would of the images themselves in that variant of the order."""
-        taps = orient(np.arange(self.kernel**2).reshape(self.kernel, self.kernel), variant)
-        return replace(self, turn=torch.from_numpy(taps.flatten()).to(self.taps.device))
+        return replace(self, turn=_turn(self.kernel, variant, self.taps.device))
 
     def at_positions(self) -> Tensor:
         """`dense`. Raises ValueError in a mask for any size."""
         if self.dense is None:
             raise ValueError("a mask for any size has no list of its taps: build one with mask_from_rank")
         return self.dense
+
+
+@cache
+def _turn(kernel: int, variant: int, device: torch.device) -> Tensor:
+    """[k*k] int64: `turn` of TorchMask."""
+    taps = oriented(torch.arange(kernel**2).view(kernel, kernel), variant)
+    return taps.flatten().to(device)
+
+
+def oriented(images: Tensor, variant: int) -> Tensor:
+    """Images [..., H, W] in one of the 8 variants, as runtime.variants.orient has arrays; [..., W, H] for 4 to 7."""
+    if flipped := [axis for axis, bit in ((-1, 2), (-2, 1)) if variant & bit]:
+        images = images.flip(flipped)
+    return images.transpose(-1, -2).contiguous() if variant & TRANSPOSED else images
 
 
 def mask_from_rank(

@@ -53,12 +53,30 @@ def read_manifest(path: Path | str) -> Manifest:
         return _manifest(archive, path)
 
 
+def read_weights(path: Path | str) -> tuple[Manifest, dict[str, np.ndarray]]:
+    """The manifest and the integers of the network's layers, verified. Raises BundleError."""
+    manifest, members = _verified(path)
+    return manifest, _tensors(members["weights.safetensors"])
+
+
 def load(
     path: Path | str, provider: str = "cpu", threads: int = 0, products: str = "auto", optimise: bool = True
 ) -> Model:
     """Reads, verifies and opens a bundle; threads 0: all cores. Raises BundleError (ProviderError for what this
     machine cannot run)."""
     check_arithmetic()
+    manifest, members = _verified(path)
+    tables = _tensors(members["tables.safetensors"])
+    probe = _checked(manifest.layout, tables, path)
+    graphs = {kind: members[f"step_{kind}.onnx"] for kind in PRODUCTS}
+    for kind, graph in graphs.items():
+        _check_graph(graph, f"{path}: the graph of {kind} products")
+    network = Network(graphs, probe, provider, products, optimise)
+    return manifest.layout.model(manifest, network, tables, threads or os.cpu_count() or 1)
+
+
+def _verified(path: Path | str) -> tuple[Manifest, dict[str, bytes]]:
+    """The manifest and the other members, as whoever wrote the bundle meant them."""
     with _open(path) as archive:
         manifest = _manifest(archive, path)
         members = {name: _member(archive, name, path) for name in LIMITS if name != "manifest.json"}
@@ -67,13 +85,7 @@ def load(
             raise BundleError(f"{path}: {name} is damaged (its SHA-256 is not the manifest's)")
     if identity(manifest, members["weights.safetensors"], members["tables.safetensors"]) != manifest.model_id:
         raise BundleError(f"{path}: the model's identity does not match its contents")
-    tables = _tensors(members["tables.safetensors"])
-    probe = _checked(manifest.layout, tables, path)
-    graphs = {kind: members[f"step_{kind}.onnx"] for kind in PRODUCTS}
-    for kind, graph in graphs.items():
-        _check_graph(graph, f"{path}: the graph of {kind} products")
-    network = Network(graphs, probe, provider, products, optimise)
-    return manifest.layout.model(manifest, network, tables, threads or os.cpu_count() or 1)
+    return manifest, members
 
 
 def _check_graph(graph: bytes, name: str) -> None:

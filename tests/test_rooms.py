@@ -119,7 +119,7 @@ ALLOWED_INSIDE = {
         *("lmconv.config", "lmconv.errors", "lmconv.layers", "lmconv.networks", "lmconv.orders", "lmconv.sampling"),
     ),
     "lmconv/training": (
-        *("lmconv.checkpoints", "lmconv.config", "lmconv.data", "lmconv.errors", "lmconv.evaluation"),
+        *("lmconv.checkpoints", "lmconv.config", "lmconv.data", "lmconv.errors", "lmconv.evaluation", "lmconv.layers"),
         *("lmconv.networks", "lmconv.orders", "lmconv.processes", "lmconv.sampling", "lmconv.training"),
     ),
     "export/exact": ("export.errors", "export.exact"),

@@ -18,7 +18,7 @@ from lmconv.checkpoints.checkpoint import Checkpoint
 from lmconv.config import PhotoConfig, PixelCnnConfig
 from lmconv.layers import LocallyMaskedConv2d, TorchMask, mask_from_rank
 from lmconv.networks.distributions import centred
-from lmconv.networks.pixelcnn import Kind, order_masks
+from lmconv.networks.pixelcnn import Kind, added, order_masks
 
 Precision = Literal["fp32", "fp16"]
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
@@ -84,8 +84,7 @@ class BakedImages(nn.Module):
 
     def open_taps(self, dilations: Sequence[int]) -> Tensor:
         """As Neighbours."""
-        first, *others = (self.get_buffer(f"taps_{dilation}") for dilation in dilations)
-        return sum(others, first)
+        return added(self.get_buffer(f"taps_{dilation}") for dilation in dilations)
 
     def given(self, network: nn.Module) -> Tensor:
         """As Neighbours."""

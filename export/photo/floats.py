@@ -4,12 +4,10 @@ Integers fix the float network but for the scale of each ReLU's channels and of 
 which cancel out. They are chosen so that all layers' weights are about as large, as an optimiser leaves them.
 """
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import load as load_tensors
 
 from export.errors import ExportError
 from export.photo.network import output_units
@@ -17,7 +15,7 @@ from export.photo.quantise import offsets_of
 from lmconv.checkpoints.checkpoint import Checkpoint
 from lmconv.config import PhotoConfig
 from lmconv.networks.photo import CURRENT, CURRENT_SCALE, KNOWN, KNOWN_SCALE, ZERO, PhotoNet
-from runtime.bundle import load
+from runtime.bundle import read_weights
 from runtime.photo import PhotoLayout
 
 _ROUNDS = 200  # of balancing; scales no longer change long before
@@ -27,12 +25,10 @@ _Layers = dict[str, tuple[np.ndarray, np.ndarray]]  # matrix float64 [inputs, ou
 
 def checkpoint_of(path: Path) -> Checkpoint:
     """A checkpoint of a photo bundle's network, of no step. Raises BundleError, and ExportError for other networks."""
-    manifest = load(path, threads=1).manifest
+    manifest, tensors = read_weights(path)
     layout = manifest.layout
     if not isinstance(layout, PhotoLayout):
         raise ExportError(f"{path} is of kind {layout.kind}: only photo networks are brought back to floats")
-    with zipfile.ZipFile(path) as archive:
-        tensors = load_tensors(archive.read("weights.safetensors"))
     channels, blocks = tensors["head.weight"].shape[0], len(tensors["exponents"]) - 1
     config = PhotoConfig(channels=channels, blocks=blocks, components=layout.components, kernel=layout.kernel)
     net = PhotoNet(config)

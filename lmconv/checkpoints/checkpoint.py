@@ -100,7 +100,10 @@ def load(path: Path) -> Checkpoint:
                 group, _, rest = name.partition("/")
                 tensor = file.get_tensor(name)
                 groups[group][rest] = tensor.float() if tensor.dtype == torch.float16 else tensor
-        network = kinds.KINDS[header["kind"]](**header["network"])
+        settings = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in header["network"].items()
+        }
+        network = kinds.KINDS[header["kind"]](**settings)
         checkpoint = Checkpoint(
             network,
             groups["model"] or groups["ema"],  # a slim one's

@@ -10,8 +10,9 @@ of single positions: an incremental sampler passes, in place of OrderMasks, an o
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Literal, Protocol
 
 import numpy as np
@@ -67,8 +68,7 @@ class OrderMasks:
 
     def open_taps(self, dilations: Sequence[int]) -> Tensor:
         """[H, W] int32. The first layers' kind A may have none open: they are rescaled as those of kind B are."""
-        first, *others = [self.taps[dilation] for dilation in dilations]
-        return sum(others, first)
+        return added(self.taps[dilation] for dilation in dilations)
 
     def given(self, network: nn.Module) -> Tensor:
         """[B, F, H, W]. Raises LmconvError where no planes are given."""
@@ -88,16 +88,22 @@ class OrderMasks:
         return OrderMasks(masks, taps, None if self.planes is None else self.planes.to(device))
 
     def turned(self, variant: int) -> OrderMasks:
-        """The masks for images in a variant (runtime.variants.orient), for which the network computes what it would of
+        """The masks for images in a variant (lmconv.layers.oriented), for which the network computes what it would of
         the images themselves in that variant of the order. Nothing but numbers differs between variants, so one
         compiled graph serves all of them."""
         return replace(self, masks={sort: mask.turned(variant) for sort, mask in self.masks.items()})
 
 
-def sorts(config: PixelCnnConfig) -> dict[tuple[Kind, int], None]:
-    """The kinds and dilations of a network's masked layers, each once, as keys."""
+def added(parts: Iterable[Tensor]) -> Tensor:
+    """The sum of what layers of several dilations give, or may read; there is one at least."""
+    return reduce(torch.add, parts)
+
+
+def sorts(config: PixelCnnConfig) -> tuple[tuple[Kind, int], ...]:
+    """The kinds and dilations of a network's masked layers, each once."""
     first: list[tuple[Kind, int]] = [("A", dilation) for dilation in (1, *config.far)]
-    return dict.fromkeys([*first, ("B", 1), *(("B", dilation) for dilation in config.dilations)])
+    later: list[tuple[Kind, int]] = [("B", 1), *(("B", dilation) for dilation in config.dilations)]
+    return tuple(dict.fromkeys(first + later))
 
 
 def order_masks(rank: np.ndarray, config: PixelCnnConfig, patterns: bool = True) -> OrderMasks:
@@ -261,8 +267,8 @@ class PixelCnn(nn.Module):
 
     def _together(self, layers: list[LocallyMaskedConv2d], h: Tensor, masks: Neighbours, kind: Kind) -> Tensor:
         """The sum of layers of several dilations, normalised."""
-        first, *others = [masks.convolve(layer, h, kind) for layer in layers]
-        return self.norm(sum(others, first), masks.open_taps([layer.dilation for layer in layers]))
+        together = added([masks.convolve(layer, h, kind) for layer in layers])
+        return self.norm(together, masks.open_taps([layer.dilation for layer in layers]))
 
     def _block(self, block: GatedResnet, h: Tensor, masks: Neighbours, skip: Tensor | None = None) -> Tensor:
         if self.config.checkpointing and torch.is_grad_enabled():

@@ -23,7 +23,7 @@ from lmconv.config import ImageTraining, PixelCnnConfig, fixed
 from lmconv.errors import LmconvError
 from lmconv.layers import LocallyMaskedConv2d
 from lmconv.networks.distributions import centred, distribution
-from lmconv.networks.pixelcnn import Kind, OrderMasks, PixelCnn, order_masks
+from lmconv.networks.pixelcnn import Kind, OrderMasks, PixelCnn, added, order_masks
 from lmconv.networks.two_stream import TwoStreamPixelCnn
 from lmconv.orders import OBSERVED, OrderError, make, raster
 from lmconv.sampling import sheet
@@ -282,8 +282,7 @@ class _Rows:
 
     def open_taps(self, dilations: Sequence[int]) -> Tensor:
         """[n B, 1]."""
-        first, *others = (self.counts[dilation][self.here] for dilation in dilations)
-        return sum(others, first)
+        return added(self.counts[dilation][self.here] for dilation in dilations)
 
     def given(self, network: nn.Module) -> Tensor:
         """[n B, F]: computed before, of whole images."""

@@ -18,13 +18,15 @@ from lmconv.data.datasets import ImageSet, resize
 from lmconv.data.pictures import DataError
 from lmconv.errors import LmconvError
 from lmconv.evaluation import likelihoods
+from lmconv.layers import oriented
 from lmconv.networks import kinds, likelihood
 from lmconv.networks.anatomy import masked_layers
 from lmconv.networks.photo import PhotoNet
 from lmconv.networks.pixelcnn import OrderMasks, order_masks
 from lmconv.orders import masks
 from runtime.least_squares import UNIT
-from runtime.variants import TRANSPOSED, orient
+from runtime.schedule import Kernel
+from runtime.variants import orient
 
 
 class Task(Protocol):
@@ -64,13 +66,6 @@ class Task(Protocol):
 
     def about(self) -> dict:
         """The data in words, for a checkpoint."""
-
-
-def _oriented(images: Tensor, variant: int) -> Tensor:
-    """As runtime.variants.orient, of [..., H, W]."""
-    if flipped := [axis for axis, bit in ((-1, 2), (-2, 1)) if variant & bit]:
-        images = images.flip(flipped)
-    return images.transpose(-1, -2).contiguous() if variant & TRANSPOSED else images
 
 
 def rows_of(part: int, parts: int, count: int) -> slice:
@@ -135,6 +130,18 @@ class PhotoTask:
         return {"crops": len(self.prepared)}
 
 
+def _check_sight(order: str, height: int, width: int, layers: list[list[Kernel]] | None) -> None:
+    """Raises OrderError, and LmconvError for an order in which a network of those masked layers (None: of two streams)
+    could learn nothing at some levels."""
+    rank = orders.make(order, height, width)
+    if layers is not None and (blind := masks.blind(rank, layers)):
+        raise LmconvError(
+            f"order {order} on {height}x{width}: its levels {', '.join(map(str, blind))} have no pixel before them "
+            "within the network's reach, so nothing could be learned there: take a smaller step, a larger kernel "
+            "or far dilations"
+        )
+
+
 class ImageTask:
     """The paper's network on a data set; the loss is in bits/dim, of binary images in nats an image.
 
@@ -174,11 +181,12 @@ class ImageTask:
         self.orders = tuple(map(fixed, config.orders))
         self._turned = turned and not network.two_stream and not network.given
         self._bases = {orders.parse_variant(order)[0] for order in self.orders}
-        self._masks: dict[tuple[str, tuple[int, ...], bool], OrderMasks] = {}
+        self._masks: dict[tuple[str, tuple[int, ...]], OrderMasks] = {}
         self._epochs: dict[int, np.ndarray] = {}
+        layers = None if network.two_stream else masked_layers(network)
         for order in self.orders:
             for height in {config.height, *config.sizes}:
-                self._check_sight(order, *self._size(height))
+                _check_sight(order, *self._size(height), layers)
 
     def build(self) -> nn.Module:
         return kinds.build(self.network).to(self.device)
@@ -201,8 +209,11 @@ class ImageTask:
 
     def loss(self, net: kinds.Forward, batch: tuple[Tensor, str, Tensor | None]) -> Tensor:
         levels, order, given = batch
-        levels = _oriented(levels.to(self.device, non_blocking=True), self._turn(order))
-        masks = self._order(order, levels.shape[2:], turned=True)
+        order, variant = self._turn(order)
+        levels = oriented(levels.to(self.device, non_blocking=True), variant)
+        masks = self._order(order, levels.shape[2:])
+        if masks is not None and self._turned:
+            masks = masks.turned(variant)  # by 0 too: one graph for all
         nats = kinds.nll(net, self.network, levels, masks, given)
         return nats.sum() / (len(levels) * self._unit(levels.shape[1:]))
 
@@ -214,10 +225,8 @@ class ImageTask:
         mine, found = np.arange(len(held))[rows_of(part, parts, len(held))], []
         for index, order in enumerate(self.orders):
             rows = mine[mine % len(self.orders) == index]
-            masks, given = (
-                self._order(order, (c.height, c.width)),
-                self.images.given(len(self.images) - c.holdout + rows),
-            )
+            masks = self._order(order, (c.height, c.width))
+            given = self.images.given(len(self.images) - c.holdout + rows)
             nats = likelihoods.image_nats(net, self.network, held[rows], masks, self.device, batch=c.batch, given=given)
             found.append((float(nats.sum() / self._unit(held.shape[1:])), len(rows)))
         return found
@@ -241,41 +250,21 @@ class ImageTask:
     def _size(self, height: int) -> tuple[int, int]:
         return height, max(1, round(self.config.width * height / self.config.height))
 
-    def _check_sight(self, order: str, height: int, width: int) -> None:
-        """Raises LmconvError for an order in which nothing could be learned at some levels, and OrderError."""
-        if self.network.two_stream:
-            return
-        rank = orders.make(order, height, width)
-        if blind := masks.blind(rank, masked_layers(self.network)):
-            raise LmconvError(
-                f"order {order} on {height}x{width}: its levels {', '.join(map(str, blind))} have no pixel before them "
-                "within the network's reach, so nothing could be learned there: take a smaller step, a larger kernel "
-                "or far dilations"
-            )
-
-    def _turn(self, order: str) -> int:
-        """The variant in which images of an order are looked at."""
+    def _turn(self, order: str) -> tuple[str, int]:
+        """The order in which images of an order are computed, and the variant in which they are turned for it."""
         base, variant = orders.parse_variant(order)
-        return variant if self._turned and orders.parse_region(base)[1] is None else 0
+        return (f"{base}:0", variant) if self._turned and orders.parse_region(base)[1] is None else (order, 0)
 
-    def _order(self, order: str, size: tuple[int, ...], turned: bool = False) -> OrderMasks | None:
-        """The masks of an order at a size, None for the two-stream network; turned: for images that are."""
+    def _order(self, order: str, size: tuple[int, ...]) -> OrderMasks | None:
+        """The masks of an order at a size, None for the two-stream network."""
         if self.network.two_stream:
             return None
-        key, base = (order, size, turned), orders.parse_variant(order)[0]
-        if key in self._masks:
-            return self._masks[key]
-        kept = base in self._bases  # else it is for one batch, and its few patterns are not looked for
-        if turned and self._turned:
-            turn = self._turn(order)
-            whole = self._order(f"{base}:0" if turn else order, size)
-            assert whole is not None  # as the network has one stream
-            found = whole.turned(turn)
-        else:
-            rank = orders.make(order, *size)
-            found = order_masks(rank, self.network, patterns=kept).to(self.device)
+        if (order, size) in self._masks:
+            return self._masks[order, size]
+        kept = orders.parse_variant(order)[0] in self._bases  # else it is for one batch: no search for few patterns
+        found = order_masks(orders.make(order, *size), self.network, patterns=kept).to(self.device)
         if kept:
-            self._masks[key] = found
+            self._masks[order, size] = found
         return found
 
     def _unit(self, shape: tuple[int, ...]) -> float:
