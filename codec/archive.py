@@ -149,7 +149,7 @@ def _pixels_of(data: bytes, kind: str, wishes: Wishes) -> Parts:
 
 
 def smallest(
-    samples: Samples, choice: Choice, wishes: Wishes, source: SourceFile, progress: Progress | None = None
+    samples: Samples, choice: Choice, wishes: Wishes, source: SourceFile | None, progress: Progress | None = None
 ) -> tuple[Compressed, Model]:
     """Samples coded by the one of several models that makes them smallest, and which that is. A model but the first may
     be for other pictures or orders. Raises as `compress` does."""

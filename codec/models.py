@@ -16,6 +16,7 @@ from codec.format.picture import short_id
 if TYPE_CHECKING:
     import runtime
     from codec.images.samples import Samples
+    from runtime.pixelcnn import PixelCnnLayout
 
 NORMAL = "normal"
 DEFAULTS = {"fast": "photo-small", NORMAL: "photo-small", "best": "photo"}  # the model of each effort
@@ -122,7 +123,7 @@ class Choice:
     def __init__(self, name: str | None, effort: str, load: Callable[[Path], runtime.Model]) -> None:
         self._path = of_effort(name, effort)
         self._alone, self._load = name not in (None, AUTO), load
-        self._small: list[tuple[Path, int]] | None = None
+        self._small: list[tuple[Path, PixelCnnLayout]] | None = None
 
     def first(self) -> runtime.Model:
         """The one that is taken for most pictures."""
@@ -130,21 +131,32 @@ class Choice:
 
     def __call__(self, samples: Samples) -> list[runtime.Model]:
         """All that are to be tried."""
-        area = samples.width * samples.height
-        if self._alone or samples.depth > _BITS or area > _SMALL:
+        if self._alone or samples.depth > _BITS or samples.width * samples.height > _SMALL:
             return [self.first()]
         if self._small is None:  # asked for once, for all small pictures
             self._small = _for_small()
-        others = [path for path, size in self._small if area <= _SQUARES * size and path != self._path]
+        others = [path for path, layout in self._small if path != self._path and _is_for(layout, samples)]
         return [self.first(), *map(self._load, others)]
 
+    def maker(self, model_id: bytes) -> runtime.Model:
+        """The one that made a file, by its header's model_id. Raises as `find` does."""
+        return self._load(find(model_id, self._path if self._alone else None))
 
-def _for_small() -> list[tuple[Path, int]]:
-    """The bundles of networks of small pictures, and how many pixels these have."""
+
+def _for_small() -> list[tuple[Path, PixelCnnLayout]]:
+    """The bundles of networks of small pictures."""
     from runtime.pixelcnn import PixelCnnLayout
 
     layouts = [(bundle.path, bundle.manifest.layout) for bundle in available()]
-    return [(path, layout.height * layout.width) for path, layout in layouts if isinstance(layout, PixelCnnLayout)]
+    return [(path, layout) for path, layout in layouts if isinstance(layout, PixelCnnLayout)]
+
+
+def _is_for(layout: PixelCnnLayout, samples: Samples) -> bool:
+    """Whether a picture is about as small as a network's, and has its colours."""
+    channels, first = 1 if samples.kind.startswith("grey") else 3, samples.values[..., 0]
+    if samples.width * samples.height > _SQUARES * layout.height * layout.width or channels != layout.channels:
+        return False
+    return not layout.binary or bool(((first == 0) | (first == 255)).all())
 
 
 def load(bundle: Path, threads: int = 0, provider: str = "cpu") -> runtime.Model:

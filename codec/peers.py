@@ -7,17 +7,14 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from codec.errors import PeerMissing, PixelsDiffer
 from codec.images.samples import Samples
-from codec.models import NORMAL
-
-if TYPE_CHECKING:
-    import runtime
+from codec.models import NORMAL, Choice
 
 OURS = "lmconv"
 PEERS = ("png", "webp", "jxl")
@@ -48,17 +45,23 @@ class Measured:
     nll_bits: float | None = None
 
 
-def ours(model: runtime.Model, effort: str) -> Coder:
-    """By an effort; the normal one has no more name than the program."""
-    from codec.compression import compress
+def ours(choice: Choice, effort: str) -> Coder:
+    """By an effort, with the models that `compress` would take; the normal one has no more name than the program."""
+    from codec import archive
     from codec.decompression import decompress
+    from codec.format import container
 
     def encode(samples: Samples) -> tuple[bytes, float | None]:
-        coded = compress(samples, model, effort=effort)
+        coded, _ = archive.smallest(samples, choice, archive.Wishes(effort), source=None)
         return coded.data, float(coded.nll_bits)
 
+    def decode(data: bytes) -> Samples:
+        contents = container.read(data, None)
+        model_id = contents.picture.header.model_id if contents.picture is not None else None
+        return decompress(contents, choice.maker(model_id) if model_id is not None else None)
+
     name = OURS if effort == NORMAL else f"{OURS} --effort {effort}"
-    return Coder(name, encode, lambda data: decompress(data, model), keeps_kind=True)
+    return Coder(name, encode, decode, keeps_kind=True)
 
 
 def peers(names: Sequence[str], threads: int) -> list[Coder]:

@@ -61,3 +61,20 @@ def test_deep(source, tmp_path):
         expected = photograph(80, 96, int(name[0])).reshape(3, 40, 2, 48, 2).mean((2, 4)).transpose(1, 2, 0)
         shown = samples.values / 65535 if name.endswith("gamma") else (samples.values / 65535) ** (1 / 2.2)
         assert np.abs(255 * shown - expected).mean() < 5
+
+
+def test_thumbnails(tmp_path):
+    photographs = tmp_path / "photographs"
+    photographs.mkdir()
+    Image.fromarray(photograph(192, 192, 0).transpose(1, 2, 0)).save(photographs / "0.png")
+    beside = np.arange(20, dtype=np.uint8)[:, None, None, None] + np.zeros((20, 32, 32, 3), np.uint8)
+    np.savez(tmp_path / "beside.npz", train_images=beside)
+    for name, options in (("alone", []), ("beside", ["--beside", tmp_path / "beside.npz"])):
+        words = [sys.executable, TOOL, "thumbnails", photographs, tmp_path / name, *options]
+        subprocess.run(words, check=True, timeout=120)
+    alone, both = (np.load(tmp_path / name / "thumbnails.npz")["train_images"] for name in ("alone", "beside"))
+    assert alone.shape == (1 + 4 + 9, 32, 32, 3) and both.shape == (34, 32, 32, 3)
+    given = {each.tobytes() for each in beside}
+    assert sum(each.tobytes() in given for each in both) == 20
+    whole = photograph(192, 192, 0).mean((1, 2))
+    assert min(np.abs(each.mean((0, 1)) - whole).max() for each in alone) < 1

@@ -3,7 +3,8 @@
     python tools/bench_codec.py DIR [--peers png,webp,jxl] [--json FILE] [--threads N] [--limit N] [--sizes]
 
 Every coded image is decoded and compared with the original, the peers' too; any difference exits with 1. Times are
-wall clock, array to bytes and back, after one warm-up, without reading files. Markdown tables go to stdout, every row
+wall clock, array to bytes and back, after one warm-up, without reading files. Small pictures are tried by all models
+that `compress` tries. Markdown tables go to stdout, every row
 with the data's SHA-256 and the machine to the JSON file. Needs the extras cpu and test, and imagecodecs where JPEG XL
 is to be beside samples of more than 8 bits; PNG and WebP are not.
 """
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -102,23 +104,17 @@ def peaks(path: Path, model: Path, threads: int) -> list[Peak]:
 
 
 def _compress_alone(path: Path, model: Path, threads: int) -> tuple[bytes, float]:
-    return codec.compress(codec.read(path), load(model, threads)).data, _peak_megabytes()
+    return codec.compress(codec.read(path), models.load(model, threads)).data, _peak_megabytes()
 
 
 def _restore_alone(data: bytes, model: Path, threads: int) -> float:
-    codec.decompress(data, load(model, threads))
+    codec.decompress(data, models.load(model, threads))
     return _peak_megabytes()
 
 
 def _peak_megabytes() -> float:
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-
-
-def load(model: Path, threads: int) -> object:
-    import runtime
-
-    return runtime.load(model, threads=threads)
 
 
 def help_seconds() -> float:
@@ -147,7 +143,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0, help="of lmconv and JPEG XL; 0: all cores")
     parser.add_argument("--limit", type=int, metavar="N", help="the first N images only")
     parser.add_argument("--sizes", action="store_true", help="time per megapixel from 256 x 256 to 4096 x 4096 too")
-    parser.add_argument("--model", help="shipped model's name or bundle file for all efforts; default: by effort")
+    parser.add_argument("--model", help="shipped model's name or bundle file for all efforts; default: as `compress`")
     given = parser.parse_args()
     given.peers = [name for name in given.peers.split(",") if name]
     unknown = sorted(set(given.peers) - set(PEERS))
@@ -161,13 +157,13 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     given = arguments()
-    bundles = {effort: models.resolve(given.model or models.DEFAULTS[effort]) for effort in models.EFFORTS}
     largest = max(given.paths, key=lambda path: path.stat().st_size)
-    memory = peaks(largest, bundles[models.NORMAL], given.threads)
-    networks = {effort: load(bundle, given.threads) for effort, bundle in bundles.items()}
+    memory = peaks(largest, models.of_effort(given.model, models.NORMAL), given.threads)
+    load = partial(models.load, threads=given.threads)
     pictures = [(path.stem, codec.read(path)) for path in given.paths]
-    efforts = sorted(networks, key=lambda effort: effort != models.NORMAL)
-    coders = [*(ours(networks[effort], effort) for effort in efforts), *peers(given.peers, given.threads)]
+    efforts = sorted(models.EFFORTS, key=lambda effort: effort != models.NORMAL)
+    choices = {effort: models.Choice(given.model, effort, load) for effort in efforts}
+    coders = [*(ours(choice, effort) for effort, choice in choices.items()), *peers(given.peers, given.threads)]
     try:
         warm_up(coders, pictures[0][1])
         rows = run(coders, pictures)
@@ -175,7 +171,7 @@ def main() -> int:
     except CodecError as error:
         print(f"FAILED: {error}", file=sys.stderr)
         return 1
-    about = {effort: network.manifest for effort, network in networks.items()}
+    about = {effort: choice.first().manifest for effort, choice in choices.items()}
     used = {effort: Used(each.name, each.model_id, each.parameters) for effort, each in about.items()}
     report = Report(
         folder=given.folder.name,

@@ -3,6 +3,7 @@
     python tools/make_sets.py palette SOURCE FOLDER [--limit N] [--drawings N] [--size WIDTHxHEIGHT]
     python tools/make_sets.py born_jpeg SOURCE FOLDER [--limit N]
     python tools/make_sets.py deep SOURCE FOLDER [--limit N]
+    python tools/make_sets.py thumbnails SOURCE FOLDER [--limit N] [--beside DATA.npz]
 
 SOURCE is a folder or a zip of pictures. `palette`: each of the first N photographs, and as many drawings made here, of
 antialiased shapes on gradients, are reduced to 16, 64 and 256 colours by Pillow's median cut, without dither and with
@@ -11,7 +12,10 @@ Floyd and Steinberg's, and written as PNG: NAME_COLOURS_none.png and NAME_COLOUR
 75, 85, 90, 95 and 98, and through YCbCr of eight bits: NAME_q75.png .. NAME_q98.png and NAME_ycc.png. `deep`: each of
 the first N photographs in PNGs of sixteen bits, of half its size, since averages of 2 x 2 dithered values have more
 bits than a byte: NAME_gamma.png as it is, NAME_linear.png in linear light, NAME_sensor12.png likewise with the noise of
-a sensor, 4095 values in the upper twelve bits.
+a sensor, 4095 values in the upper twelve bits. `thumbnails`: one file, thumbnails.npz: its train_images are squares of
+192, 96 and 64 pixels of the first N photographs, shrunk to 32 x 32 by a box, bicubic or Lanczos filter, in random
+order, with the training images of DATA among them; the last 500 are thumbnails and the last ones of DATA in equal
+parts.
 """
 
 from __future__ import annotations
@@ -37,6 +41,9 @@ DITHERS = {"none": Image.Dither.NONE, "fs": Image.Dither.FLOYDSTEINBERG}
 OVERSAMPLING = 4  # of the drawings, in each direction
 SHAPES = 24
 QUALITIES = (75, 85, 90, 95, 98)
+THUMBNAIL, SQUARES = 32, (192, 96, 64)  # sides
+FILTERS = (Image.Resampling.BOX, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
+HELD_OUT = 500
 
 
 def photographs(source: Path, limit: int) -> Iterator[tuple[str, Image.Image]]:
@@ -133,6 +140,25 @@ def make_deep(source: Path, folder: Path, limit: int) -> None:
                 stream.writelines(png.put_together(samples, png.compose(samples)))
 
 
+def thumbnails(picture: Image.Image, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """All squares of a picture, each shrunk by a filter that is drawn: uint8 [32, 32, 3]."""
+    for side in SQUARES:
+        for top in range(0, picture.height - side + 1, side):
+            for left in range(0, picture.width - side + 1, side):
+                square = picture.crop((left, top, left + side, top + side))
+                yield np.asarray(square.resize((THUMBNAIL, THUMBNAIL), FILTERS[rng.integers(len(FILTERS))]))
+
+
+def make_thumbnails(source: Path, folder: Path, limit: int, beside: Path | None) -> None:
+    """Writes the set `thumbnails` into a folder."""
+    rng = np.random.default_rng(0)
+    found = np.stack([each for _, picture in photographs(source, limit) for each in thumbnails(picture, rng)])
+    sets = [rng.permutation(found)] + ([np.load(beside)["train_images"]] if beside else [])
+    last = HELD_OUT // len(sets)
+    seen, held_out = (np.concatenate([each[part] for each in sets]) for part in (slice(-last), slice(-last, None)))
+    np.savez_compressed(folder / "thumbnails.npz", train_images=np.concatenate([rng.permutation(seen), held_out]))
+
+
 def _size(text: str) -> tuple[int, int]:
     width, height = map(int, text.split("x"))
     return width, height
@@ -140,16 +166,19 @@ def _size(text: str) -> tuple[int, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("set", choices=["palette", "born_jpeg", "deep"])
+    parser.add_argument("set", choices=["palette", "born_jpeg", "deep", "thumbnails"])
     parser.add_argument("source", type=Path, help="a folder or a zip of pictures")
     parser.add_argument("folder", type=Path, help="where the set is written; made if it is not there")
     parser.add_argument("--limit", type=int, default=4, metavar="N", help="photographs, by name; default: %(default)s")
     parser.add_argument("--drawings", type=int, default=2, metavar="N", help="default: %(default)s")
     parser.add_argument("--size", type=_size, default="768x512", help="of the drawings; default: %(default)s")
+    parser.add_argument("--beside", type=Path, metavar="DATA", help="a .npz of images of 32 x 32, for thumbnails")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     if given.set == "palette":
         make_palette(given.source, given.folder, given.limit, given.drawings, given.size)
+    elif given.set == "thumbnails":
+        make_thumbnails(given.source, given.folder, given.limit, given.beside)
     elif given.set == "deep":
         make_deep(given.source, given.folder, given.limit)
     else:

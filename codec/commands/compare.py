@@ -17,6 +17,7 @@ from codec.models import EFFORTS, NORMAL
 from runtime.progress import Progress
 
 if TYPE_CHECKING:
+    import runtime
     from codec.peers import Coder, Measured
 
 _PEERS = "png,webp,jxl"
@@ -100,9 +101,11 @@ def _run(
     paths = files.found(inputs, ENDINGS, recursive=recursive)
     others = peers(wanted, engine.threads)
 
+    def load(bundle: Path) -> runtime.Model:
+        return ready(bundle, engine.provider, engine.threads, telling.quiet)
+
     def own_coder(effort: str) -> Coder:
-        bundle = models.of_effort(engine.model, effort)
-        return ours(ready(bundle, engine.provider, engine.threads, telling.quiet), effort)
+        return ours(models.Choice(engine.model, effort, load), effort)
 
     def work(path: Path, progress: Progress) -> Comparison:
         samples = archive.read(path, engine.max_pixels)

@@ -111,14 +111,15 @@ def small(monkeypatch):
     """Bundles of squares of 8 x 8 and of 4 x 4, beside the effort's."""
     from runtime.pixelcnn import PixelCnnLayout
 
-    def bundle(name, side):
+    def bundle(name, side, channels=3, binary=False):
         layout = object.__new__(PixelCnnLayout)
-        for part, value in {"height": side, "width": side}.items():
+        for part, value in {"height": side, "width": side, "channels": channels, "binary": binary}.items():
             object.__setattr__(layout, part, value)
         return models.Available(name, Path(f"{name}.lmconv"), Manifest(name, "", layout))
 
     found = [bundle("eight", 8), models.Available("photo", Path("photo.lmconv"), Manifest("photo", ""))]
-    monkeypatch.setattr(models, "available", lambda: [*found, bundle("four", 4)])
+    found += [bundle("four", 4), bundle("four grey", 4, 1), bundle("four black and white", 4, 1, True)]
+    monkeypatch.setattr(models, "available", lambda: found)
     monkeypatch.setattr(models, "resolve", lambda name: Path(f"{name}.lmconv"))
 
 
@@ -132,6 +133,16 @@ def test_small_pictures_are_tried_by_models_of_their_size(small, side, names, na
     assert models.Choice("photo", "best", Loads())(samples) == ["photo"]
     deep = Samples.of(np.zeros((side, side), np.uint16) + 999)
     assert models.Choice(name, "best", Loads())(deep) == ["photo"]
+
+
+def test_small_pictures_are_tried_by_models_of_their_colours(small):
+    grey, colours = np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.uint8)
+    expected = {"four grey", "four black and white"}
+    assert set(models.Choice(None, "best", Loads())(Samples.of(grey))) == {"photo", *expected}
+    assert set(models.Choice(None, "best", Loads())(Samples.of(np.uint8([[0, 255]])))) == {"photo", *expected}
+    assert models.Choice(None, "best", Loads())(Samples.of(np.uint8([[0, 254]]))) == ["photo", "four grey"]
+    indices = Samples(grey[..., None], 8, "palette", colours[0])
+    assert models.Choice(None, "best", Loads())(indices) == ["photo", "eight", "four"]
 
 
 def test_a_model_that_is_named_is_not_tried_twice(small):
