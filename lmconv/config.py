@@ -194,12 +194,8 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class PixelCnnConfig:
-    """Shape of the paper's network (pixelcnn.py) or of the baseline it is compared with (two_stream.py).
-
-    The two-stream baseline has kernels and weight norm of its own, so these settings must say nothing else.
-    Raises LmconvError with the failing value.
-    """
+class ImageConfig:
+    """The images that a network is for, and what it says of their pixels. Raises LmconvError with the failing value."""
 
     channels: int = 3  # of the image: 1 or 3
     bits: int = 8  # per value: levels 0 .. 2^bits - 1
@@ -207,9 +203,57 @@ class PixelCnnConfig:
     categorical: bool = False  # a logit for each level of 1 channel: colours of a palette, labels, codes
     planes: int = 0  # given with every image and seen at once: its grey, a mask, the frame before
     classes: int = 0  # labels 0 .. classes - 1, one given with every image
+    components: int = 10  # of the mixture
+
+    def __post_init__(self) -> None:
+        self._check({"bits": (1, 8), "planes": (0, 64), "classes": (0, 1024), "components": (1, 256)})
+        self._check_choices({"channels": (1, 3), "binary": (False, True), "categorical": (False, True)})
+        if self.binary and (self.channels, self.bits) != (1, 1):
+            raise LmconvError(
+                f"a binary network has 1 channel of 1 bit, not channels = {self.channels} and bits = {self.bits}"
+            )
+        if self.categorical and (self.binary or self.channels != 1):
+            raise LmconvError("a categorical network has 1 channel, and is not called binary, too")
+
+    @property
+    def given(self) -> int:
+        """How many planes are given with an image: those of its own, and one for each class."""
+        return self.planes + self.classes
+
+    @property
+    def raster_only(self) -> bool:
+        """Whether the network knows no order but raster."""
+        return False
+
+    @property
+    def gaussian(self) -> bool:
+        """Whether mixtures are of Gaussians in place of logistics."""
+        return False
+
+    def _check(self, limits: dict[str, tuple[int, int]]) -> None:
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            if type(value) is not int or not low <= value <= high:
+                raise LmconvError(f"a network's {name} is a whole number from {low} to {high}, not {value!r}")
+
+    def _check_choices(self, choices: dict[str, tuple]) -> None:
+        for name, known in choices.items():
+            value = getattr(self, name)
+            if known == (False, True) and not isinstance(value, bool):
+                raise LmconvError(f"a network's {name} is true or false, not {value!r}")
+            if value not in known or (isinstance(value, bool) and known != (False, True)):
+                raise LmconvError(f"a network's {name} is one of {', '.join(map(str, known))}, not {value!r}")
+
+
+@dataclass(frozen=True)
+class PixelCnnConfig(ImageConfig):
+    """Shape of the paper's network (pixelcnn.py) or of the baseline it is compared with (two_stream.py).
+
+    The two-stream baseline has kernels and weight norm of its own, so these settings must say nothing else.
+    """
+
     filters: int = 160
     resnets: int = 5  # in a group: 3 groups up, 3 down, the last two with one more
-    components: int = 10  # of the mixture
     kernel: int = 3
     dilation: int = 2  # of the convolutions between the groups
     far: tuple[int, ...] = ()  # further dilations of the first layer and of those between the groups: multiscale orders
@@ -227,34 +271,12 @@ class PixelCnnConfig:
                 f"a network's far dilations are different whole numbers from 2 to {FARTHEST}, not "
                 f"{', '.join(map(str, self.far))}"
             )
-        limits = {
-            "bits": (1, 8),
-            "planes": (0, 64),
-            "classes": (0, 1024),
-            "filters": (1, 4096),
-            "resnets": (1, 64),
-            "components": (1, 256),
-            "dilation": (1, 16),
-        }
-        for name, (low, high) in limits.items():
-            value = getattr(self, name)
-            if type(value) is not int or not low <= value <= high:
-                raise LmconvError(f"a network's {name} is a whole number from {low} to {high}, not {value!r}")
-        for name, known in {"channels": (1, 3), "kernel": (3, 5), "norm": NORMS}.items():
-            value = getattr(self, name)
-            if value not in known or isinstance(value, bool):
-                raise LmconvError(f"a network's {name} is one of {', '.join(map(str, known))}, not {value!r}")
-        for name in ("binary", "categorical", "bias", "mask_weight", "checkpointing", "two_stream"):
-            if not isinstance(getattr(self, name), bool):
-                raise LmconvError(f"a network's {name} is true or false, not {getattr(self, name)!r}")
+        super().__post_init__()
+        self._check({"filters": (1, 4096), "resnets": (1, 64), "dilation": (1, 16)})
+        either = dict.fromkeys(("bias", "mask_weight", "checkpointing", "two_stream"), (False, True))
+        self._check_choices({"kernel": (3, 5), "norm": NORMS, **either})
         if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
             raise LmconvError(f"a network's dropout is a number from 0 to below 1, not {self.dropout!r}")
-        if self.binary and (self.channels, self.bits) != (1, 1):
-            raise LmconvError(
-                f"a binary network has 1 channel of 1 bit, not channels = {self.channels} and bits = {self.bits}"
-            )
-        if self.categorical and (self.binary or self.channels != 1):
-            raise LmconvError("a categorical network has 1 channel, and is not called binary, too")
         if self.norm == "pono" and self.filters < 2:
             raise LmconvError(f"pono needs the variance of 2 filters or more, not {self.filters}")
         if self.two_stream:
@@ -270,9 +292,9 @@ class PixelCnnConfig:
         return self.dilation, *(far for far in self.far if far != self.dilation)
 
     @property
-    def given(self) -> int:
-        """How many planes are given with an image: those of its own, and one for each class."""
-        return self.planes + self.classes
+    def raster_only(self) -> bool:
+        """Whether the network knows no order but raster."""
+        return self.two_stream
 
 
 @dataclass(frozen=True)
@@ -284,7 +306,7 @@ class Preset:
     is clipped to the norm `clip`.
     """
 
-    network: PixelCnnConfig
+    network: ImageConfig
     height: int
     width: int
     order: str = "s_curve"

@@ -108,7 +108,14 @@ ALLOWED_INSIDE = {
     "codec/tile_coders": ("codec.errors", "codec.entropy", "codec.format", "codec.modelling", "codec.tile_coders"),
     "lmconv/orders": ("lmconv.errors", "lmconv.orders"),
     "lmconv/data": ("lmconv.config", "lmconv.data", "lmconv.errors"),
-    "lmconv/networks": ("lmconv.config", "lmconv.errors", "lmconv.layers", "lmconv.networks", "lmconv.orders"),
+    "lmconv/networks": (
+        *("lmconv.config", "lmconv.errors", "lmconv.family.settings", "lmconv.layers"),
+        *("lmconv.networks", "lmconv.orders"),
+    ),
+    "lmconv/family": (
+        *("lmconv.config", "lmconv.errors", "lmconv.family", "lmconv.layers"),
+        *("lmconv.networks", "lmconv.orders"),
+    ),
     "lmconv/checkpoints": (
         *("lmconv.checkpoints", "lmconv.config", "lmconv.errors", "lmconv.networks", "lmconv.orders"),
     ),
@@ -119,7 +126,8 @@ ALLOWED_INSIDE = {
         *("lmconv.config", "lmconv.errors", "lmconv.layers", "lmconv.networks", "lmconv.orders", "lmconv.sampling"),
     ),
     "lmconv/training": (
-        *("lmconv.checkpoints", "lmconv.config", "lmconv.data", "lmconv.errors", "lmconv.evaluation", "lmconv.layers"),
+        *("lmconv.checkpoints", "lmconv.config", "lmconv.data", "lmconv.errors", "lmconv.evaluation", "lmconv.family"),
+        *("lmconv.layers",),
         *("lmconv.networks", "lmconv.orders", "lmconv.processes", "lmconv.sampling", "lmconv.training"),
     ),
     "export/exact": ("export.errors", "export.exact"),

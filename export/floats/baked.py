@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from lmconv.checkpoints.checkpoint import Checkpoint
-from lmconv.config import PhotoConfig, PixelCnnConfig
+from lmconv.config import ImageConfig, PhotoConfig, PixelCnnConfig
 from lmconv.layers import LocallyMaskedConv2d, TorchMask, mask_from_rank
+from lmconv.networks import kinds
 from lmconv.networks.distributions import centred
-from lmconv.networks.pixelcnn import Kind, added, order_masks
+from lmconv.networks.pixelcnn import Kind, PixelCnn, added, order_masks
 
 Precision = Literal["fp32", "fp16"]
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
@@ -69,12 +70,13 @@ class BakedImages(nn.Module):
     """forward(levels uint8 [B, C, H, W], and planes uint8 [B, P, H, W] where the network is given some) -> parameters.
     Its network's Neighbours (pixelcnn.py)."""
 
-    def __init__(self, net: nn.Module, config: PixelCnnConfig, rank: np.ndarray, dtype: torch.dtype) -> None:
+    def __init__(self, net: nn.Module, config: ImageConfig, rank: np.ndarray, dtype: torch.dtype) -> None:
         super().__init__()
         self.net, self.config, self.dtype = net, config, dtype
+        self._view = None if isinstance(net, PixelCnn) else kinds.view(config, rank)
         self.inputs = ("levels", "planes") if config.given else ("levels",)
         self._planes: Tensor | None = None
-        if not config.two_stream:
+        if isinstance(config, PixelCnnConfig) and not config.two_stream:
             for dilation, taps in order_masks(rank, config).taps.items():
                 self.register_buffer(f"taps_{dilation}", taps.to(dtype))
 
@@ -96,7 +98,7 @@ class BakedImages(nn.Module):
         if planes is not None:
             self._planes = centred(planes, 8).to(self.dtype)
         x = centred(levels, self.config.bits).to(self.dtype)
-        return (self.net(x) if self.config.two_stream else self.net(x, self)).float()
+        return self.net(x, self if self._view is None else self._view).float()
 
 
 class BakedPhoto(nn.Module):

@@ -15,9 +15,9 @@ from lmconv.checkpoints.checkpoint import Checkpoint
 from lmconv.checkpoints.trained import trained
 from lmconv.config import PhotoConfig, PhotoTraining
 from lmconv.data import datasets
+from lmconv.networks import kinds
 from lmconv.networks.distributions import centred
 from lmconv.networks.kinds import Network
-from lmconv.networks.pixelcnn import order_masks
 from runtime.files import whole
 from runtime.least_squares import UNIT, predict_picture
 
@@ -93,7 +93,7 @@ def target(checkpoint: Checkpoint, order: str | None, size: tuple[int, int] | No
     alone, usual = None, (known.height, known.width)
     if isinstance(network, PhotoConfig):
         alone, usual = "wavefront", (training.get("crop", PhotoTraining.crop),) * 2
-    elif network.two_stream:
+    elif network.raster_only:
         alone = "raster"
     order = order or known.orders[0]
     if alone and orders.parse_variant(order) != (alone, 0):
@@ -147,9 +147,7 @@ def reference(checkpoint: Checkpoint, rank: np.ndarray, inputs: Arrays) -> np.nd
         return net(*inputs).numpy()
     levels, *planes = inputs
     x = centred(levels, network.bits)
-    return (
-        net(x) if network.two_stream else net(x, order_masks(rank, network).beside(planes[0] if planes else None))
-    ).numpy()
+    return (net(x, kinds.view(network, rank).beside(planes[0] if planes else None))).numpy()
 
 
 def prove(

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from lmconv.checkpoints.checkpoint import Checkpoint
-from lmconv.config import PRESETS, PixelCnnConfig
+from lmconv.config import PRESETS, ImageConfig, PixelCnnConfig
 from lmconv.errors import LmconvError
 from lmconv.networks.pixelcnn import PixelCnn
 from lmconv.orders import VARIANTS
@@ -208,7 +208,7 @@ def _then(first: int, second: int) -> int:
     return (flips ^ second & 3) | (first ^ second) & TRANSPOSED
 
 
-def _likes(config: PixelCnnConfig) -> tuple[int, bool, int]:
+def _likes(config: ImageConfig) -> tuple[int, bool, int]:
     return config.channels, config.binary, config.bits
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lmconv.config import ImageTraining, PhotoConfig, PhotoTraining, PixelCnnConfig, fixed, orders_of
+from lmconv.config import ImageConfig, ImageTraining, PhotoConfig, PhotoTraining, fixed, orders_of
 from lmconv.errors import LmconvError
 
 PHOTOGRAPH = (512, 768)  # photo networks are for any size
@@ -17,11 +17,11 @@ class Trained:
     width: int
 
 
-def trained(network: PhotoConfig | PixelCnnConfig, training: dict) -> Trained:
+def trained(network: PhotoConfig | ImageConfig, training: dict) -> Trained:
     """From a checkpoint's network and training; what the latter does not say is as published."""
     if isinstance(network, PhotoConfig):
         return Trained(tuple(f"wavefront:{variant}" for variant in PhotoTraining.variants[:1]), *PHOTOGRAPH)
-    order, variants = ("raster", (0,)) if network.two_stream else (ImageTraining.order, ImageTraining.variants)
+    order, variants = ("raster", (0,)) if network.raster_only else (ImageTraining.order, ImageTraining.variants)
     order, variants = training.get("order", order), training.get("variants", variants)
     return Trained(
         tuple(fixed(name) for name in orders_of(order, variants)),
@@ -30,7 +30,7 @@ def trained(network: PhotoConfig | PixelCnnConfig, training: dict) -> Trained:
     )
 
 
-def of_images(network: PhotoConfig | PixelCnnConfig) -> PixelCnnConfig:
+def of_images(network: PhotoConfig | ImageConfig) -> ImageConfig:
     """The network of images. Raises LmconvError for a network that does not draw images by itself."""
     if isinstance(network, PhotoConfig):
         raise LmconvError(

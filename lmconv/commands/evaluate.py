@@ -12,7 +12,7 @@ from lmconv.checkpoints.trained import trained
 from lmconv.commands import settings as table
 from lmconv.commands.settings import check_device, settings
 from lmconv.commands.train import CACHE, DOWNLOAD
-from lmconv.config import BINARISATIONS, Machine, PhotoConfig, PixelCnnConfig
+from lmconv.config import BINARISATIONS, ImageConfig, Machine, PhotoConfig
 
 if TYPE_CHECKING:
     from lmconv.checkpoints.checkpoint import Checkpoint
@@ -121,7 +121,7 @@ def _photographs(state: "Checkpoint", source: str, machine: Machine, them: "Proc
 
 
 def _images(
-    state: "Checkpoint", network: PixelCnnConfig, source: str, machine: Machine, them: "Processes", options: dict
+    state: "Checkpoint", network: ImageConfig, source: str, machine: Machine, them: "Processes", options: dict
 ) -> dict:
     from tqdm import tqdm
 
@@ -155,7 +155,7 @@ def _images(
     return {"results": results}
 
 
-def _sets(network: PixelCnnConfig, told: dict, source: str, options: dict) -> "list[ImageSet]":
+def _sets(network: ImageConfig, told: dict, source: str, options: dict) -> "list[ImageSet]":
     """The images under each convention asked for."""
     from lmconv.data import datasets
 

@@ -10,7 +10,7 @@ import click
 from lmconv.checkpoints.trained import of_images, trained
 from lmconv.commands import settings as table
 from lmconv.commands.settings import check_device, settings
-from lmconv.config import Machine, PixelCnnConfig
+from lmconv.config import ImageConfig, Machine
 from runtime.progress import Progress
 
 if TYPE_CHECKING:
@@ -69,7 +69,10 @@ def drawing(sheet: str) -> Callable:
 @click.option("--width", type=table.COUNT, metavar="N", help="Columns, by default as in training.")
 @click.option("--label", type=table.FROM_ZERO, metavar="N", help="Of all images; by default the labels take turns.")
 @click.option("--given", metavar="DATA", help="A .npz whose test planes and labels are given with the images.")
-@drawing("The sheet to write: the images in rows.")
+@click.option(
+    "--rate", type=table.COUNT, metavar="N", default=8000, show_default=True, help="Samples a second of sounds."
+)
+@drawing("The sheet to write: the images in rows; of rows of samples a .wav file.")
 def sample(
     checkpoint: Path,
     count: int,
@@ -77,6 +80,7 @@ def sample(
     width: int | None,
     label: int | None,
     given: str | None,
+    rate: int,
     output: Path,
     order: str | None,
     seed: int,
@@ -91,12 +95,15 @@ def sample(
     """Draw images from a CHECKPOINT, with its averaged weights."""
     from lmconv import orders
     from lmconv.checkpoints import checkpoint as checkpoints
+    from lmconv.data import sounds
     from lmconv.sampling import sampler, sheet
 
     machine = prepared(device, threads)
     state = checkpoints.load(checkpoint)
     network = of_images(state.network)
     known = trained(network, state.training)
+    if output.suffix == sounds.SUFFIX and (network.bits, network.channels, height or known.height) != (8, 1, 1):
+        raise click.UsageError(f"{output} is for sounds: networks of images of one row, 1 channel and 8 bits")
     order = order or known.orders[0]
     rank = orders.make(order, height or known.height, width or known.width)
     planes = _planes(network, count, rank.shape, label, given)
@@ -104,13 +111,16 @@ def sample(
     temperatures = sampler.Temperatures(temperature_mixture, temperature_logistic)
     with progress(quiet) as shown:
         images = sampler.sample(net, rank, count, seed, temperatures, batch, shown, planes)
-    sheet.write(output, sheet.sheet(sheet.tiles(images, network.bits), columns=round(count**0.5)))
+    if output.suffix == sounds.SUFFIX:
+        sounds.write(output, images[:, 0, 0], rate)
+    else:
+        sheet.write(output, sheet.sheet(sheet.tiles(images, network.bits), columns=round(count**0.5)))
     save(save_npy, images, network)
     click.echo(f"{output}: {count} images {rank.shape[0]}x{rank.shape[1]}, order {order}, seed {seed}")
 
 
 def _planes(
-    network: PixelCnnConfig, count: int, size: tuple[int, ...], label: int | None, source: str | None
+    network: ImageConfig, count: int, size: tuple[int, ...], label: int | None, source: str | None
 ) -> "np.ndarray | None":
     """What is given with the images that are drawn, uint8 [count, P, H, W], None for networks that learned without."""
     import numpy as np
@@ -157,7 +167,7 @@ def progress(quiet: bool) -> Iterator[Progress]:
         yield shown
 
 
-def save(path: Path | None, levels: "np.ndarray", network: PixelCnnConfig) -> None:
+def save(path: Path | None, levels: "np.ndarray", network: ImageConfig) -> None:
     """Writes levels [N, C, H, W] as the pixels of a data set, numbers as they are."""
     from lmconv.sampling import sheet
 

@@ -9,8 +9,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from lmconv.config import BINARISATIONS, FARTHEST, NORMS, OPTIMISERS, SCHEDULES
+from lmconv.config import BINARISATIONS, FARTHEST, NORMS, OPTIMISERS, SCHEDULES, PixelCnnConfig
 from lmconv.errors import LmconvError
+from lmconv.family.settings import own
 
 COUNT = click.IntRange(1)
 FROM_ZERO = click.IntRange(0)
@@ -21,8 +22,8 @@ ABOVE_ZERO = click.FloatRange(0, min_open=True)
 class Numbers(click.ParamType):
     """Different whole numbers in a range, as in 0,4,3,7."""
 
-    def __init__(self, name: str, low: int, high: int, empty: bool = False) -> None:
-        self.name, self.low, self.high, self.empty = name, low, high, empty
+    def __init__(self, name: str, low: int, high: int, empty: bool = False, repeated: bool = False) -> None:
+        self.name, self.low, self.high, self.empty, self.repeated = name, low, high, empty, repeated
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
         """The numbers; fails for anything else."""
@@ -30,9 +31,10 @@ class Numbers(click.ParamType):
             return value
         words = value.split(",") if value or not self.empty else []
         right = all(word.isdecimal() and self.low <= int(word) <= self.high for word in words)
-        if not right or len(set(words)) < len(words):
+        if not right or (len(set(words)) < len(words) and not self.repeated):
+            different = "" if self.repeated else "different "
             self.fail(
-                f"{value!r} is not a list of different numbers from {self.low} to {self.high}, as in "
+                f"{value!r} is not a list of {different}numbers from {self.low} to {self.high}, as in "
                 f"{self.low},{self.low + 3}",
                 param,
                 ctx,
@@ -115,16 +117,18 @@ PHOTO_NETWORK = {
     "first_kernel": (KERNEL, "Side of the first layer's kernel."),
     "kernel": (KERNEL, "Side of the blocks' kernels."),
 }
-IMAGE_NETWORK = {
+IMAGES = {
     "channels": (click.IntRange(1, 3), "Of the images: 1 or 3."),
     "bits": (click.IntRange(1, 8), "Bits of a value."),
     "binary": (bool, "Two logits a pixel, for 1 channel of 1 bit."),
     "categorical": (bool, "A logit for each level, for 1 channel of numbers below 2^bits: palettes, labels, codes."),
     "planes": (FROM_ZERO, "Planes given with every image, from the arrays train_planes and test_planes of a .npz."),
     "classes": (FROM_ZERO, "Labels of images, from train_labels and test_labels, or y_train and y_test."),
+    "components": (COUNT, "Logistics in the mixture."),
+}
+IMAGE_NETWORK = IMAGES | {
     "filters": (COUNT, "Features a position."),
     "resnets": (COUNT, "Gated resnets in a group."),
-    "components": (COUNT, "Logistics in the mixture."),
     "kernel": (KERNEL, "Side of the kernels: 3 or 5."),
     "dilation": (COUNT, "Of the convolutions between groups."),
     "far": (
@@ -150,6 +154,16 @@ MACHINE = {
     "compile": (bool, "torch.compile: minutes of compiling, faster steps, mostly on a GPU."),
 }
 _METAVARS: dict[type, str] = {click.IntRange: "N", Odd: "N", click.FloatRange: "X", Numbers: "N,N,..."}
+
+
+def network(architecture: type) -> dict:
+    """The table of a network of images: the paper's, or one of the family's, whose settings say what they are."""
+    if architecture is PixelCnnConfig:
+        return IMAGE_NETWORK
+    kinds = {int: COUNT, float: FRACTION, bool: bool, tuple: Numbers("sizes", 1, 1 << 16, repeated=True)}
+    return IMAGES | {
+        name: (kinds[type(each.default)], each.metadata["help"]) for name, each in own(architecture).items()
+    }
 
 
 def settings(defaults: Any, table: dict) -> Callable:

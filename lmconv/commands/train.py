@@ -14,14 +14,17 @@ from lmconv.commands import settings as table
 from lmconv.commands.settings import check_device, chosen, from_checkpoint, settings
 from lmconv.config import (
     PRESETS,
+    ImageConfig,
     ImageTraining,
     Machine,
     PhotoConfig,
     PhotoTraining,
     PixelCnnConfig,
+    Preset,
     far_of,
     image_training,
 )
+from lmconv.family.settings import FAMILY, ParallelWavenetConfig
 
 if TYPE_CHECKING:
     from lmconv.training.run import Sheet
@@ -115,10 +118,12 @@ def photo(ctx: click.Context, source: str, cache: Path, **values: Any) -> None:
     run(ctx, PhotoTraining, PhotoConfig, task, lambda config, network, task: None, **values)
 
 
-def _image_command(name: str) -> click.Command:
-    preset = PRESETS[name]
+def _image_command(name: str, preset: Preset, about: str) -> click.Command:
+    architecture = type(preset.network)
 
-    @click.command(name, help=f"The paper's network with the settings of {name}, {preset.height}x{preset.width}.")
+    student = architecture is ParallelWavenetConfig
+
+    @click.command(name, help=about)
     @common("cifar10, mnist or celeba (by torchvision), a folder or zip of images, a .npz or a .npy.")
     @DOWNLOAD
     @click.option(
@@ -129,20 +134,35 @@ def _image_command(name: str) -> click.Command:
         show_default=True,
         help="Images drawn into RUN/samples after each evaluation.",
     )
+    @_teacher(student)
     @settings(image_training(preset), table.IMAGE_TRAINING)
-    @settings(preset.network, table.IMAGE_NETWORK)
+    @settings(preset.network, table.network(architecture))
     @settings(Machine(), table.MACHINE)
     @click.pass_context
-    def command(ctx: click.Context, source: str, cache: Path, download: bool, samples: int, **values: Any) -> None:
-        def task(config: ImageTraining, network: PixelCnnConfig, machine: Machine) -> "Task":
+    def command(
+        ctx: click.Context,
+        source: str,
+        cache: Path,
+        download: bool,
+        samples: int,
+        teacher: Path | None = None,
+        **values: Any,
+    ) -> None:
+        def task(config: ImageTraining, network: ImageConfig, machine: Machine) -> "Task":
             from lmconv.data import datasets
             from lmconv.training.tasks import ImageTask
 
             grid = datasets.grid(network, config.binarisation)
             images = datasets.load(source, "train", grid, (config.height, config.width), cache, download)
+            if teacher is not None:
+                from lmconv.checkpoints import checkpoint
+                from lmconv.training.distillation import Distillation
+
+                assert isinstance(network, ParallelWavenetConfig)
+                return Distillation(images, config, network, machine.resolved_device(), checkpoint.load(teacher))
             return ImageTask(images, config, network, machine.resolved_device())
 
-        def sheet(config: ImageTraining, network: PixelCnnConfig, task: "ImageTask") -> "Sheet | None":
+        def sheet(config: ImageTraining, network: ImageConfig, task: "ImageTask") -> "Sheet | None":
             import numpy as np
 
             from lmconv.sampling.sampler import sheets
@@ -151,15 +171,24 @@ def _image_command(name: str) -> click.Command:
             given = task.images.given(np.arange(held, held + samples) % len(task.images)) if samples else None
             return sheets(network, config, samples, given=given) if samples else None
 
-        if ctx.get_parameter_source("far") == ParameterSource.DEFAULT:
+        if architecture is PixelCnnConfig and ctx.get_parameter_source("far") == ParameterSource.DEFAULT:
             values["far"] = far_of(values["order"])
-        run(ctx, ImageTraining, PixelCnnConfig, task, sheet, **values)
+        run(ctx, ImageTraining, architecture, task, sheet, **values)
 
     return command
 
 
-for _name in PRESETS:
-    train.add_command(_image_command(_name))
+def _teacher(student: bool) -> Callable:
+    """The option of a network that learns from another."""
+    told = "The checkpoint of a wavenet trained with --no-categorical, to learn from."
+    return click.option("--teacher", type=table.CHECKPOINT, required=True, help=told) if student else lambda f: f
+
+
+for _name, _preset in PRESETS.items():
+    _about = f"The paper's network with the settings of {_name}, {_preset.height}x{_preset.width}."
+    train.add_command(_image_command(_name, _preset, _about))
+for _name, _preset in FAMILY.items():
+    train.add_command(_image_command(_name, _preset, str(type(_preset.network).__doc__)))
 
 
 def run(
@@ -186,14 +215,14 @@ def run(
     start, first = runs.resume_point(run, resume), None
     if start is not None:
         before = checkpoint.load(start)
-        if not isinstance(before.network, architecture):
+        if type(before.network) is not architecture:
             raise checkpoint.CheckpointError(f"{start} is of another kind of network: {before.network}")
         taken = from_checkpoint(ctx, values, before.training | asdict(before.network))
         if taken and not quiet:
             click.echo(f"lmconv: as in {start}: {', '.join(taken)}", err=True)
     elif init is not None:
         first = checkpoint.load(init)
-        if not isinstance(first.network, architecture):
+        if type(first.network) is not architecture:
             raise checkpoint.CheckpointError(f"{init} is of another kind of network: {first.network}")
         _agree(ctx, values, first.network, init)
     network, config = chosen(architecture, values), chosen(training, values)

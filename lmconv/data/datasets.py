@@ -17,8 +17,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from lmconv.config import BINARISATIONS, PixelCnnConfig
-from lmconv.data import pictures
+from lmconv.config import BINARISATIONS, ImageConfig
+from lmconv.data import pictures, sounds
 from lmconv.data.pictures import DataError
 from runtime.files import whole
 
@@ -65,7 +65,7 @@ class Grid:
         return f"{self.binarisation} binarisation{seed}"
 
 
-def grid(network: PixelCnnConfig, binarisation: str = "stochastic", seed: int = 0) -> Grid:
+def grid(network: ImageConfig, binarisation: str = "stochastic", seed: int = 0) -> Grid:
     """The grid of a network; the convention is for binary ones alone."""
     return Grid(
         network.channels,
@@ -153,7 +153,8 @@ def load(
     """Reads a split, "train" or "test", of a data set; a source without splits is given whole, as split "all".
 
     `size` (height, width): images are cropped at the centre and shrunk to it; without one all must be of one size.
-    A folder or zip is split by its subfolders train/ and test/, a .npz by its keys train_images and test_images, or
+    A .wav file or a folder of such gives rows of samples (sounds.py), images of a height of 1. A folder or zip is split
+    by its subfolders train/ and test/, a .npz by its keys train_images and test_images, or
     x_train and x_test as Keras has them, arrays [N, H, W] or [N, H, W, C]. Torchvision's sets lie in `folder`, by
     default ~/.cache/lmconv, and `download` fetches them; a folder or zip is decoded once for a `folder` that is given.
     Raises DataError.
@@ -163,6 +164,8 @@ def load(
         pixels = _torchvision(str(source), split, size, (folder or CACHE).expanduser(), download)
     elif path.suffix in (".npy", ".npz") and path.is_file():
         pixels, split = _array(path, split)
+    elif sounds.at(path):
+        pixels, split = _sounds(path, split, size)
     elif path.exists():
         if folder is None:
             pixels, split = _images(path, split, grid.channels, size)
@@ -280,6 +283,14 @@ def _torchvision(name: str, split: str, size: tuple[int, int] | None, folder: Pa
         raise DataError(f"{name} cannot be read from {folder}: {error} (--download fetches it)") from error
     planes = (_planes(np.asarray(faces[index][0])[None], name) for index in range(len(faces)))
     return np.concatenate([fit(face, *size, name) if size else face for face in planes])
+
+
+def _sounds(path: Path, split: str, size: tuple[int, int] | None) -> tuple[np.ndarray, str]:
+    if size is None or size[0] != 1:
+        raise DataError(f"{path} holds rows of samples: ask for images of one row, as wide as they are to be long")
+    if path.is_dir() and any((path / name).is_dir() for name in SPLITS):
+        return sounds.rows(path / split, size[1]), split
+    return sounds.rows(path, size[1]), ALL
 
 
 def _array(path: Path, split: str) -> tuple[np.ndarray, str]:

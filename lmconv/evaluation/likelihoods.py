@@ -8,16 +8,16 @@ Every image counts, the last incomplete batch too. Likelihoods are negative loga
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from lmconv import orders
-from lmconv.config import PixelCnnConfig
+from lmconv.config import ImageConfig
 from lmconv.data.datasets import ImageSet
 from lmconv.networks import kinds
-from lmconv.networks.pixelcnn import OrderMasks, order_masks
 from lmconv.orders import regions
 from lmconv.processes import Processes
 
@@ -80,23 +80,42 @@ def summary(specs: Sequence[str], nats: np.ndarray, values: int) -> Evaluation:
 @torch.no_grad()
 def image_nats(
     net: kinds.Forward,
-    network: PixelCnnConfig,
+    network: ImageConfig,
     levels: np.ndarray,
-    masks: OrderMasks | None,
+    view: Any,
     device: torch.device,
     region: np.ndarray | None = None,
     batch: int = 64,
     done: Done | None = None,
     given: np.ndarray | None = None,
+    nats: Callable[..., torch.Tensor] = kinds.nll,
 ) -> np.ndarray:
     """-log p of each image of levels [N, C, H, W], or of its region [H, W] bool under the order: [N] float64. given:
-    planes with the images, uint8 [N, P, H, W]."""
+    planes with the images, uint8 [N, P, H, W]. nats: of pixels, kinds.nll or kinds.objective; what these draw is the
+    same each time."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(0)
+        return _image_nats(net, network, levels, view, device, region, batch, done, given, nats)
+
+
+def _image_nats(
+    net: kinds.Forward,
+    network: ImageConfig,
+    levels: np.ndarray,
+    view: Any,
+    device: torch.device,
+    region: np.ndarray | None,
+    batch: int,
+    done: Done | None,
+    given: np.ndarray | None,
+    nats: Callable[..., torch.Tensor],
+) -> np.ndarray:
     where = torch.ones(levels.shape[2:], device=device) if region is None else torch.from_numpy(region).to(device)
     found = np.zeros(len(levels))
     for start in range(0, len(levels), batch):
         part = torch.from_numpy(levels[start : start + batch]).to(device)
         beside = None if given is None else torch.from_numpy(np.ascontiguousarray(given[start : start + batch]))
-        each = kinds.nll(net, network, part, masks, beside).double() * where
+        each = nats(net, network, part, view, beside).double() * where
         found[start : start + batch] = each.sum((1, 2)).cpu().numpy()
         if done:
             done(len(part))
@@ -105,7 +124,7 @@ def image_nats(
 
 def joint(
     net: nn.Module,
-    network: PixelCnnConfig,
+    network: ImageConfig,
     levels: np.ndarray,
     specs: Sequence[str],
     device: torch.device,
@@ -117,17 +136,17 @@ def joint(
 ) -> np.ndarray:
     """`image_nats` under each of the orders, [orders, N]; several processes share the images. Raises OrderError.
 
-    `net` is in evaluation mode, on the device. A two-stream network has one order, raster.
+    `net` is in evaluation mode, on the device.
     """
-    if network.two_stream and any(orders.parse_variant(spec) != ("raster", 0) for spec in specs):
-        raise orders.OrderError(f"a two-stream network knows the order raster alone, not {', '.join(specs)}")
+    if network.raster_only and any(orders.parse_variant(spec) != ("raster", 0) for spec in specs):
+        raise orders.OrderError(f"the network knows the order raster alone, not {', '.join(specs)}")
     found = np.zeros((len(specs), len(levels)))
     mine = slice(processes.rank, None, processes.world)
     for index, spec in enumerate(specs):
         rank = orders.make(spec, *levels.shape[2:])
-        masks = None if network.two_stream else order_masks(rank, network).to(device)
+        view = kinds.view(network, rank).to(device)
         beside = None if given is None else given[mine]
-        found[index, mine] = image_nats(net, network, levels[mine], masks, device, region, batch, done, beside)
+        found[index, mine] = image_nats(net, network, levels[mine], view, device, region, batch, done, beside)
     return processes.sum(torch.from_numpy(found)).cpu().numpy()
 
 
@@ -148,7 +167,7 @@ def groups(specs: Sequence[str], region: str | None = None, height: int = 0, wid
 
 def measure(
     net: nn.Module,
-    network: PixelCnnConfig,
+    network: ImageConfig,
     images: ImageSet,
     of: dict[str, list[str]],
     device: torch.device,

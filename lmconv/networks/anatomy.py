@@ -115,6 +115,8 @@ def anatomy(network: Network, order: str, height: int, width: int) -> Anatomy:
     rank = orders.make(order, height, width)
     with torch.device("meta"), torch.no_grad():
         net = build(network)
+        if type(net) not in _CONVS:
+            return Anatomy(_matrices(net, rank), order, height, width, len(np.unique(rank)), None)
         convs = _CONVS[type(net)](net, height, width)
     stages = _stages(convs)
     distinct = tuple(dict.fromkeys(kernel for stage in stages for kernel in stage))
@@ -220,6 +222,17 @@ class _Recorder:
     def given(self, network: nn.Module) -> Tensor:
         self.convs += [_Conv(module, 1) for module in network.modules() if isinstance(module, nn.Conv2d)]
         return torch.ones((), device="meta")
+
+
+def _matrices(net: nn.Module, rank: np.ndarray) -> tuple[Layers, ...]:
+    """Of a network of whole images: a weight is used once for each."""
+    found = []
+    for parameter in net.parameters():
+        count = parameter.numel()
+        uses = count / rank.size
+        outputs, inputs = (parameter.shape[0], count // parameter.shape[0])
+        found.append(Layers("1x1", "", 1, inputs, outputs, 1, count, count, uses, uses))
+    return tuple(found)
 
 
 def _of_pixelcnn(net: PixelCnn, height: int, width: int) -> list[_Conv]:

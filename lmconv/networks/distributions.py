@@ -16,18 +16,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lmconv.config import PixelCnnConfig
+from lmconv.config import ImageConfig
 from lmconv.errors import LmconvError
 from lmconv.networks.logistic import log_bin
 
 LOG_SCALE_MIN = -7.0  # natural logarithm, in units of [-1, 1]
 
 
-def distribution(config: PixelCnnConfig) -> Logistics | Categorical:
+def distribution(config: ImageConfig) -> Logistics | Categorical:
     """The distribution whose parameters a network of this config computes."""
     if config.binary or config.categorical:
         return Categorical(config.bits)
-    return Logistics(config.channels, config.bits, config.components)
+    return (Gaussians if config.gaussian else Logistics)(config.channels, config.bits, config.components)
 
 
 def centred(levels: Tensor, bits: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -75,7 +75,17 @@ class Logistics:
         if self.channels == 3:
             means = torch.stack([self._mean(c, x, means, couplings) for c in range(3)], 1)
         top, level = 2**self.bits - 1, levels.unsqueeze(2)
-        return log_bin(x - means, 1 / top, torch.exp(-log_scales), level == 0, level == top)
+        return self._log_bin(x - means, 1 / top, torch.exp(-log_scales), level == 0, level == top)
+
+    def density(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """log of the density of real values x [B, C, H, W], in units of [-1, 1], nats [B, H, W]."""
+        parameters = _single_or_double(parameters)
+        means, log_scales, couplings = self._logistics(parameters)
+        values = x.to(means.dtype).unsqueeze(2)
+        if self.channels == 3:
+            means = torch.stack([self._mean(c, values, means, couplings) for c in range(3)], 1)
+        logs = self._log_density((values - means) * torch.exp(-log_scales)) - log_scales
+        return torch.logsumexp(logs.sum(1) + F.log_softmax(parameters[:, : self.components], 1), 1)
 
     def noise(self, batch: int, height: int, width: int, generator: torch.Generator) -> Tensor:
         """All that is random in a batch of images: uniform in (0, 1), [B, U, H, W] float64, where the generator is."""
@@ -98,13 +108,28 @@ class Logistics:
         means, log_scales = (torch.take_along_dim(part, chosen.unsqueeze(1), 2) for part in (means, log_scales))
         if couplings is not None:
             couplings = torch.take_along_dim(couplings, chosen.unsqueeze(1), 2)  # as all of them [B, C, 1, H, W]
-        spread = logistic_temperature * torch.exp(log_scales) * torch.logit(noise[:, self.components :].unsqueeze(2))
+        drawn = self._quantile(noise[:, self.components :].unsqueeze(2))
+        spread = logistic_temperature * torch.exp(log_scales) * drawn
         top, x, levels = 2**self.bits - 1, torch.zeros_like(spread), []
         for c in range(self.channels):
             value = self._mean(c, x, means, couplings) + spread[:, c]  # [B, 1, H, W]
             levels.append(((value + 1) * (top / 2)).round().clamp(0, top))
             x[:, c] = centred(levels[c], self.bits, x.dtype)
         return torch.cat(levels, 1).to(torch.uint8)
+
+    @staticmethod
+    def _log_bin(x: Tensor, half: float, inverse: Tensor, first: Tensor, last: Tensor) -> Tensor:
+        return log_bin(x, half, inverse, first, last)
+
+    @staticmethod
+    def _quantile(noise: Tensor) -> Tensor:
+        """Of the standard distribution."""
+        return torch.logit(noise)
+
+    @staticmethod
+    def _log_density(x: Tensor) -> Tensor:
+        """Of the standard distribution."""
+        return F.logsigmoid(x) + F.logsigmoid(-x)
 
     def _logistics(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """[B, P, H, W] -> means, log-scales and couplings (None for grey), [B, C, K, H, W]."""
@@ -122,6 +147,31 @@ class Logistics:
         if channel == 1:
             return mean + couplings[:, 0] * x[:, 0]
         return mean + couplings[:, 1] * x[:, 0] + couplings[:, 2] * x[:, 1]
+
+
+@dataclass(frozen=True)
+class Gaussians(Logistics):
+    """The same of Gaussians, whose scales are standard deviations."""
+
+    @staticmethod
+    def _log_bin(x: Tensor, half: float, inverse: Tensor, first: Tensor, last: Tensor) -> Tensor:
+        """log of the mass from x - half to x + half, from and to infinity for the first and the last level; mirrored to
+        the left, where differences in the tail keep their digits."""
+        low, high = (x - half) * inverse, (x + half) * inverse
+        low, high = torch.where(x > 0, -high, low), torch.where(x > 0, -low, high)
+        first, last = torch.where(x > 0, last, first), torch.where(x > 0, first, last)
+        above, below = torch.special.log_ndtr(high), torch.special.log_ndtr(low)
+        above = torch.where(last, torch.zeros_like(above), above)
+        gap = (below - above).clamp(max=-1e-7)
+        return torch.where(first, above, above + torch.log(-torch.expm1(gap)))
+
+    @staticmethod
+    def _quantile(noise: Tensor) -> Tensor:
+        return torch.special.ndtri(noise)
+
+    @staticmethod
+    def _log_density(x: Tensor) -> Tensor:
+        return -0.5 * (x.square() + math.log(2 * math.pi))
 
 
 @dataclass(frozen=True)

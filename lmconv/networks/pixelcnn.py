@@ -27,6 +27,7 @@ from lmconv.errors import LmconvError
 from lmconv.layers import LocallyMaskedConv2d, TorchMask, mask_from_rank
 from lmconv.networks.distributions import centred, distribution
 from lmconv.networks.lists import module_list
+from lmconv.networks.model import ImageNetwork
 from lmconv.networks.precision import in_single
 
 EPSILON = 1e-5  # added to variances
@@ -214,7 +215,7 @@ class GatedResnet(nn.Module):
         return self.gate(x, h, open_taps)
 
 
-class PixelCnn(nn.Module):
+class PixelCnn(ImageNetwork[PixelCnnConfig]):
     """forward(x float [B, C, H, W] in [-1, 1], masks) -> parameters [B, P, H, W] of `distributions.distribution`.
 
     Three groups of gated resnets up, three down, a dilated convolution between groups. Every result of the up half
@@ -225,10 +226,9 @@ class PixelCnn(nn.Module):
     """
 
     def __init__(self, config: PixelCnnConfig = PixelCnnConfig()) -> None:
-        super().__init__()
+        super().__init__(config)
         if config.two_stream:
             raise LmconvError("a two-stream network is lmconv.networks.two_stream.TwoStreamPixelCnn, not PixelCnn")
-        self.config = config
         f, n = config.filters, config.resnets
         self.first = masked_conv(config, config.channels + 1, f)
         self.first_far = module_list(masked_conv(config, config.channels + 1, f, far) for far in config.far)
@@ -241,6 +241,11 @@ class PixelCnn(nn.Module):
         self.norm = Norm(config.norm)
         self.given = _given(config) if config.given else None
         self.head = pointwise(f, distribution(config).parameters)
+
+    @staticmethod
+    def view(config: PixelCnnConfig, rank: np.ndarray) -> OrderMasks:
+        """The masks of an order."""
+        return order_masks(rank, config)
 
     def forward(self, x: Tensor, masks: Neighbours) -> Tensor:
         """Of whole images, or of the positions that `masks` knows."""

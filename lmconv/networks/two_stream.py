@@ -20,6 +20,7 @@ from lmconv.config import PixelCnnConfig
 from lmconv.errors import LmconvError
 from lmconv.networks.distributions import distribution
 from lmconv.networks.lists import module_list
+from lmconv.networks.model import ImageNetwork, View
 from lmconv.networks.pixelcnn import concat_elu, pointwise
 
 U_KERNEL, UL_KERNEL = (2, 3), (2, 2)  # rows, columns
@@ -103,7 +104,7 @@ class Resize(nn.Module):
         return self.u(u), self.ul(ul)
 
 
-class TwoStreamPixelCnn(nn.Module):
+class TwoStreamPixelCnn(ImageNetwork[PixelCnnConfig]):
     """forward(x float [B, C, H, W] in [-1, 1]) -> parameters [B, P, H, W] of `distributions.distribution`.
 
     A position depends on those before it in raster order alone. Raises LmconvError for the config of a one-stream
@@ -111,10 +112,9 @@ class TwoStreamPixelCnn(nn.Module):
     """
 
     def __init__(self, config: PixelCnnConfig = PixelCnnConfig(norm="weight_norm", two_stream=True)) -> None:
-        super().__init__()
+        super().__init__(config)
         if not config.two_stream:
             raise LmconvError("a one-stream network is lmconv.networks.pixelcnn.PixelCnn, not TwoStreamPixelCnn")
-        self.config = config
         c, f, n = config.channels + 1, config.filters, config.resnets
         self.u_first = ShiftedConv(c, f, (2, 3))
         self.ul_above = ShiftedConv(c, f, (1, 3))
@@ -128,7 +128,7 @@ class TwoStreamPixelCnn(nn.Module):
         self.doubling = module_list(Resize(ShiftedDeconv(f, U_KERNEL), ShiftedDeconv(f, UL_KERNEL)) for _ in range(2))
         self.head = pointwise(f, distribution(config).parameters)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, view: View | None = None) -> Tensor:
         height, width = x.shape[2:]
         if height % 4 or width % 4:
             raise LmconvError(f"a two-stream network needs multiples of 4 as height and width, not {height}x{width}")

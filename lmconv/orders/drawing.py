@@ -41,13 +41,18 @@ def page(rank: np.ndarray, kernel: int = 3, dilation: int = 1, title: str = "") 
 
 def colours(values: np.ndarray) -> np.ndarray:
     """A map [H, W] of whole numbers, each position a square: uint8 [H * side, W * side, 3]."""
-    place = values.clip(0) / max(1, int(values.max())) * (len(RAMP) - 1)
-    low = np.minimum(place.astype(int), len(RAMP) - 2)
-    share = (place - low)[:, :, None]
-    mixed = np.round((1 - share) * RAMP[low] + share * RAMP[low + 1]).astype(np.uint8)
+    mixed = ramp(values.clip(0) / max(1, int(values.max())))
     mixed[values < 0] = GIVEN
     side = _side(values)
     return mixed.repeat(side, 0).repeat(side, 1)
+
+
+def ramp(values: np.ndarray) -> np.ndarray:
+    """The colours of values from 0 to 1, uint8 [..., 3]."""
+    place = values * (len(RAMP) - 1)
+    low = np.minimum(place.astype(int), len(RAMP) - 2)
+    share = (place - low)[..., None]
+    return np.round((1 - share) * RAMP[low] + share * RAMP[low + 1]).astype(np.uint8)
 
 
 def ranks(rank: np.ndarray) -> np.ndarray:

@@ -19,13 +19,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lmconv.config import ImageTraining, PixelCnnConfig, fixed
+from lmconv.config import ImageConfig, ImageTraining, PixelCnnConfig, fixed
 from lmconv.errors import LmconvError
 from lmconv.layers import LocallyMaskedConv2d
+from lmconv.networks import kinds
 from lmconv.networks.distributions import centred, distribution
+from lmconv.networks.model import ImageNetwork
 from lmconv.networks.pixelcnn import Kind, OrderMasks, PixelCnn, added, order_masks
-from lmconv.networks.two_stream import TwoStreamPixelCnn
-from lmconv.orders import OBSERVED, OrderError, make, raster
+from lmconv.orders import OBSERVED, make
 from lmconv.sampling import sheet
 from lmconv.sampling.plan import plan
 from runtime.progress import Progress
@@ -86,14 +87,30 @@ def complete(
     for start in range(0, len(images), batch):
         part = torch.from_numpy(images[start : start + batch])
         planes = None if given is None else torch.from_numpy(np.ascontiguousarray(given[start : start + batch]))
-        noise = torch.cat([drawer.distribution.noise(1, height, width, generator) for _ in part])
-        drawn = drawer.draw(noise, part, temperatures, progress and (lambda: progress(next(steps), total)), planes)
+        drawn_from = [_noise(drawer, height, width, generator) for _ in part]
+        noise = torch.cat([pixels for pixels, _ in drawn_from])
+
+        def stepped() -> None:
+            if progress:
+                progress(next(steps), total)
+
+        if isinstance(drawer, Walk):
+            drawer.latents = torch.stack([latents for _, latents in drawn_from])
+        drawn = drawer.draw(noise, part, temperatures, stepped, planes)
         found.append(drawn.cpu().numpy())
     return np.concatenate(found) if found else images.copy()
 
 
+def _noise(
+    drawer: Sampler | Walk | AtOnce | Naive, height: int, width: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """All that an image is drawn from: numbers of its pixels [1, U, H, W], and latent ones [L]."""
+    count = drawer.net.latents if isinstance(drawer, Walk) else 0
+    return drawer.distribution.noise(1, height, width, generator), torch.randn(count, generator=generator)
+
+
 def sheets(
-    network: PixelCnnConfig,
+    network: ImageConfig,
     training: ImageTraining,
     count: int = BATCH,
     seed: int = 0,
@@ -101,9 +118,10 @@ def sheets(
 ) -> Callable[[nn.Module, Path], None] | None:
     """For `train.train`: draws samples of a network into a PNG, in the first order that it learns, with planes given.
 
-    None for the baseline of two streams, which would draw for longer than it trains.
+    None for networks that have no way but the naive one, and would draw for longer than they train.
     """
-    if network.two_stream:
+    sort = kinds.sort(network)
+    if not (sort is PixelCnn or sort.draw or sort.from_noise):
         return None
     rank = make(fixed(training.orders[0]), training.height, training.width)
 
@@ -114,9 +132,13 @@ def sheets(
     return draw
 
 
-def drawer_of(net: nn.Module, rank: np.ndarray, hidden: np.ndarray) -> Sampler | Naive:
-    """What draws from this network: the baseline of two streams has no masks, and no way but the naive one."""
-    return Naive(net, rank, hidden) if isinstance(net, TwoStreamPixelCnn) else Sampler(net, rank, hidden)
+def drawer_of(net: nn.Module, rank: np.ndarray, hidden: np.ndarray) -> Sampler | Walk | AtOnce | Naive:
+    """What draws from this network: level by level, as it says itself, or naively."""
+    if isinstance(net, PixelCnn):
+        return Sampler(net, rank, hidden)
+    if isinstance(net, ImageNetwork) and net.from_noise:
+        return AtOnce(net, rank, hidden)
+    return Walk(net, rank, hidden) if isinstance(net, ImageNetwork) and net.draw else Naive(net, rank, hidden)
 
 
 class Naive:
@@ -128,7 +150,7 @@ class Naive:
         self.distribution = distribution(self.config)
         weights = next(net.parameters())
         self.device, self.dtype = weights.device, weights.dtype
-        self.masks = () if self.config.two_stream else (order_masks(rank, self.config).to(self.device),)
+        self.view = kinds.view(self.config, rank).to(self.device)
         self.groups = [torch.from_numpy(hidden & (rank == value)) for value in np.unique(rank[hidden])]
         self.steps = len(self.groups)
 
@@ -145,9 +167,9 @@ class Naive:
         planes: uint8 [B, P, H, W], given with the images."""
         _check_images(images, noise, self.config, planes)
         drawn, noise = images.to(self.device, copy=True), noise.to(self.device)
-        masks = [each.beside(planes) for each in self.masks]
+        view = self.view.beside(planes)
         for here in self.groups:
-            parameters = self.net(centred(drawn, self.config.bits, self.dtype), *masks)
+            parameters = self.net(centred(drawn, self.config.bits, self.dtype), view)
             drawn[:, :, here] = self.distribution.sample(
                 parameters[:, :, here], noise[:, :, here], temperatures.mixture, temperatures.logistic
             )
@@ -156,12 +178,86 @@ class Naive:
         return drawn
 
 
+class Walk:
+    """By a network that goes through the positions of an order by itself; `steps` of them. Raises SampleError."""
+
+    def __init__(self, net: nn.Module, rank: np.ndarray, hidden: np.ndarray | None = None) -> None:
+        hidden = _checked(net, rank, hidden)
+        assert isinstance(net, ImageNetwork)
+        self.net: ImageNetwork = net
+        self.config, self.distribution = net.config, distribution(net.config)
+        weights = next(net.parameters())
+        self.device, self.dtype = weights.device, weights.dtype
+        self.view = kinds.view(self.config, rank).to(self.device)
+        self.hidden = hidden.ravel()
+        self.steps = rank.size
+        self.latents = torch.zeros(1, net.latents)  # of the images that are drawn next, [B, L]
+
+    @torch.inference_mode()
+    def draw(
+        self,
+        noise: Tensor,
+        images: Tensor,
+        temperatures: Temperatures = Temperatures(),
+        stepped: Callable[[], object] | None = None,
+        planes: Tensor | None = None,
+    ) -> Tensor:
+        """As Naive.draw."""
+        _check_images(images, noise, self.config, planes)
+        drawn, noise = images.to(self.device, copy=True).flatten(2), noise.to(self.device).flatten(2)
+
+        def choose(parameters: Tensor, position: int) -> Tensor:
+            if self.hidden[position]:
+                at = noise[:, :, position]
+                drawn[:, :, position] = self.distribution.sample(
+                    parameters, at, temperatures.mixture, temperatures.logistic
+                )
+            if stepped:
+                stepped()
+            return centred(drawn[:, :, position], self.config.bits, self.dtype)
+
+        values = torch.zeros(images.shape, dtype=self.dtype, device=self.device)
+        latents = (self.latents.to(values),) if self.net.latents else ()
+        self.net.draw(self.view.beside(planes), choose, values, *latents)
+        return drawn.view(images.shape)
+
+
+class AtOnce:
+    """By a network that makes whole images of noise, in one step. Raises SampleError."""
+
+    steps = 1
+
+    def __init__(self, net: ImageNetwork, rank: np.ndarray, hidden: np.ndarray | None = None) -> None:
+        if not _checked(net, rank, hidden).all():
+            raise SampleError("a network that draws all at once cannot complete what is given")
+        self.net, self.distribution = net, distribution(net.config)
+        self.view = kinds.view(net.config, rank).to(next(net.parameters()).device)
+
+    @torch.inference_mode()
+    def draw(
+        self,
+        noise: Tensor,
+        images: Tensor,
+        temperatures: Temperatures = Temperatures(),
+        stepped: Callable[[], object] | None = None,
+        planes: Tensor | None = None,
+    ) -> Tensor:
+        """As Naive.draw, without temperatures."""
+        _check_images(images, noise, self.net.config, planes)
+        drawn = self.net.from_noise(noise.to(self.view.rank.device), self.view.beside(planes))
+        if stepped:
+            stepped()
+        return drawn
+
+
 class Sampler:
     """Level by level; `steps` levels. The weights of `net` must stay as they are meanwhile. Raises SampleError."""
 
     def __init__(self, net: nn.Module, rank: np.ndarray, hidden: np.ndarray | None = None) -> None:
         hidden = _checked(net, rank, hidden)
-        self.config = _config(net)
+        if not isinstance(net, PixelCnn):
+            raise SampleError(f"drawn level by level is the paper's network, not {type(net).__name__}")
+        self.config = net.config
         self.net, self.distribution = _folded(net, self.config), distribution(self.config)
         weights = next(net.parameters())
         self.device, self.dtype = weights.device, weights.dtype
@@ -342,7 +438,7 @@ def _folded(net: nn.Module, config: PixelCnnConfig) -> PixelCnn:
 
 def _checked(net: nn.Module, rank: np.ndarray, hidden: np.ndarray | None) -> np.ndarray:
     """The hidden positions, by default all. Raises SampleError unless the order visits them last."""
-    config = _config(net)
+    _config(net)
     hidden = np.ones(rank.shape, bool) if hidden is None else hidden
     if hidden.shape != rank.shape:
         raise SampleError(f"the hidden region has shape {list(hidden.shape)}, the order {list(rank.shape)}")
@@ -354,20 +450,18 @@ def _checked(net: nn.Module, rank: np.ndarray, hidden: np.ndarray | None) -> np.
         raise SampleError(
             "the order visits some given pixels after hidden ones: these would be drawn without knowing them"
         )
-    if config.two_stream and (rank != raster(*rank.shape)).any():
-        raise OrderError("a two-stream network knows the order raster alone")
     return hidden
 
 
-def _config(net: nn.Module) -> PixelCnnConfig:
-    """Raises SampleError for another network than the paper's."""
+def _config(net: nn.Module) -> ImageConfig:
+    """Raises SampleError for another network than one of images."""
     config = getattr(net, "config", None)
-    if not isinstance(config, PixelCnnConfig):
-        raise SampleError(f"images are drawn from the paper's networks, not from {type(net).__name__}")
+    if not isinstance(config, ImageConfig):
+        raise SampleError(f"images are drawn from networks of images, not from {type(net).__name__}")
     return config
 
 
-def _check_images(images: Tensor, noise: Tensor, config: PixelCnnConfig, planes: Tensor | None) -> None:
+def _check_images(images: Tensor, noise: Tensor, config: ImageConfig, planes: Tensor | None) -> None:
     wanted = (noise.shape[0], config.given, *noise.shape[2:]) if config.given else None
     if (None if planes is None else tuple(planes.shape)) != wanted:
         told = "nothing" if planes is None else list(planes.shape)

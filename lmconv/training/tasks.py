@@ -12,7 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from lmconv import orders
-from lmconv.config import ANY, ImageTraining, PhotoConfig, PhotoTraining, PixelCnnConfig, TrainConfig, fixed
+from lmconv.config import (
+    ANY,
+    ImageConfig,
+    ImageTraining,
+    PhotoConfig,
+    PhotoTraining,
+    PixelCnnConfig,
+    TrainConfig,
+    fixed,
+)
 from lmconv.data.crops import Prepared
 from lmconv.data.datasets import ImageSet, resize
 from lmconv.data.pictures import DataError
@@ -22,7 +31,6 @@ from lmconv.layers import oriented
 from lmconv.networks import kinds, likelihood
 from lmconv.networks.anatomy import masked_layers
 from lmconv.networks.photo import PhotoNet
-from lmconv.networks.pixelcnn import OrderMasks, order_masks
 from lmconv.orders import masks
 from runtime.least_squares import UNIT
 from runtime.schedule import Kernel
@@ -130,11 +138,13 @@ class PhotoTask:
         return {"crops": len(self.prepared)}
 
 
-def _check_sight(order: str, height: int, width: int, layers: list[list[Kernel]] | None) -> None:
-    """Raises OrderError, and LmconvError for an order in which a network of those masked layers (None: of two streams)
-    could learn nothing at some levels."""
+def _check(order: str, height: int, width: int, network: ImageConfig, layers: list[list[Kernel]] | None) -> None:
+    """Raises OrderError, and LmconvError for an order that a network cannot have, or in which one of those masked
+    layers could learn nothing at some levels. layers: None of a network without an order's masks."""
     rank = orders.make(order, height, width)
-    if layers is not None and (blind := masks.blind(rank, layers)):
+    if layers is None:
+        kinds.view(network, rank)
+    elif blind := masks.blind(rank, layers):
         raise LmconvError(
             f"order {order} on {height}x{width}: its levels {', '.join(map(str, blind))} have no pixel before them "
             "within the network's reach, so nothing could be learned there: take a smaller step, a larger kernel "
@@ -155,7 +165,7 @@ class ImageTask:
         self,
         images: ImageSet,
         config: ImageTraining,
-        network: PixelCnnConfig,
+        network: ImageConfig,
         device: torch.device,
         turned: bool = True,
     ) -> None:
@@ -166,9 +176,9 @@ class ImageTask:
                 f"the images have {images.pixels.shape[2]}x{images.pixels.shape[3]} pixels, "
                 f"the training is for {config.height}x{config.width}"
             )
-        if network.two_stream and config.orders != ("raster:0",):
+        if network.raster_only and config.orders != ("raster:0",):
             raise LmconvError(
-                f"a two-stream network has the order raster, variants 0, not {config.order}, "
+                f"the network has the order raster, variants 0, not {config.order}, "
                 f"variants {','.join(map(str, config.variants))}"
             )
         if network.categorical and config.sizes:
@@ -179,14 +189,15 @@ class ImageTask:
         self.digest = images.digest
         self.unit = "nats" if network.binary else "bits/dim"
         self.orders = tuple(map(fixed, config.orders))
-        self._turned = turned and not network.two_stream and not network.given
+        masked = network if isinstance(network, PixelCnnConfig) and not network.raster_only else None
+        layers = masked_layers(masked) if masked else None
+        self._turned = turned and layers is not None and not network.given
         self._bases = {orders.parse_variant(order)[0] for order in self.orders}
-        self._masks: dict[tuple[str, tuple[int, ...]], OrderMasks] = {}
+        self._views: dict[tuple[str, tuple[int, ...]], Any] = {}
         self._epochs: dict[int, np.ndarray] = {}
-        layers = None if network.two_stream else masked_layers(network)
         for order in self.orders:
             for height in {config.height, *config.sizes}:
-                _check_sight(order, *self._size(height), layers)
+                _check(order, *self._size(height), network, layers)
 
     def build(self) -> nn.Module:
         return kinds.build(self.network).to(self.device)
@@ -211,23 +222,26 @@ class ImageTask:
         levels, order, given = batch
         order, variant = self._turn(order)
         levels = oriented(levels.to(self.device, non_blocking=True), variant)
-        masks = self._order(order, levels.shape[2:])
-        if masks is not None and self._turned:
-            masks = masks.turned(variant)  # by 0 too: one graph for all
-        nats = kinds.nll(net, self.network, levels, masks, given)
+        view = self._view(order, levels.shape[2:])
+        if self._turned:
+            view = view.turned(variant)  # by 0 too: one graph for all
+        nats = kinds.objective(net, self.network, levels, view, given)
         return nats.sum() / (len(levels) * self._unit(levels.shape[1:]))
 
     def evaluate(self, net: kinds.Forward, part: int = 0, parts: int = 1) -> list[tuple[float, int]]:
-        """At the images' own size, with fixed draws where bits are drawn. The orders take the images in turn: each has
+        """At the images' own size, with fixed draws of whatever is drawn. The orders take the images in turn: each has
         a share of them, so that all of them are looked at in the time of one."""
         c = self.config
         held = self.images.grid.levels(self.images.pixels[len(self.images) - c.holdout :])
         mine, found = np.arange(len(held))[rows_of(part, parts, len(held))], []
         for index, order in enumerate(self.orders):
             rows = mine[mine % len(self.orders) == index]
-            masks = self._order(order, (c.height, c.width))
+            view = self._view(order, (c.height, c.width))
             given = self.images.given(len(self.images) - c.holdout + rows)
-            nats = likelihoods.image_nats(net, self.network, held[rows], masks, self.device, batch=c.batch, given=given)
+            how = kinds.objective if kinds.sort(self.network).estimated else kinds.nll
+            nats = likelihoods.image_nats(
+                net, self.network, held[rows], view, self.device, batch=c.batch, given=given, nats=how
+            )
             found.append((float(nats.sum() / self._unit(held.shape[1:])), len(rows)))
         return found
 
@@ -255,16 +269,14 @@ class ImageTask:
         base, variant = orders.parse_variant(order)
         return (f"{base}:0", variant) if self._turned and orders.parse_region(base)[1] is None else (order, 0)
 
-    def _order(self, order: str, size: tuple[int, ...]) -> OrderMasks | None:
-        """The masks of an order at a size, None for the two-stream network."""
-        if self.network.two_stream:
-            return None
-        if (order, size) in self._masks:
-            return self._masks[order, size]
-        kept = orders.parse_variant(order)[0] in self._bases  # else it is for one batch: no search for few patterns
-        found = order_masks(orders.make(order, *size), self.network, patterns=kept).to(self.device)
+    def _view(self, order: str, size: tuple[int, ...]) -> Any:
+        """What the network is told of an order at a size."""
+        if (order, size) in self._views:
+            return self._views[order, size]
+        kept = orders.parse_variant(order)[0] in self._bases  # else it is for one batch
+        found = kinds.view(self.network, orders.make(order, *size), once=not kept).to(self.device)
         if kept:
-            self._masks[order, size] = found
+            self._views[order, size] = found
         return found
 
     def _unit(self, shape: tuple[int, ...]) -> float:

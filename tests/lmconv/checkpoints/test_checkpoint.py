@@ -101,7 +101,7 @@ def test_every_kind_of_network(tmp_path, network, cls):
 def test_the_kind_is_in_the_header(path, tmp_path):
     with safe_open(path, framework="pt") as file:
         assert json.loads(file.metadata()["lmconv"])["kind"] == "photo" == kind(TINY)
-    assert kind(COLOUR) == "pixelcnn" and set(KINDS) == {"photo", "pixelcnn"}
+    assert kind(COLOUR) == "pixelcnn" and {"photo", "pixelcnn"} < set(KINDS)
     for wrong in ("pixelcnn", "transformer", 3, ["photo"], None):
         rewrite(path, change_header=lambda header, wrong=wrong: header | {"kind": wrong})
         with pytest.raises(CheckpointError, match="is not an LMConv checkpoint"):

@@ -1,0 +1,51 @@
+"""PixelCNN (van den Oord, Kalchbrenner and Kavukcuoglu 2016, "Pixel recurrent neural networks", section 3.5).
+
+Masked convolutions in raster order: a 7 x 7 of mask A, residual blocks of 1 x 1, 3 x 3 of mask B and 1 x 1 (figure 5),
+then two 1 x 1 layers. A 3 x 3 of mask B sees nothing to the right in its own row and what is above it: what lies above
+and far to the right stays hidden from any depth of them, the blind spot. Colours of a pixel see each other through the
+distribution (distributions.Logistics) and not through masks on channels.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lmconv.family.settings import MaskedPixelCnnConfig
+from lmconv.layers import LocallyMaskedConv2d, Masks, single_pattern
+from lmconv.networks.lists import module_list
+from lmconv.networks.model import ImageNetwork, View, outputs
+
+
+class Block(nn.Module):
+    """h + a block of half its width."""
+
+    def __init__(self, filters: int) -> None:
+        super().__init__()
+        half = max(1, filters // 2)
+        self.down, self.up = nn.Conv2d(filters, half, 1), nn.Conv2d(half, filters, 1)
+        self.masked = LocallyMaskedConv2d(half, half, 3)
+
+    def forward(self, h: Tensor, masks: Masks) -> Tensor:
+        """[B, F, H, W] -> the same shape."""
+        inner = self.masked(F.relu(self.down(F.relu(h))), masks["later"])
+        return h + self.up(F.relu(inner))
+
+
+class Network(ImageNetwork[MaskedPixelCnnConfig]):
+    """`first`, `blocks`, `last` and `out`."""
+
+    def __init__(self, config: MaskedPixelCnnConfig) -> None:
+        super().__init__(config)
+        f = config.filters
+        first = single_pattern("raster", config.kernel, kind="A")
+        self.masks = Masks(first=first, later=single_pattern("raster", 3, kind="B"))
+        self.first = LocallyMaskedConv2d(config.channels, f, config.kernel)
+        self.blocks = module_list(Block(f) for _ in range(config.blocks))
+        self.last = nn.Conv2d(f, f, 1)
+        self.out = nn.Conv2d(f, outputs(config), 1)
+
+    def forward(self, x: Tensor, view: View) -> Tensor:
+        """[B, C, H, W] -> [B, P, H, W]."""
+        h = self.first(x, self.masks["first"])
+        for block in self.blocks:
+            h = block(h, self.masks)
+        return self.full(self.out(F.relu(self.last(F.relu(h)))))
