@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from codec.images.samples import Samples
     from runtime.pixelcnn import PixelCnnLayout
 
-NORMAL = "normal"
-DEFAULTS = {"fast": "photo-small", NORMAL: "photo-small", "best": "photo"}  # the model of each effort
+FAST, NORMAL = "fast", "normal"
+DEFAULTS = {FAST: "photo-small", NORMAL: "photo-small", "best": "photo"}  # the model of each effort
 EFFORTS = tuple(DEFAULTS)
 BUNDLES = Path(__file__).with_name("bundles")
 SUFFIX = ".lmconv"
@@ -114,15 +114,15 @@ def find(model_id: bytes, extra: Path | None = None) -> Path:
 
 
 class Choice:
-    """Which models a picture is to be coded with: the one of a name or path, or where there is none the effort's and
-    those that are for pictures as small as it; the smallest result counts.
+    """Which models a picture is to be coded with: the one of a name or path, or where there is none the effort's and,
+    unless it is to be fast, those that are for pictures as small as it; the smallest result counts.
 
     load: of a bundle. Raises ModelNotFound.
     """
 
     def __init__(self, name: str | None, effort: str, load: Callable[[Path], runtime.Model]) -> None:
         self._path = of_effort(name, effort)
-        self._alone, self._load = name not in (None, AUTO), load
+        self._named, self._fast, self._load = name not in (None, AUTO), effort == FAST, load
         self._small: list[tuple[Path, PixelCnnLayout]] | None = None
 
     def first(self) -> runtime.Model:
@@ -131,19 +131,19 @@ class Choice:
 
     def __call__(self, samples: Samples) -> list[runtime.Model]:
         """All that are to be tried."""
-        if self._alone or samples.depth > _BITS or samples.width * samples.height > _SMALL:
+        if self._named or self._fast or samples.depth > _BITS or samples.width * samples.height > _SMALL:
             return [self.first()]
         if self._small is None:  # asked for once, for all small pictures
-            self._small = _for_small()
+            self._small = for_small()
         others = [path for path, layout in self._small if path != self._path and _is_for(layout, samples)]
         return [self.first(), *map(self._load, others)]
 
     def maker(self, model_id: bytes) -> runtime.Model:
         """The one that made a file, by its header's model_id. Raises as `find` does."""
-        return self._load(find(model_id, self._path if self._alone else None))
+        return self._load(find(model_id, self._path if self._named else None))
 
 
-def _for_small() -> list[tuple[Path, PixelCnnLayout]]:
+def for_small() -> list[tuple[Path, PixelCnnLayout]]:
     """The bundles of networks of small pictures."""
     from runtime.pixelcnn import PixelCnnLayout
 

@@ -13,17 +13,28 @@ from codec.decompression import decompress
 from codec.images.samples import Samples
 from codec.jpeg.keep import keep, restore
 from runtime import Model
+from runtime.pixelcnn import PixelCnnLayout
 
 _SIDE = 24  # pixels
 _PHOTOGRAPH = 65  # pixels of a side from which on exact colours alone are not tried on a photograph
 
 
 def warm_up(model: Model, effort: str, everything: bool = False) -> None:
-    """Compiles what a photograph needs by a model and an effort; with everything what any picture does."""
-    for samples in _pictures() if everything else [Samples.of(_slope(_PHOTOGRAPH))]:
+    """Compiles what a picture that a model is for needs by it and an effort; with everything, of a photo network, what
+    any picture does."""
+    for samples in _pictures() if everything else [_usual(model)]:
         decompress(compress(samples, model, effort=effort).data, model)
     if everything:
         restore(keep(_jpeg()).kept)
+
+
+def _usual(model: Model) -> Samples:
+    """A photograph, or a small picture of a network's colours."""
+    layout = model.layout
+    if not isinstance(layout, PixelCnnLayout):
+        return Samples.of(_slope(_PHOTOGRAPH))
+    pixels = _slope()[..., : layout.channels]
+    return Samples.of(255 * (pixels & 1) if layout.binary else pixels)
 
 
 def _noise(side: int = _SIDE, planes: int = 3) -> np.ndarray:

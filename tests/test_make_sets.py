@@ -74,6 +74,9 @@ def test_thumbnails(tmp_path):
         subprocess.run(words, check=True, timeout=120)
     alone, both = (np.load(tmp_path / name / "thumbnails.npz")["train_images"] for name in ("alone", "beside"))
     assert alone.shape == (1 + 4 + 9, 32, 32, 3) and both.shape == (34, 32, 32, 3)
+    with np.load(tmp_path / "beside" / "thumbnails.npz") as data:
+        held_out = {each.tobytes() for each in data["test_images"]}
+    assert held_out == {each.tobytes() for each in both}  # all of so few are
     given = {each.tobytes() for each in beside}
     assert sum(each.tobytes() in given for each in both) == 20
     whole = photograph(192, 192, 0).mean((1, 2))

@@ -35,7 +35,8 @@ def test_a_gpus_day_on_a_cpu(pack, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert [name for name, part in report.items() if part["failed"] is None] == ["exact", "train", "export"]
-    assert report["exact"]["found"] == {name: {"pictures": 2, "files": 2} for name in ("photo", "photo-small")}
+    names = ("digits", "photo", "photo-small", "tiny32")
+    assert report["exact"]["found"] == {name: {"pictures": 2, "files": 2} for name in names}
     assert (tmp_path / "out" / "photo" / "last.safetensors").exists()
     rows = json.loads((tmp_path / "out" / "export.json").read_text())["rows"]
     assert {row["form"] for row in rows} >= {"eager", "onnx", "torchscript", "pt2", "bundle"}

@@ -15,7 +15,7 @@ bits than a byte: NAME_gamma.png as it is, NAME_linear.png in linear light, NAME
 a sensor, 4095 values in the upper twelve bits. `thumbnails`: one file, thumbnails.npz: its train_images are squares of
 192, 96 and 64 pixels of the first N photographs, shrunk to 32 x 32 by a box, bicubic or Lanczos filter, in random
 order, with the training images of DATA among them; the last 500 are thumbnails and the last ones of DATA in equal
-parts.
+parts, to be held out, and its test_images are these in random order.
 """
 
 from __future__ import annotations
@@ -156,7 +156,8 @@ def make_thumbnails(source: Path, folder: Path, limit: int, beside: Path | None)
     sets = [rng.permutation(found)] + ([np.load(beside)["train_images"]] if beside else [])
     last = HELD_OUT // len(sets)
     seen, held_out = (np.concatenate([each[part] for each in sets]) for part in (slice(-last), slice(-last, None)))
-    np.savez_compressed(folder / "thumbnails.npz", train_images=np.concatenate([rng.permutation(seen), held_out]))
+    train = np.concatenate([rng.permutation(seen), held_out])
+    np.savez_compressed(folder / "thumbnails.npz", train_images=train, test_images=rng.permutation(held_out))
 
 
 def _size(text: str) -> tuple[int, int]:

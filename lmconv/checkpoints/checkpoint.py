@@ -83,7 +83,10 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "curve": checkpoint.curve,
     }
     with beside(path) as part:
+        part.touch()
+        mode = part.stat().st_mode  # as any new file has it here; safetensors would shut everybody else out
         save_file(tensors, part, metadata={"lmconv": json.dumps(header)})
+        part.chmod(mode)
 
 
 def load(path: Path) -> Checkpoint:

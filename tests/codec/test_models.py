@@ -131,6 +131,7 @@ def test_small_pictures_are_tried_by_models_of_their_size(small, side, names, na
     samples = Samples.of(np.zeros((side, side, 3), np.uint8))
     assert models.Choice(name, "best", Loads())(samples) == ["photo", *names]
     assert models.Choice("photo", "best", Loads())(samples) == ["photo"]
+    assert models.Choice(name, "fast", Loads())(samples) == ["photo-small"]
     deep = Samples.of(np.zeros((side, side), np.uint16) + 999)
     assert models.Choice(name, "best", Loads())(deep) == ["photo"]
 

@@ -52,6 +52,12 @@ def test_round_trip(path):
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
+def test_others_may_read_it_as_any_new_file(path):
+    other = path.with_name("other")
+    other.touch()
+    assert path.stat().st_mode == other.stat().st_mode
+
+
 def test_names_in_the_file(path):
     """The format others rely on."""
     names = load_file(path).keys()
