@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image as Pillow
 
+import runtime.pixelcnn  # noqa: F401  # which `codec.models` imports, after `runtime` is another
 from codec import archive, compression, decompression, models
 from codec.cli import cli
 from codec.commands import running

@@ -80,7 +80,7 @@ def test_a_digit_is_smallest_by_the_network_of_digits(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "side"), SMALL.items())
-def test_what_is_shippedfor_small_pictures(name, side):
+def test_what_is_shipped_for_small_pictures(name, side):
     (shipped,) = [bundle for bundle in models.available() if bundle.name == name]
     layout = shipped.manifest.layout
     assert (layout.height, layout.width) == (side, side)
