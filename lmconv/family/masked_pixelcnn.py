@@ -30,22 +30,34 @@ class Block(nn.Module):
         return h + self.up(F.relu(inner))
 
 
+class Stack(nn.Module):
+    """`first`, `blocks`, `last` and `out`: of each pixel `count` numbers, from those before it in raster order."""
+
+    def __init__(self, channels: int, filters: int, kernel: int, blocks: int, count: int) -> None:
+        super().__init__()
+        first = single_pattern("raster", kernel, kind="A")
+        self.masks = Masks(first=first, later=single_pattern("raster", 3, kind="B"))
+        self.first = LocallyMaskedConv2d(channels, filters, kernel)
+        self.blocks = module_list(Block(filters) for _ in range(blocks))
+        self.last = nn.Conv2d(filters, filters, 1)
+        self.out = nn.Conv2d(filters, count, 1)
+
+    def forward(self, x: Tensor, told: Tensor | None = None) -> Tensor:
+        """[B, C, H, W] -> [B, count, H, W]; told: features [B, F, H, W] that are known of each pixel besides."""
+        h = self.first(x, self.masks["first"])
+        h = h if told is None else h + told
+        for block in self.blocks:
+            h = block(h, self.masks)
+        return self.out(F.relu(self.last(F.relu(h))))
+
+
 class Network(ImageNetwork[MaskedPixelCnnConfig]):
-    """`first`, `blocks`, `last` and `out`."""
+    """A `stack`."""
 
     def __init__(self, config: MaskedPixelCnnConfig) -> None:
         super().__init__(config)
-        f = config.filters
-        first = single_pattern("raster", config.kernel, kind="A")
-        self.masks = Masks(first=first, later=single_pattern("raster", 3, kind="B"))
-        self.first = LocallyMaskedConv2d(config.channels, f, config.kernel)
-        self.blocks = module_list(Block(f) for _ in range(config.blocks))
-        self.last = nn.Conv2d(f, f, 1)
-        self.out = nn.Conv2d(f, outputs(config), 1)
+        self.stack = Stack(config.channels, config.filters, config.kernel, config.blocks, outputs(config))
 
     def forward(self, x: Tensor, view: View) -> Tensor:
         """[B, C, H, W] -> [B, P, H, W]."""
-        h = self.first(x, self.masks["first"])
-        for block in self.blocks:
-            h = block(h, self.masks)
-        return self.full(self.out(F.relu(self.last(F.relu(h)))))
+        return self.full(self.stack(x))

@@ -13,11 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lmconv.family.masked_pixelcnn import Block
+from lmconv.family.masked_pixelcnn import Stack
 from lmconv.family.settings import PixelVaeConfig
-from lmconv.layers import LocallyMaskedConv2d, Masks, single_pattern
 from lmconv.networks.distributions import centred, distribution
-from lmconv.networks.lists import module_list
 from lmconv.networks.model import Choose, ImageNetwork, View, outputs
 
 _SMALL = 4  # rows and columns of the map that latent numbers become before it is enlarged
@@ -31,9 +29,6 @@ class Network(ImageNetwork[PixelVaeConfig]):
     def __init__(self, config: PixelVaeConfig) -> None:
         super().__init__(config)
         f, self.latents = config.filters, config.latents
-        self.masks = Masks(
-            first=single_pattern("raster", config.kernel, kind="A"), later=single_pattern("raster", 3, kind="B")
-        )
         self.encoder = nn.Sequential(
             nn.Conv2d(config.channels, f, 3, stride=2, padding=1),
             nn.ReLU(),
@@ -45,9 +40,7 @@ class Network(ImageNetwork[PixelVaeConfig]):
         )
         self.decoder = nn.Linear(config.latents, 2 * f * _SMALL**2)
         self.refine = nn.Sequential(nn.Conv2d(2 * f, f, 3, padding=1), nn.ReLU(), nn.Conv2d(f, f, 3, padding=1))
-        self.first = LocallyMaskedConv2d(config.channels, f, config.kernel)
-        self.blocks = module_list(Block(f) for _ in range(config.blocks))
-        self.last, self.out = nn.Conv2d(f, f, 1), nn.Conv2d(f, outputs(config), 1)
+        self.stack = Stack(config.channels, f, config.kernel, config.blocks, outputs(config))
 
     @staticmethod
     def nll(net: Callable[..., Tensor], config: Any, levels: Tensor, view: View) -> Tensor:
@@ -67,10 +60,7 @@ class Network(ImageNetwork[PixelVaeConfig]):
         """Parameters [B, P, H, W] of the pixels given latent numbers [B, L]."""
         small = self.decoder(latents).view(len(x), -1, _SMALL, _SMALL)
         told = self.refine(F.interpolate(small, x.shape[2:], mode="bilinear"))
-        h = self.first(x, self.masks["first"]) + told
-        for block in self.blocks:
-            h = block(h, self.masks)
-        return self.full(self.out(F.relu(self.last(F.relu(h)))))
+        return self.full(self.stack(x, told))
 
     @torch.no_grad()
     def draw(self, view: View, choose: Choose, x: Tensor, latents: Tensor) -> None:

@@ -12,11 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lmconv.errors import LmconvError
-from lmconv.family.masked_pixelcnn import Block
+from lmconv.family.masked_pixelcnn import Stack
 from lmconv.family.row_lstm import cell
 from lmconv.family.settings import VideoPixelConfig
-from lmconv.layers import LocallyMaskedConv2d, Masks, single_pattern
-from lmconv.networks.lists import module_list
 from lmconv.networks.model import ImageNetwork, View, outputs
 
 
@@ -34,22 +32,17 @@ class Residual(nn.Module):
 
 
 class Network(ImageNetwork[VideoPixelConfig]):
-    """`enter`, `encoder`, the LSTM's `of_frame` and `of_state`, `told`, and a PixelCNN's layers."""
+    """`enter`, `encoder`, the LSTM's `of_frame` and `of_state`, `told`, and a PixelCNN's `stack`."""
 
     def __init__(self, config: VideoPixelConfig) -> None:
         super().__init__(config)
         f = config.filters
-        self.masks = Masks(
-            first=single_pattern("raster", config.kernel, kind="A"), later=single_pattern("raster", 3, kind="B")
-        )
         self.enter = nn.Conv2d(config.channels, f, 3, padding="same")
         self.encoder = nn.Sequential(*(Residual(f, 2**number) for number in range(config.blocks)))
         self.of_frame = nn.Conv2d(f, 4 * f, 3, padding="same")
         self.of_state = nn.Conv2d(f, 4 * f, 3, padding="same", bias=False)
         self.told = nn.Conv2d(f, f, 1)
-        self.first = LocallyMaskedConv2d(config.channels, f, config.kernel)
-        self.blocks = module_list(Block(f) for _ in range(config.blocks))
-        self.last, self.out = nn.Conv2d(f, f, 1), nn.Conv2d(f, outputs(config), 1)
+        self.stack = Stack(config.channels, f, config.kernel, config.blocks, outputs(config))
 
     @staticmethod
     def view(config: VideoPixelConfig, rank: np.ndarray) -> View:
@@ -62,10 +55,7 @@ class Network(ImageNetwork[VideoPixelConfig]):
         """[B, C, frames H, W] -> [B, P, frames H, W]."""
         frames = x.unflatten(2, (self.config.frames, -1)).transpose(1, 2)  # [B, T, C, H, W]
         context = self._context(frames)
-        h = self.first(frames.flatten(0, 1), self.masks["first"]) + self.told(context.flatten(0, 1))
-        for block in self.blocks:
-            h = block(h, self.masks)
-        out = self.out(F.relu(self.last(F.relu(h)))).unflatten(0, frames.shape[:2])
+        out = self.stack(frames.flatten(0, 1), self.told(context.flatten(0, 1))).unflatten(0, frames.shape[:2])
         return self.full(out.transpose(1, 2).flatten(2, 3))
 
     def _context(self, frames: Tensor) -> Tensor:

@@ -87,26 +87,16 @@ def complete(
     for start in range(0, len(images), batch):
         part = torch.from_numpy(images[start : start + batch])
         planes = None if given is None else torch.from_numpy(np.ascontiguousarray(given[start : start + batch]))
-        drawn_from = [_noise(drawer, height, width, generator) for _ in part]
-        noise = torch.cat([pixels for pixels, _ in drawn_from])
+        drawn_from = [drawer.noise(height, width, generator) for _ in part]
+        noise, latents = (torch.cat(each) for each in zip(*drawn_from))
 
         def stepped() -> None:
             if progress:
                 progress(next(steps), total)
 
-        if isinstance(drawer, Walk):
-            drawer.latents = torch.stack([latents for _, latents in drawn_from])
-        drawn = drawer.draw(noise, part, temperatures, stepped, planes)
+        drawn = drawer.draw(noise, part, temperatures, stepped, planes, latents)
         found.append(drawn.cpu().numpy())
     return np.concatenate(found) if found else images.copy()
-
-
-def _noise(
-    drawer: Sampler | Walk | AtOnce | Naive, height: int, width: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """All that an image is drawn from: numbers of its pixels [1, U, H, W], and latent ones [L]."""
-    count = drawer.net.latents if isinstance(drawer, Walk) else 0
-    return drawer.distribution.noise(1, height, width, generator), torch.randn(count, generator=generator)
 
 
 def sheets(
@@ -132,7 +122,7 @@ def sheets(
     return draw
 
 
-def drawer_of(net: nn.Module, rank: np.ndarray, hidden: np.ndarray) -> Sampler | Walk | AtOnce | Naive:
+def drawer_of(net: nn.Module, rank: np.ndarray, hidden: np.ndarray) -> Drawer:
     """What draws from this network: level by level, as it says itself, or naively."""
     if isinstance(net, PixelCnn):
         return Sampler(net, rank, hidden)
@@ -141,18 +131,21 @@ def drawer_of(net: nn.Module, rank: np.ndarray, hidden: np.ndarray) -> Sampler |
     return Walk(net, rank, hidden) if isinstance(net, ImageNetwork) and net.draw else Naive(net, rank, hidden)
 
 
-class Naive:
-    """The whole network once for every rank; `steps` of them. Raises SampleError."""
+class Drawer:
+    """Draws images of a network in an order, in so many `steps`. Raises SampleError."""
+
+    steps: int
 
     def __init__(self, net: nn.Module, rank: np.ndarray, hidden: np.ndarray | None = None) -> None:
-        hidden = _checked(net, rank, hidden)
-        self.net, self.config = net, _config(net)
+        self.hidden, self.config = _checked(net, rank, hidden), _config(net)
         self.distribution = distribution(self.config)
         weights = next(net.parameters())
         self.device, self.dtype = weights.device, weights.dtype
-        self.view = kinds.view(self.config, rank).to(self.device)
-        self.groups = [torch.from_numpy(hidden & (rank == value)) for value in np.unique(rank[hidden])]
-        self.steps = len(self.groups)
+        self.latents = net.latents if isinstance(net, ImageNetwork) else 0
+
+    def noise(self, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """All that an image is drawn from: numbers of its pixels [1, U, H, W], and latent ones [1, L]."""
+        return self.distribution.noise(1, height, width, generator), torch.randn(1, self.latents, generator=generator)
 
     @torch.inference_mode()
     def draw(
@@ -162,138 +155,125 @@ class Naive:
         temperatures: Temperatures = Temperatures(),
         stepped: Callable[[], object] | None = None,
         planes: Tensor | None = None,
+        latents: Tensor | None = None,
     ) -> Tensor:
         """uint8 [B, C, H, W] from noise [B, U, H, W] and images [B, C, H, W], whose hidden levels count for nothing.
-        planes: uint8 [B, P, H, W], given with the images."""
+        planes: uint8 [B, P, H, W], given with the images. latents: [B, L], by default 0."""
         _check_images(images, noise, self.config, planes)
-        drawn, noise = images.to(self.device, copy=True), noise.to(self.device)
-        view = self.view.beside(planes)
+        latents = torch.zeros(len(images), self.latents) if latents is None else latents
+        drawing = Drawing(
+            images.to(self.device, copy=True),
+            noise.to(self.device),
+            planes,
+            latents.to(self.device, self.dtype),
+            lambda parameters, noise: self.distribution.sample(
+                parameters, noise, temperatures.mixture, temperatures.logistic
+            ),
+            stepped or (lambda: None),
+        )
+        return self._drawn(drawing)
+
+    def _drawn(self, drawing: Drawing) -> Tensor:
+        """Draws: what `draw` returns."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """What is drawn: images whose hidden levels are to be replaced, and what they are drawn from and with. levels: of
+    parameters and noise. stepped: to be called after each step."""
+
+    images: Tensor
+    noise: Tensor
+    planes: Tensor | None
+    latents: Tensor
+    levels: Callable[[Tensor, Tensor], Tensor]
+    stepped: Callable[[], object]
+
+
+class Naive(Drawer):
+    """The whole network once for every rank."""
+
+    def __init__(self, net: nn.Module, rank: np.ndarray, hidden: np.ndarray | None = None) -> None:
+        super().__init__(net, rank, hidden)
+        self.net, self.view = net, kinds.view(self.config, rank).to(self.device)
+        self.groups = [torch.from_numpy(self.hidden & (rank == value)) for value in np.unique(rank[self.hidden])]
+        self.steps = len(self.groups)
+
+    def _drawn(self, drawing: Drawing) -> Tensor:
+        drawn, view = drawing.images, self.view.beside(drawing.planes)
         for here in self.groups:
             parameters = self.net(centred(drawn, self.config.bits, self.dtype), view)
-            drawn[:, :, here] = self.distribution.sample(
-                parameters[:, :, here], noise[:, :, here], temperatures.mixture, temperatures.logistic
-            )
-            if stepped:
-                stepped()
+            drawn[:, :, here] = drawing.levels(parameters[:, :, here], drawing.noise[:, :, here])
+            drawing.stepped()
         return drawn
 
 
-class Walk:
-    """By a network that goes through the positions of an order by itself; `steps` of them. Raises SampleError."""
+class Walk(Drawer):
+    """By a network that goes through the positions of an order by itself."""
 
-    def __init__(self, net: nn.Module, rank: np.ndarray, hidden: np.ndarray | None = None) -> None:
-        hidden = _checked(net, rank, hidden)
-        assert isinstance(net, ImageNetwork)
-        self.net: ImageNetwork = net
-        self.config, self.distribution = net.config, distribution(net.config)
-        weights = next(net.parameters())
-        self.device, self.dtype = weights.device, weights.dtype
-        self.view = kinds.view(self.config, rank).to(self.device)
-        self.hidden = hidden.ravel()
+    def __init__(self, net: ImageNetwork, rank: np.ndarray, hidden: np.ndarray | None = None) -> None:
+        super().__init__(net, rank, hidden)
+        self.net, self.view = net, kinds.view(self.config, rank).to(self.device)
         self.steps = rank.size
-        self.latents = torch.zeros(1, net.latents)  # of the images that are drawn next, [B, L]
 
-    @torch.inference_mode()
-    def draw(
-        self,
-        noise: Tensor,
-        images: Tensor,
-        temperatures: Temperatures = Temperatures(),
-        stepped: Callable[[], object] | None = None,
-        planes: Tensor | None = None,
-    ) -> Tensor:
-        """As Naive.draw."""
-        _check_images(images, noise, self.config, planes)
-        drawn, noise = images.to(self.device, copy=True).flatten(2), noise.to(self.device).flatten(2)
+    def _drawn(self, drawing: Drawing) -> Tensor:
+        drawn, noise, hidden = drawing.images.flatten(2), drawing.noise.flatten(2), self.hidden.ravel()
 
         def choose(parameters: Tensor, position: int) -> Tensor:
-            if self.hidden[position]:
-                at = noise[:, :, position]
-                drawn[:, :, position] = self.distribution.sample(
-                    parameters, at, temperatures.mixture, temperatures.logistic
-                )
-            if stepped:
-                stepped()
+            if hidden[position]:
+                drawn[:, :, position] = drawing.levels(parameters, noise[:, :, position])
+            drawing.stepped()
             return centred(drawn[:, :, position], self.config.bits, self.dtype)
 
-        values = torch.zeros(images.shape, dtype=self.dtype, device=self.device)
-        latents = (self.latents.to(values),) if self.net.latents else ()
-        self.net.draw(self.view.beside(planes), choose, values, *latents)
-        return drawn.view(images.shape)
+        values = torch.zeros(drawing.images.shape, dtype=self.dtype, device=self.device)
+        latents = (drawing.latents,) if self.latents else ()
+        self.net.draw(self.view.beside(drawing.planes), choose, values, *latents)
+        return drawn.view(drawing.images.shape)
 
 
-class AtOnce:
-    """By a network that makes whole images of noise, in one step. Raises SampleError."""
+class AtOnce(Drawer):
+    """By a network that makes whole images of noise, in one step, without temperatures."""
 
     steps = 1
 
     def __init__(self, net: ImageNetwork, rank: np.ndarray, hidden: np.ndarray | None = None) -> None:
-        if not _checked(net, rank, hidden).all():
+        super().__init__(net, rank, hidden)
+        if not self.hidden.all():
             raise SampleError("a network that draws all at once cannot complete what is given")
-        self.net, self.distribution = net, distribution(net.config)
-        self.view = kinds.view(net.config, rank).to(next(net.parameters()).device)
+        self.net, self.view = net, kinds.view(self.config, rank).to(self.device)
 
-    @torch.inference_mode()
-    def draw(
-        self,
-        noise: Tensor,
-        images: Tensor,
-        temperatures: Temperatures = Temperatures(),
-        stepped: Callable[[], object] | None = None,
-        planes: Tensor | None = None,
-    ) -> Tensor:
-        """As Naive.draw, without temperatures."""
-        _check_images(images, noise, self.net.config, planes)
-        drawn = self.net.from_noise(noise.to(self.view.rank.device), self.view.beside(planes))
-        if stepped:
-            stepped()
+    def _drawn(self, drawing: Drawing) -> Tensor:
+        drawn = self.net.from_noise(drawing.noise, self.view.beside(drawing.planes))
+        drawing.stepped()
         return drawn
 
 
-class Sampler:
-    """Level by level; `steps` levels. The weights of `net` must stay as they are meanwhile. Raises SampleError."""
+class Sampler(Drawer):
+    """Level by level; `steps` levels. The weights of `net` must stay as they are meanwhile."""
 
     def __init__(self, net: nn.Module, rank: np.ndarray, hidden: np.ndarray | None = None) -> None:
-        hidden = _checked(net, rank, hidden)
+        super().__init__(net, rank, hidden)
         if not isinstance(net, PixelCnn):
             raise SampleError(f"drawn level by level is the paper's network, not {type(net).__name__}")
-        self.config = net.config
-        self.net, self.distribution = _folded(net, self.config), distribution(self.config)
-        weights = next(net.parameters())
-        self.device, self.dtype = weights.device, weights.dtype
-        self.plan = plan(rank, hidden, self.config).to(self.device)
-        self.masks = None if hidden.all() else order_masks(rank, self.config).to(self.device)
+        self.net = _folded(net, net.config)
+        self.plan = plan(rank, self.hidden, net.config).to(self.device)
+        self.masks = None if self.hidden.all() else order_masks(rank, net.config).to(self.device)
         self.products: dict[LocallyMaskedConv2d, tuple[Tensor, Tensor]] = {}
         self.steps = len(self.plan.levels)
 
-    @torch.inference_mode()
-    def draw(
-        self,
-        noise: Tensor,
-        images: Tensor,
-        temperatures: Temperatures = Temperatures(),
-        stepped: Callable[[], object] | None = None,
-        planes: Tensor | None = None,
-    ) -> Tensor:
-        """uint8 [B, C, H, W] from noise [B, U, H, W] and images [B, C, H, W], whose hidden levels count for nothing.
-        planes: uint8 [B, P, H, W], given with the images."""
-        _check_images(images, noise, self.config, planes)
-        batch, hidden = len(noise), self.plan.hidden
-        images = images.to(self.device)
-        noise = self.rows(noise.to(self.device))
-        drawn = self.rows(images)
-        rows = _Rows(self, batch, planes)
+    def _drawn(self, drawing: Drawing) -> Tensor:
+        images, batch, hidden = drawing.images, len(drawing.images), self.plan.hidden
+        noise, drawn = self.rows(drawing.noise), self.rows(images)
+        rows = _Rows(self, batch, drawing.planes)
         if self.masks is not None:
-            rows.keep_given(images, self.masks.beside(planes))
+            rows.keep_given(images, self.masks.beside(drawing.planes))
         for level in range(self.steps):
             here = rows.enter(level)
-            drawn[here] = self.distribution.sample(
-                self.net(rows.current(), rows), noise[here], temperatures.mixture, temperatures.logistic
-            )
+            drawn[here] = drawing.levels(self.net(rows.current(), rows), noise[here])
             rows.learn(drawn[here])
-            if stepped:
-                stepped()
-        out = images.flatten(2).clone()
+            drawing.stepped()
+        out = images.flatten(2)
         positions = self.plan.positions[:hidden]
         out[:, :, positions] = drawn[: hidden * batch].view(hidden, batch, -1).permute(1, 2, 0)
         return out.view_as(images)
