@@ -16,13 +16,13 @@ from lmconv.family.gated_pixelcnn import down
 
 def skewed(x: Tensor) -> Tensor:
     """[B, C, H, W] -> [B, C, H, W + H - 1]: row r begins in column r."""
-    rows = x.shape[2]
-    return torch.stack([F.pad(x[:, :, row], (row, rows - 1 - row)) for row in range(rows)], 2)
+    rows, width = x.shape[2], x.shape[3] + x.shape[2] - 1
+    return F.pad(x, (0, rows)).flatten(2)[:, :, : rows * width].unflatten(2, (rows, width))
 
 
 def unskewed(x: Tensor, width: int) -> Tensor:
     """The inverse of skewed."""
-    return torch.stack([x[:, :, row, row : row + width] for row in range(x.shape[2])], 2)
+    return F.pad(x.flatten(2), (0, x.shape[2])).unflatten(2, (x.shape[2], -1))[..., :width]
 
 
 class DiagonalLstm(nn.Module):
@@ -38,8 +38,8 @@ class DiagonalLstm(nn.Module):
         inputs = skewed(self.of_input(x))
         h = c = inputs.new_zeros(len(x), self.of_state.in_channels, x.shape[2])
         columns = []
-        for column in range(inputs.shape[3]):
-            h, c = row_lstm.cell(inputs[:, :, :, column] + self.of_state(F.pad(h, (1, 0))), c)
+        for column in inputs.permute(3, 0, 1, 2).contiguous():
+            h, c = row_lstm.cell(column + self.of_state(F.pad(h, (1, 0))), c)
             columns.append(h)
         return unskewed(torch.stack(columns, 3), x.shape[3])
 

@@ -4,12 +4,12 @@ A plain network of full layers whose masks leave no way from a pixel to itself o
 a degree m, sees units (or pixels of rank) up to m, and is seen by those of degrees from m on (equations 8 and 9); a
 pixel sees units of degrees below its rank. All conditionals come out of one pass. Ensembles of masks (section 4.2):
 each order is trained with degrees of its own, drawn uniformly between the smallest of the layer before and D - 1, here
-from a seed that the order itself gives, so that it always has the same. Direct arcs from inputs to outputs (section
-3.2) are left out, hidden units are ReLUs as in the paper's experiments.
+from a seed that the order itself gives, so that it always has the same. Direct arcs from inputs to outputs are those of
+equation 10. Hidden units are ReLUs as in the paper's experiments, inputs from 0 to 1.
 """
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -29,18 +29,18 @@ class Degrees(View):
 
     def to(self, device: torch.device | str) -> "Degrees":
         """The same on another device."""
-        planes = None if self.planes is None else self.planes.to(device)
-        return Degrees(self.rank.to(device), planes, tuple(each.to(device) for each in self.hidden))
+        return replace(super().to(device), hidden=tuple(each.to(device) for each in self.hidden))
 
 
 class Network(ImageNetwork[MadeConfig]):
-    """Hidden layers and an output of `P D` numbers, masked. Any order, ties included."""
+    """`hidden` layers and `out`, `P D` numbers, to which the `direct` arcs [P D, C D] add; masked. Any order."""
 
     def __init__(self, config: MadeConfig) -> None:
         super().__init__(config)
         sizes = [config.channels * config.positions, *config.hidden]
         self.hidden = module_list(nn.Linear(*pair) for pair in zip(sizes, sizes[1:]))
         self.out = nn.Linear(sizes[-1], outputs(config) * config.positions)
+        self.direct = nn.Parameter(torch.zeros(outputs(config) * config.positions, sizes[0]))
 
     @staticmethod
     def view(config: MadeConfig, rank: np.ndarray) -> Degrees:
@@ -56,9 +56,15 @@ class Network(ImageNetwork[MadeConfig]):
 
     def forward(self, x: Tensor, view: Degrees) -> Tensor:
         """[B, C, H, W] -> [B, P, H, W]."""
-        h, seen = x.flatten(1), view.rank.flatten().repeat(self.config.channels)
+        pixels, rank = (x.flatten(1) + 1) / 2, view.rank.flatten()
+        h, seen = pixels, rank.repeat(self.config.channels)
         for layer, degrees in zip(self.hidden, view.hidden):
             h = F.relu(F.linear(h, layer.weight * (seen <= degrees[:, None]), layer.bias))
             seen = degrees
-        mask = (seen < view.rank.flatten()[:, None]).repeat(outputs(self.config), 1)
-        return self.full(F.linear(h, self.out.weight * mask, self.out.bias).view(len(x), -1, *x.shape[2:]))
+        out = F.linear(h, self.out.weight * self._before(seen, rank), self.out.bias)
+        out = out + F.linear(pixels, self.direct * self._before(rank.repeat(self.config.channels), rank))
+        return self.full(out.view(len(x), -1, *x.shape[2:]))
+
+    def _before(self, seen: Tensor, rank: Tensor) -> Tensor:
+        """The mask [P D, n] of outputs that may see units, or pixels, of degrees `seen` [n]."""
+        return (seen < rank[:, None]).repeat(outputs(self.config), 1)

@@ -1,10 +1,13 @@
 """Parallel multiscale density estimation (Reed et al. 2017, section 3).
 
 The pixels of a level (orders.multiscale) do not see each other: a network of the level's own computes all of their
-parameters at once from the pixels of the levels before, so that an image takes as many passes as there are levels. The
+parameters at once from the pixels of the levels before, so that an image takes as many passes as there are levels. It
+works on the grid that the pixels known so far and its own make up, so a coarse level costs little and sees far. The
 paper begins with a PixelCNN on a small image; here the step is so large that the first level is one pixel, whose
 parameters are constants. The networks see the known pixels where they are and a mask of them, not enlarged.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,15 +20,28 @@ from lmconv.networks.lists import module_list
 from lmconv.networks.model import ImageNetwork, View, outputs
 
 
+@dataclass(frozen=True, eq=False)
+class Grids(View):
+    """The order, and for each level from 1 on which rows and which columns its grid has."""
+
+    grids: tuple[tuple[slice, slice], ...] = ()
+
+
+def grid(known: np.ndarray) -> slice:
+    """The coarsest grid that has all indices of `known` [n]."""
+    start = int(known.min())
+    return slice(start, None, max(1, int(np.gcd.reduce(known - start))))
+
+
 class Level(nn.Module):
-    """Residual blocks of 3 x 3 convolutions of growing dilation, whose reach is all of a small image."""
+    """Residual blocks of 3 x 3 convolutions."""
 
     def __init__(self, config: MultiscaleConfig) -> None:
         super().__init__()
-        f, dilations = config.filters, [2**number for number in range(config.blocks)]
+        f = config.filters
         self.first = nn.Conv2d(config.channels + 1, f, 3, padding="same")
-        self.inner = module_list(nn.Conv2d(f, f, 3, padding="same", dilation=dilation) for dilation in dilations)
-        self.outer = module_list(nn.Conv2d(f, f, 3, padding="same") for _ in dilations)
+        self.inner = module_list(nn.Conv2d(f, f, 3, padding="same") for _ in range(config.blocks))
+        self.outer = module_list(nn.Conv2d(f, f, 3, padding="same") for _ in range(config.blocks))
         self.out = nn.Conv2d(f, outputs(config), 1)
 
     def forward(self, x: Tensor, known: Tensor) -> Tensor:
@@ -45,19 +61,24 @@ class Network(ImageNetwork[MultiscaleConfig]):
         self.levels = module_list(Level(config) for _ in range(config.levels))
 
     @staticmethod
-    def view(config: MultiscaleConfig, rank: np.ndarray) -> View:
-        """Raises LmconvError for an order of other ranks."""
+    def view(config: MultiscaleConfig, rank: np.ndarray) -> Grids:
+        """The order with its grids. Raises LmconvError for an order of other ranks."""
         if not 0 <= rank.min() <= rank.max() <= config.levels:
             raise LmconvError(
                 f"the network has levels 0 to {config.levels}, the order {int(rank.min())} to {int(rank.max())}"
             )
-        return ImageNetwork.view(config, rank)
+        known = [np.nonzero(rank <= number) for number in range(1, config.levels + 1)]
+        return Grids(
+            ImageNetwork.view(config, rank).rank, None, tuple((grid(rows), grid(cols)) for rows, cols in known)
+        )
 
-    def forward(self, x: Tensor, view: View) -> Tensor:
+    def forward(self, x: Tensor, view: Grids) -> Tensor:
         """[B, C, H, W] -> [B, P, H, W]."""
-        found = self.start[:, None, None].expand(len(x), -1, *x.shape[2:])
-        for number, level in enumerate(self.levels, 1):
-            if (here := view.rank == number).any():
-                known = (view.rank < number).to(x.dtype).expand(len(x), 1, -1, -1)
-                found = torch.where(here, level(x * known, known), found)
+        found = self.start[:, None, None].repeat(len(x), 1, *x.shape[2:])
+        for number, (level, (rows, cols)) in enumerate(zip(self.levels, view.grids), 1):
+            rank = view.rank[rows, cols]
+            if (here := rank == number).any():
+                known = (rank < number).to(x.dtype).expand(len(x), 1, -1, -1)
+                level_of = level(x[:, :, rows, cols] * known, known)
+                found[:, :, rows, cols] = torch.where(here, level_of, found[:, :, rows, cols])
         return self.full(found)

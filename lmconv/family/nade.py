@@ -11,7 +11,6 @@ import math
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from lmconv import orders
 from lmconv.family.settings import NadeConfig
@@ -47,10 +46,7 @@ class Network(ImageNetwork[NadeConfig]):
         values = x.flatten(2).permute(2, 0, 1)  # [D, B, C]
         total, found = self.inner_bias.expand(len(x), -1), []
         for piece in zip(order.split(PIECE), *(each[order].split(PIECE) for each in (values, *self.tensors()))):
-            if torch.is_grad_enabled():
-                total, out = checkpoint(self._piece, total, *piece, use_reentrant=False)
-            else:
-                total, out = self._piece(total, *piece)
+            total, out = self._piece(total, *piece)
             found.append(out)
         return self.full(torch.cat(found)[view.rank.flatten()].permute(1, 2, 0).unflatten(2, x.shape[2:]))
 
@@ -76,5 +72,9 @@ class Network(ImageNetwork[NadeConfig]):
         self, total: Tensor, positions: Tensor, values: Tensor, inner: Tensor, outer: Tensor, bias: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The sums before a piece of positions [B, K] -> those after it, and the outputs [n, B, P] at its positions."""
-        sums = torch.cat((total[None], values @ inner)).cumsum(0)  # [n + 1, B, K]
-        return sums[-1], self.units(sums[:-1], positions) @ outer + bias[:, None]
+        earlier = torch.ones(len(values), len(values)).tril(-1).to(values)  # [i, j]: whether j comes before i
+        terms = torch.einsum("ij,jbc->ibjc", earlier, values).flatten(0, 1).flatten(1)  # [n B, n C]
+        hidden = self.units((terms @ inner.flatten(0, 1)).unflatten(0, (len(values), -1)) + total, positions)
+        out = torch.stack([(hidden * one[:, None]).sum(2) for one in outer.unbind(2)], 2)  # quicker than products
+        after = total + values.transpose(0, 1).flatten(1) @ inner.flatten(0, 1)
+        return after, out + bias[:, None]

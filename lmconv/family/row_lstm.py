@@ -36,8 +36,8 @@ class RowLstm(nn.Module):
         inputs = self.of_input(F.pad(x, (1, 0)))
         h = c = inputs.new_zeros(len(x), self.of_state.in_channels, x.shape[3])
         rows = []
-        for row in range(x.shape[2]):
-            h, c = cell(inputs[:, :, row] + self.of_state(h), c)
+        for row in inputs.permute(2, 0, 1, 3).contiguous():
+            h, c = cell(row + self.of_state(h), c)
             rows.append(h)
         return torch.stack(rows, 2)
 

@@ -37,7 +37,7 @@ class View:
 
     def to(self, device: torch.device | str) -> View:
         """The same on another device."""
-        return View(self.rank.to(device), None if self.planes is None else self.planes.to(device))
+        return replace(self, rank=self.rank.to(device), planes=None if self.planes is None else self.planes.to(device))
 
 
 class ImageNetwork(nn.Module, Generic[Config]):
