@@ -16,6 +16,7 @@ from torch.nn.utils import parametrize
 
 from lmconv.checkpoints.checkpoint import Checkpoint
 from lmconv.config import ImageConfig, PhotoConfig, PixelCnnConfig
+from lmconv.family.settings import FamilyConfig
 from lmconv.layers import LocallyMaskedConv2d, TorchMask, mask_from_rank
 from lmconv.networks import kinds
 from lmconv.networks.distributions import centred
@@ -139,7 +140,8 @@ def bake(checkpoint: Checkpoint, rank: np.ndarray, precision: Precision = "fp32"
                 parametrize.remove_parametrizations(module, name)
     made = {}
     first = {getattr(net, "first", None), *getattr(net, "first_far", ())}
-    layers = {name: layer for name, layer in net.named_modules() if isinstance(layer, LocallyMaskedConv2d)}
+    own = isinstance(checkpoint.network, FamilyConfig)  # these networks' masks are of no order, and part of them
+    layers = {name: layer for name, layer in net.named_modules() if isinstance(layer, LocallyMaskedConv2d) and not own}
     for name, layer in layers.items():
         key = layer.kernel_size, layer.dilation, "A" if layer in first else "B"
         if key not in made:

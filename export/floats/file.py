@@ -13,7 +13,7 @@ from export.metadata import metadata
 from lmconv import orders
 from lmconv.checkpoints.checkpoint import Checkpoint
 from lmconv.checkpoints.trained import trained
-from lmconv.config import PhotoConfig, PhotoTraining
+from lmconv.config import PhotoConfig, PhotoTraining, PixelCnnConfig
 from lmconv.data import datasets
 from lmconv.networks import kinds
 from lmconv.networks.distributions import centred
@@ -93,11 +93,13 @@ def target(checkpoint: Checkpoint, order: str | None, size: tuple[int, int] | No
     alone, usual = None, (known.height, known.width)
     if isinstance(network, PhotoConfig):
         alone, usual = "wavefront", (training.get("crop", PhotoTraining.crop),) * 2
+    elif kinds.sort(network).estimated or kinds.sort(network).from_noise is not None:
+        raise ExportError(f"a {kinds.kind(network)} network has no pass that gives every pixel its parameters")
     elif network.raster_only:
         alone = "raster"
     order = order or known.orders[0]
     if alone and orders.parse_variant(order) != (alone, 0):
-        sort = "photo" if alone == "wavefront" else "two-stream"
+        sort = "two-stream" if isinstance(network, PixelCnnConfig) else kinds.kind(network)
         raise ExportError(f"a {sort} network knows the order {alone} alone, not {order}")
     return order, size or usual
 

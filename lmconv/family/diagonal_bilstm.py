@@ -36,7 +36,7 @@ class DiagonalLstm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Diagonal by diagonal."""
         inputs = skewed(self.of_input(x))
-        h = c = inputs.new_zeros(len(x), self.of_state.in_channels, x.shape[2])
+        h = c = inputs.new_zeros(x.shape[0], self.of_state.in_channels, x.shape[2])
         columns = []
         for column in inputs.permute(3, 0, 1, 2).contiguous():
             h, c = row_lstm.cell(column + self.of_state(F.pad(h, (1, 0))), c)

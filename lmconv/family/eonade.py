@@ -33,7 +33,7 @@ class Network(Orderless[EonadeConfig]):
         """As Orderless."""
         values = x.flatten(2).transpose(1, 2).flatten(1) @ self.values.flatten(0, 1)
         total = values + known.flatten(1) @ self.known + self.bias
-        return self.out(self._deep(total)).view(len(x), -1, *x.shape[2:])
+        return self.out(self._deep(total)).unflatten(1, (-1, *x.shape[2:]))
 
     def walk(self, view: View, x: Tensor, value: Callable[[Tensor, int], Tensor]) -> None:
         """As Orderless."""

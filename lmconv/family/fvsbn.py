@@ -25,7 +25,7 @@ class Network(ImageNetwork[FvsbnConfig]):
         """[B, C, H, W] -> [B, P, H, W]."""
         seen = before(view.rank).repeat(1, self.config.channels)
         out = F.linear(x.flatten(1), (self.weight * seen).flatten(0, 1), self.bias.flatten())
-        return self.full(out.view(len(x), -1, *x.shape[2:]))
+        return self.full(out.unflatten(1, (-1, *x.shape[2:])))
 
 
 def before(rank: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ class Network(ImageNetwork[MadeConfig]):
             seen = degrees
         out = F.linear(h, self.out.weight * self._before(seen, rank), self.out.bias)
         out = out + F.linear(pixels, self.direct * self._before(rank.repeat(self.config.channels), rank))
-        return self.full(out.view(len(x), -1, *x.shape[2:]))
+        return self.full(out.unflatten(1, (-1, *x.shape[2:])))
 
     def _before(self, seen: Tensor, rank: Tensor) -> Tensor:
         """The mask [P D, n] of outputs that may see units, or pixels, of degrees `seen` [n]."""

@@ -7,7 +7,7 @@ paper begins with a PixelCNN on a small image; here the step is so large that th
 parameters are constants. The networks see the known pixels where they are and a mask of them, not enlarged.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -22,9 +22,9 @@ from lmconv.networks.model import ImageNetwork, View, outputs
 
 @dataclass(frozen=True, eq=False)
 class Grids(View):
-    """The order, and for each level from 1 on which rows and which columns its grid has."""
+    """The order, and for each level from 1 on that it has which rows and which columns the grid is of."""
 
-    grids: tuple[tuple[slice, slice], ...] = ()
+    grids: dict[int, tuple[slice, slice]] = field(default_factory=dict)
 
 
 def grid(known: np.ndarray) -> slice:
@@ -67,18 +67,16 @@ class Network(ImageNetwork[MultiscaleConfig]):
             raise LmconvError(
                 f"the network has levels 0 to {config.levels}, the order {int(rank.min())} to {int(rank.max())}"
             )
-        known = [np.nonzero(rank <= number) for number in range(1, config.levels + 1)]
-        return Grids(
-            ImageNetwork.view(config, rank).rank, None, tuple((grid(rows), grid(cols)) for rows, cols in known)
-        )
+        known = {int(number): np.nonzero(rank <= number) for number in np.unique(rank[rank > 0])}
+        grids = {number: (grid(rows), grid(cols)) for number, (rows, cols) in known.items()}
+        return Grids(ImageNetwork.view(config, rank).rank, None, grids)
 
     def forward(self, x: Tensor, view: Grids) -> Tensor:
         """[B, C, H, W] -> [B, P, H, W]."""
-        found = self.start[:, None, None].repeat(len(x), 1, *x.shape[2:])
-        for number, (level, (rows, cols)) in enumerate(zip(self.levels, view.grids), 1):
+        found = self.start[:, None, None].repeat(x.shape[0], 1, *x.shape[2:])
+        for number, (rows, cols) in view.grids.items():
             rank = view.rank[rows, cols]
-            if (here := rank == number).any():
-                known = (rank < number).to(x.dtype).expand(len(x), 1, -1, -1)
-                level_of = level(x[:, :, rows, cols] * known, known)
-                found[:, :, rows, cols] = torch.where(here, level_of, found[:, :, rows, cols])
+            known = (rank < number).to(x.dtype).expand(x.shape[0], 1, -1, -1)
+            new = self.levels[number - 1](x[:, :, rows, cols] * known, known)
+            found[:, :, rows, cols] = torch.where(rank == number, new, found[:, :, rows, cols])
         return self.full(found)

@@ -44,7 +44,7 @@ class Network(ImageNetwork[NadeConfig]):
         """[B, C, H, W] -> [B, P, H, W]."""
         order = view.rank.flatten().argsort()
         values = x.flatten(2).permute(2, 0, 1)  # [D, B, C]
-        total, found = self.inner_bias.expand(len(x), -1), []
+        total, found = self.inner_bias.expand(x.shape[0], -1), []
         for piece in zip(order.split(PIECE), *(each[order].split(PIECE) for each in (values, *self.tensors()))):
             total, out = self._piece(total, *piece)
             found.append(out)

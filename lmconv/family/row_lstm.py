@@ -34,7 +34,7 @@ class RowLstm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Row by row."""
         inputs = self.of_input(F.pad(x, (1, 0)))
-        h = c = inputs.new_zeros(len(x), self.of_state.in_channels, x.shape[3])
+        h = c = inputs.new_zeros(x.shape[0], self.of_state.in_channels, x.shape[3])
         rows = []
         for row in inputs.permute(2, 0, 1, 3).contiguous():
             h, c = cell(row + self.of_state(h), c)

@@ -55,13 +55,15 @@ class Network(ImageNetwork[VideoPixelConfig]):
         """[B, C, frames H, W] -> [B, P, frames H, W]."""
         frames = x.unflatten(2, (self.config.frames, -1)).transpose(1, 2)  # [B, T, C, H, W]
         context = self._context(frames)
-        out = self.stack(frames.flatten(0, 1), self.told(context.flatten(0, 1))).unflatten(0, frames.shape[:2])
+        out = self.stack(frames.flatten(0, 1), self.told(context.flatten(0, 1))).unflatten(0, (-1, self.config.frames))
         return self.full(out.transpose(1, 2).flatten(2, 3))
 
     def _context(self, frames: Tensor) -> Tensor:
         """What is known before each frame, [B, T, F, H, W]."""
-        seen = self.of_frame(self.encoder(self.enter(frames[:, :-1].flatten(0, 1)))).unflatten(0, (len(frames), -1))
-        h = c = seen.new_zeros(len(frames), self.config.filters, *frames.shape[3:])
+        seen = self.of_frame(self.encoder(self.enter(frames[:, :-1].flatten(0, 1)))).unflatten(
+            0, (-1, self.config.frames - 1)
+        )
+        h = c = seen.new_zeros(frames.shape[0], self.config.filters, *frames.shape[3:])
         states = [h]
         for time in range(seen.shape[1]):
             h, c = cell(seen[:, time] + self.of_state(h), c)

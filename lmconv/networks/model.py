@@ -20,6 +20,7 @@ from lmconv.errors import LmconvError
 from lmconv.networks.distributions import centred, distribution
 
 Config = TypeVar("Config", bound=ImageConfig)
+AnyView = TypeVar("AnyView", bound="View")
 Choose = Callable[[Tensor, int], Tensor]  # parameters [B, P] at a position -> centred values [B, C]
 
 
@@ -31,11 +32,11 @@ class View:
     rank: Tensor
     planes: Tensor | None = None
 
-    def beside(self, planes: Tensor | None) -> View:
+    def beside(self: AnyView, planes: Tensor | None) -> AnyView:
         """The same for images with which planes are given."""
         return self if planes is None else replace(self, planes=planes)
 
-    def to(self, device: torch.device | str) -> View:
+    def to(self: AnyView, device: torch.device | str) -> AnyView:
         """The same on another device."""
         return replace(self, rank=self.rank.to(device), planes=None if self.planes is None else self.planes.to(device))
 
