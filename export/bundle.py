@@ -16,6 +16,8 @@ from export.photo.bundle import exact_photo
 from export.pixelcnn.bundle import exact_pixelcnn
 from lmconv.checkpoints.checkpoint import Checkpoint
 from lmconv.config import PhotoConfig
+from lmconv.family.settings import FamilyConfig
+from lmconv.networks import kinds
 from runtime import bundle
 from runtime.network import PRODUCTS
 
@@ -57,7 +59,10 @@ def export_bundle(
 
 
 def check_target(checkpoint: Checkpoint, orders: tuple[str, ...], size: tuple[int, int] | None) -> None:
-    """Raises ExportError where a network has no choice of orders or sizes."""
+    """Raises ExportError where a network has no choice of orders or sizes, or no bundles at all."""
+    if isinstance(checkpoint.network, FamilyConfig):
+        sort = kinds.kind(checkpoint.network)
+        raise ExportError(f"bundles are of photo networks and the paper's, not of {sort}: choose a float --format")
     if isinstance(checkpoint.network, PhotoConfig) and (orders or size):
         option = "--order" if orders else "--size"
         raise ExportError(f"a photo network's bundle is for its own order and any size: leave {option} out")

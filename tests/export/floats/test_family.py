@@ -4,6 +4,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from export.bundle import export_bundle
 from export.errors import ExportError
 from export.floats.file import export_float, random_inputs, reference
 from lmconv import orders
@@ -48,4 +49,11 @@ def test_other_formats(name, form, tmp_path):
 def test_what_has_no_pass_for_all_pixels_is_refused(name, tmp_path):
     with pytest.raises(ExportError, match=f"a {name} network has no pass"):
         export_float(checkpoint_of(name), tmp_path / "net.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_bundles_are_of_other_networks(tmp_path):
+    pictures = np.zeros((4, 1, *SIZE), np.uint8)
+    with pytest.raises(ExportError, match="not of made: choose a float --format"):
+        export_bundle(checkpoint_of("made"), tmp_path / "a.lmconv", "a", pictures)
     assert not list(tmp_path.iterdir())
