@@ -82,7 +82,7 @@ def presets() -> dict[str, Preset]:
     return found | {"made_8": eight, OURS: PRESETS[OURS]}
 
 
-def training(name: str, preset: Preset, holdout: int) -> ImageTraining:
+def training(preset: Preset, holdout: int) -> ImageTraining:
     """Alike for all but for batch and rate, which are the preset's."""
     usual = image_training(preset)
     return replace(usual, schedule="cosine", warmup=100, ema=0.999, holdout=holdout, seed=0, optimiser="adam")
@@ -90,7 +90,7 @@ def training(name: str, preset: Preset, holdout: int) -> ImageTraining:
 
 def steps_in(task: ImageTask, minutes: float) -> int:
     """How many steps a core takes, by the time that the processor counts for the process, which has one thread."""
-    trainer = Trainer(task, _machine())
+    trainer = Trainer(task, machine())
     trainer.train_step(trainer.batches(0))
     began = time.process_time()
     while time.process_time() - began < min(TRY, 30 * minutes):
@@ -102,7 +102,7 @@ def measure(name: str, preset: Preset, data: str, out: Path, minutes: float, cou
     """Trains or goes on, then tests, draws and times."""
     network = preset.network
     images = datasets.load(data, "train", datasets.grid(network), (preset.height, preset.width))
-    config = training(name, preset, min(1000, len(images) // 5))
+    config = training(preset, min(1000, len(images) // 5))
     known = out / name / "last.safetensors"
     if known.exists():
         steps = int(checkpoints.load(known).training["steps"])
@@ -110,7 +110,7 @@ def measure(name: str, preset: Preset, data: str, out: Path, minutes: float, cou
         steps = steps_in(ImageTask(images, config, network, CPU), minutes)
     config = replace(config, steps=steps, evaluate_every=max(1, steps // 12))
     task = ImageTask(images, config, network, CPU)
-    state = checkpoints.load(train(task, out / name, _machine(progress=True), resume="auto"))
+    state = checkpoints.load(train(task, out / name, machine(progress=True), resume="auto"))
     test = datasets.load(data, "test", datasets.grid(network), (preset.height, preset.width))
     test = test.first(min(count, SLOW.get(name, count)))
     net, specs = state.net(), list(task.orders)[: ENSEMBLE.get(name, len(task.orders))]
@@ -171,7 +171,8 @@ def curves(out: Path, rows: list[Row]) -> list[plots.Curves]:
     return found
 
 
-def _machine(progress: bool = False) -> Machine:
+def machine(progress: bool = False) -> Machine:
+    """One core."""
     return Machine(device="cpu", precision="fp32", threads=1, progress=progress)
 
 

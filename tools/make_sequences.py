@@ -4,9 +4,10 @@
     python tools/make_sequences.py digits MNIST.npz FILE.npz [--count 4000] [--frames 8]
 
 `sounds`: melodies of plucked strings (Karplus and Strong 1983) of a pentatonic scale, one to three voices, as .wav of
-8,000 samples a second. `digits`: two digits that move in a square of 32 x 32 and come back from its sides (Srivastava,
-Mansimov and Salakhutdinov 2015, of half its size), each image the frames of a video one below the other; train_images
-are of training digits, and a tenth as many test_images of test digits.
+8,000 samples a second, in FOLDER/train, and a tenth as many in FOLDER/test. `digits`: two digits that move in a square
+of 32 x 32 and come back from its sides (Srivastava, Mansimov and Salakhutdinov 2015, of half its size), each image the
+frames of a video one below the other; train_images are of training digits, and a tenth as many test_images of test
+digits.
 """
 
 from __future__ import annotations
@@ -51,11 +52,12 @@ def melody(seconds: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def make_sounds(folder: Path, count: int, seconds: float) -> None:
-    """Writes melodies into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for number in range(count):
-        samples = melody(seconds, np.random.default_rng(number))
-        sounds.write(folder / f"{number:04}.wav", sounds.encoded(samples)[None], pause=0)
+    """Writes melodies into folder/train, and a tenth as many into folder/test."""
+    for split, wanted in (("train", count), ("test", max(1, count // 10))):
+        (folder / split).mkdir(parents=True, exist_ok=True)
+        for number in range(wanted):
+            samples = melody(seconds, np.random.default_rng([len(split), number]))
+            sounds.write(folder / split / f"{number:04}.wav", sounds.encoded(samples)[None], pause=0)
 
 
 def video(digits: np.ndarray, frames: int, rng: np.random.Generator) -> np.ndarray:

@@ -6,13 +6,17 @@ and far to the right stays hidden from any depth of them, the blind spot. Colour
 distribution (distributions.Logistics) and not through masks on channels.
 """
 
+import itertools
+from collections.abc import Callable
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lmconv.family.settings import MaskedPixelCnnConfig
 from lmconv.layers import LocallyMaskedConv2d, Masks, single_pattern
 from lmconv.networks.lists import module_list
-from lmconv.networks.model import ImageNetwork, View, outputs
+from lmconv.networks.model import Choose, ImageNetwork, View, outputs
 
 
 class Block(nn.Module):
@@ -50,6 +54,17 @@ class Stack(nn.Module):
             h = block(h, self.masks)
         return self.out(F.relu(self.last(F.relu(h))))
 
+    @torch.no_grad()
+    def walk(self, x: Tensor, told: Tensor | None, value: Callable[[Tensor, int], Tensor]) -> None:
+        """Pixel by pixel: `value` makes of the outputs [B, count] at a position, row-major, its values [B, C], which go
+        into x. Each is computed from what lies so near that it is seen."""
+        reach, (height, width) = self.first.kernel_size // 2 + len(self.blocks), x.shape[2:]
+        for row, column in itertools.product(range(height), range(width)):
+            top, left = max(0, row - reach), max(0, column - reach)
+            near = (..., slice(top, row + 1), slice(left, column + reach + 1))
+            out = self(x[near], None if told is None else told[near])[:, :, row - top, column - left]
+            x[:, :, row, column] = value(out, row * width + column)
+
 
 class Network(ImageNetwork[MaskedPixelCnnConfig]):
     """A `stack`."""
@@ -61,3 +76,7 @@ class Network(ImageNetwork[MaskedPixelCnnConfig]):
     def forward(self, x: Tensor, view: View) -> Tensor:
         """[B, C, H, W] -> [B, P, H, W]."""
         return self.full(self.stack(x))
+
+    def draw(self, view: View, choose: Choose, x: Tensor) -> None:
+        """Pixel by pixel."""
+        self.stack.walk(x, None, lambda out, position: choose(self.full(out), position))

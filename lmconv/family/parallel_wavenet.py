@@ -9,11 +9,13 @@ closed form. Lest it whispers, the power of its sounds at each frequency is draw
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lmconv import orders
 from lmconv.family.settings import ParallelWavenetConfig
 from lmconv.family.wavenet import Stack, planes_of
 from lmconv.networks.distributions import Logistics, centred
@@ -47,12 +49,20 @@ class Network(ImageNetwork[ParallelWavenetConfig]):
         top = 2**self.config.bits - 1
         return ((noise * torch.exp(log_scale) + mean + 1) * (top / 2)).round().clamp(0, top).to(torch.uint8)
 
-    @torch.no_grad()
+    @staticmethod
+    def nll(net: Any, config: ParallelWavenetConfig, levels: Tensor, view: View) -> Tensor:
+        """-log of the density at each sample of levels times their distance, nats [B, 1, T]; `net` is a Network."""
+        return net.walked(levels, view)
+
     def log_prob(self, levels: Tensor, order: str = "raster") -> Tensor:
-        """log of the density at levels times their distance, nats [B], by a walk through each flow, the last one first.
-        Of one order, raster."""
+        """log of the density at levels times their distance, nats [B]. Of one order, raster."""
+        return -self.walked(levels, self.view(self.config, orders.make(order, *levels.shape[2:]))).sum((1, 2))
+
+    @torch.no_grad()
+    def walked(self, levels: Tensor, view: View) -> Tensor:
+        """`nll` by a walk through the samples of each flow, the last one first."""
         x = centred(levels, self.config.bits, next(self.parameters()).dtype)
-        planes, logs = None, torch.full(x.shape[:1], x[0].numel() * math.log(2 / (2**self.config.bits - 1)))
+        planes, logs = planes_of(view, x), torch.full_like(x, math.log(2 / (2**self.config.bits - 1)))
         for flow in reversed(self.flows):
             source, scales = torch.zeros_like(x), list[Tensor]()
 
@@ -62,8 +72,8 @@ class Network(ImageNetwork[ParallelWavenetConfig]):
                 return (target.flatten(2)[:, :, position] - m) * torch.exp(-s)
 
             flow.walk(source, planes, back)
-            x, logs = source, logs - torch.cat(scales, 1).sum(1)
-        return logs + (F.logsigmoid(x) + F.logsigmoid(-x)).sum((1, 2, 3))
+            x, logs = source, logs - torch.cat(scales, 1).view_as(x)
+        return -(logs + F.logsigmoid(x) + F.logsigmoid(-x))[:, 0]
 
 
 def divergence(

@@ -54,17 +54,15 @@ class Network(ImageNetwork[PixelVaeConfig]):
         latents = mean + torch.exp(log_scale) * torch.randn_like(mean)
         divergence = 0.5 * (mean.square() + torch.exp(2 * log_scale) - 1) - log_scale
         spread = divergence.sum(1)[:, None, None, None] / (x.shape[2] * x.shape[3])
-        return torch.cat((self.given(x, latents), spread.expand(-1, 1, *x.shape[2:])), 1)
+        return torch.cat((self.full(self.stack(x, self.told(x, latents))), spread.expand(-1, 1, *x.shape[2:])), 1)
 
-    def given(self, x: Tensor, latents: Tensor) -> Tensor:
-        """Parameters [B, P, H, W] of the pixels given latent numbers [B, L]."""
+    def told(self, x: Tensor, latents: Tensor) -> Tensor:
+        """Features [B, F, H, W] of images like x that latent numbers [B, L] give."""
         small = self.decoder(latents).view(len(x), -1, _SMALL, _SMALL)
-        told = self.refine(F.interpolate(small, x.shape[2:], mode="bilinear"))
-        return self.full(self.stack(x, told))
+        return self.refine(F.interpolate(small, x.shape[2:], mode="bilinear"))
 
     @torch.no_grad()
     def draw(self, view: View, choose: Choose, x: Tensor, latents: Tensor) -> None:
         """Pixel by pixel, given standard Gaussian numbers [B, L]."""
-        for position in range(x.shape[2] * x.shape[3]):
-            row, column = divmod(position, x.shape[3])
-            x[:, :, row, column] = choose(self.given(x, latents)[:, :, row, column], position)
+        told = self.told(x, latents)
+        self.stack.walk(x, told, lambda out, position: choose(self.full(out), position))

@@ -215,6 +215,7 @@ CONFIGS: dict[str, type[FamilyConfig]] = {
 # Rates of bits are for short runs: the best of a few in two minutes each, and somewhat less.
 _RASTER: dict[str, Any] = dict(order="raster", variants=(0,), rate=1e-3)
 _BITS: dict[str, Any] = _RASTER | dict(rate=6e-3)
+_SOUNDS: dict[str, Any] = _RASTER | dict(batch=8)
 _MANY: dict[str, Any] = _RASTER | dict(order=_THIRTY_TWO, rate=2e-3)
 FAMILY = {
     "fvsbn": Preset(FvsbnConfig(**_MNIST), 28, 28, **_BITS),
@@ -230,7 +231,7 @@ FAMILY = {
     "diagonal_bilstm": Preset(DiagonalBilstmConfig(**_MNIST), 28, 28, **_BITS),
     "multiscale": Preset(MultiscaleConfig(**_MNIST), 28, 28, **_BITS | dict(order="multiscale=32")),
     "pixel_vae": Preset(PixelVaeConfig(**_MNIST), 28, 28, **_BITS),
-    "video_pixel": Preset(VideoPixelConfig(**_MNIST), 8 * 32, 32, **_RASTER),
-    "wavenet": Preset(WavenetConfig(channels=1, categorical=True), 1, 4000, **_RASTER),
-    "parallel_wavenet": Preset(ParallelWavenetConfig(channels=1), 1, 4000, **_RASTER),
+    "video_pixel": Preset(VideoPixelConfig(**_MNIST), 8 * 32, 32, **_BITS | dict(batch=8)),
+    "wavenet": Preset(WavenetConfig(channels=1, categorical=True), 1, 4000, **_SOUNDS),
+    "parallel_wavenet": Preset(ParallelWavenetConfig(channels=1), 1, 4000, **_SOUNDS),
 }

@@ -15,7 +15,7 @@ from lmconv.errors import LmconvError
 from lmconv.family.masked_pixelcnn import Stack
 from lmconv.family.row_lstm import cell
 from lmconv.family.settings import VideoPixelConfig
-from lmconv.networks.model import ImageNetwork, View, outputs
+from lmconv.networks.model import Choose, ImageNetwork, View, outputs
 
 
 class Residual(nn.Module):
@@ -53,19 +53,33 @@ class Network(ImageNetwork[VideoPixelConfig]):
 
     def forward(self, x: Tensor, view: View) -> Tensor:
         """[B, C, frames H, W] -> [B, P, frames H, W]."""
-        frames = x.unflatten(2, (self.config.frames, -1)).transpose(1, 2)  # [B, T, C, H, W]
-        context = self._context(frames)
-        out = self.stack(frames.flatten(0, 1), self.told(context.flatten(0, 1))).unflatten(0, (-1, self.config.frames))
-        return self.full(out.transpose(1, 2).flatten(2, 3))
+        frames = x.chunk(self.config.frames, 2)
+        states = [self._start(frames[0])]
+        for frame in frames[:-1]:
+            states.append(self._after(frame, states[-1]))
+        told = self.told(torch.cat([h for h, _ in states]))
+        return self.full(torch.cat(self.stack(torch.cat(frames), told).chunk(len(frames)), 2))
 
-    def _context(self, frames: Tensor) -> Tensor:
-        """What is known before each frame, [B, T, F, H, W]."""
-        seen = self.of_frame(self.encoder(self.enter(frames[:, :-1].flatten(0, 1)))).unflatten(
-            0, (-1, self.config.frames - 1)
-        )
-        h = c = seen.new_zeros(frames.shape[0], self.config.filters, *frames.shape[3:])
-        states = [h]
-        for time in range(seen.shape[1]):
-            h, c = cell(seen[:, time] + self.of_state(h), c)
-            states.append(h)
-        return torch.stack(states, 1)
+    @torch.no_grad()
+    def draw(self, view: View, choose: Choose, x: Tensor) -> None:
+        """Frame by frame, each pixel by pixel."""
+        frames = x.chunk(self.config.frames, 2)
+        state = self._start(frames[0])
+        for time, frame in enumerate(frames):
+            start = time * frame[0, 0].numel()
+
+            def value(out: Tensor, position: int, start: int = start) -> Tensor:
+                return choose(self.full(out), start + position)
+
+            self.stack.walk(frame, self.told(state[0]), value)
+            state = self._after(frame, state)
+
+    def _start(self, frame: Tensor) -> tuple[Tensor, Tensor]:
+        """The LSTM's state (h, c), [B, F, H, W] each, before the first frame."""
+        zeros = frame.new_zeros(frame.shape[0], self.config.filters, *frame.shape[2:])
+        return zeros, zeros
+
+    def _after(self, frame: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """The state after a frame [B, C, H, W]."""
+        seen = self.of_frame(self.encoder(self.enter(frame)))
+        return cell(seen + self.of_state(state[0]), state[1])

@@ -43,7 +43,9 @@ WALKING = (
     "rnade",
     "eonade",
     "convnade",
+    "masked_pixelcnn",
     "pixel_vae",
+    "video_pixel",
     "wavenet",
 )  # they draw by themselves, one position after the other
 RASTER = [name for name, config in CONFIGS.items() if issubclass(config, RasterConfig)]

@@ -1,5 +1,6 @@
 """The student: all samples in one pass, its density that of what it draws, its divergence from a teacher."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -76,6 +77,8 @@ def test_the_likelihood_is_that_of_what_is_drawn():
     near = centred(levels, 8, torch.double)
     found = net.log_prob(levels.to(torch.uint8)) - LENGTH * np.log(2 / 255)
     inside = ((x - near).abs() < 1 / 255).all(3).flatten()
+    nats = kinds.nll(net, net.config, levels.to(torch.uint8), VIEW)
+    torch.testing.assert_close(nats.sum((1, 2)), -net.log_prob(levels.to(torch.uint8)))
     assert inside.any() and (found - exact).abs()[inside].max() < 0.05 * LENGTH
 
 
@@ -157,6 +160,7 @@ def test_the_command_line_distils(tmp_path):
     def run(*words):
         result = CliRunner().invoke(cli, [str(word) for word in words], prog_name="lmconv", catch_exceptions=False)
         assert result.exit_code == 0, result.output
+        return result.stdout
 
     few = ["--data", tmp_path / "tone.wav", "--width", LENGTH, "--filters", 4, "--skip", 4, "--layers", 3, "--steps", 2]
     few += ["--batch", 2, "--holdout", 3, "--samples", 0, "-q"]
@@ -164,3 +168,8 @@ def test_the_command_line_distils(tmp_path):
     last = tmp_path / "teacher" / "last.safetensors"
     run("train", "parallel_wavenet", *few, "-o", tmp_path / "student", "--teacher", last)
     run("sample", tmp_path / "student" / "last.safetensors", "-o", tmp_path / "x.wav", "-q")
+    told = json.loads(run("eval", tmp_path / "student" / "last.safetensors", tmp_path / "tone.wav", "--json"))
+    net = checkpoint.load(tmp_path / "student" / "last.safetensors").net()
+    with torch.no_grad():
+        nats = -net.log_prob(torch.from_numpy(sounds.rows(tmp_path / "tone.wav", LENGTH))).double().mean()
+    assert abs(told["results"][0]["likelihood"]["ensemble"]["nats"] - nats) < 1e-3 * abs(nats)
