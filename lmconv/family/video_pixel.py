@@ -58,7 +58,8 @@ class Network(ImageNetwork[VideoPixelConfig]):
         for frame in frames[:-1]:
             states.append(self._after(frame, states[-1]))
         told = self.told(torch.cat([h for h, _ in states]))
-        return self.full(torch.cat(self.stack(torch.cat(frames), told).chunk(len(frames)), 2))
+        out = self.stack(torch.cat(frames), told).unflatten(0, (len(frames), -1))
+        return self.full(torch.cat(out.unbind(), 2))
 
     @torch.no_grad()
     def draw(self, view: View, choose: Choose, x: Tensor) -> None:
