@@ -15,6 +15,7 @@ import json
 import math
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -26,7 +27,8 @@ from torch import nn  # noqa: E402
 
 from lmconv import orders  # noqa: E402
 from lmconv.checkpoints import checkpoint as checkpoints  # noqa: E402
-from lmconv.config import PRESETS, ImageTraining, Machine, Preset, image_training  # noqa: E402
+from lmconv.checkpoints.checkpoint import Checkpoint  # noqa: E402
+from lmconv.config import PRESETS, ImageTraining, Machine, Preset, fixed, image_training  # noqa: E402
 from lmconv.data import datasets  # noqa: E402
 from lmconv.evaluation import likelihoods  # noqa: E402
 from lmconv.family.settings import FAMILY  # noqa: E402
@@ -98,29 +100,36 @@ def steps_in(task: ImageTask, minutes: float) -> int:
     return max(2, math.ceil((trainer.step - 1) / (time.process_time() - began) * 60 * minutes))
 
 
+def trained(
+    out: Path, config: ImageTraining, minutes: float, task_of: Callable[[ImageTraining], ImageTask]
+) -> Checkpoint:
+    """Trains for the minutes what a task of the config trains, or goes on with the run in `out`."""
+    known = out / "last.safetensors"
+    if known.exists():
+        steps = int(checkpoints.load(known).training["steps"])
+    else:
+        steps = steps_in(task_of(config), minutes)
+    config = replace(config, steps=steps, evaluate_every=max(1, steps // 12))
+    return checkpoints.load(train(task_of(config), out, machine(progress=True), resume="auto"))
+
+
 def measure(name: str, preset: Preset, data: str, out: Path, minutes: float, count: int) -> Row:
     """Trains or goes on, then tests, draws and times."""
     network = preset.network
     images = datasets.load(data, "train", datasets.grid(network), (preset.height, preset.width))
     config = training(preset, min(1000, len(images) // 5))
-    known = out / name / "last.safetensors"
-    if known.exists():
-        steps = int(checkpoints.load(known).training["steps"])
-    else:
-        steps = steps_in(ImageTask(images, config, network, CPU), minutes)
-    config = replace(config, steps=steps, evaluate_every=max(1, steps // 12))
-    task = ImageTask(images, config, network, CPU)
-    state = checkpoints.load(train(task, out / name, machine(progress=True), resume="auto"))
+    state = trained(out / name, config, minutes, lambda config: ImageTask(images, config, network, CPU))
     test = datasets.load(data, "test", datasets.grid(network), (preset.height, preset.width))
     test = test.first(min(count, SLOW.get(name, count)))
-    net, specs = state.net(), list(task.orders)[: ENSEMBLE.get(name, len(task.orders))]
+    net, specs = state.net(), list(map(fixed, config.orders))[: ENSEMBLE.get(name)]
     nats = likelihoods.joint(net, network, test.levels, specs, CPU, batch=250)
-    seconds, draws = sampled(net, specs[0], preset, out / f"samples_{name}.png")
+    drawn, seconds, draws = sampled(net, specs[0], preset, 16)
+    sheet.write(out / f"samples_{name}.png", sheet.sheet(sheet.tiles(drawn, network.bits), columns=4))
     published, of = PUBLISHED.get(name, (None, ""))
     return Row(
         name,
         sum(parameter.numel() for parameter in net.parameters()),
-        steps,
+        state.step,
         minutes,
         len(test),
         float(nats[0].mean()),
@@ -133,13 +142,12 @@ def measure(name: str, preset: Preset, data: str, out: Path, minutes: float, cou
     )
 
 
-def sampled(net: nn.Module, order: str, preset: Preset, path: Path) -> tuple[float, int]:
-    """Seconds for a sheet of 16 images, and how many calls of the network these take."""
+def sampled(net: nn.Module, order: str, preset: Preset, count: int) -> tuple[np.ndarray, float, int]:
+    """So many images, the seconds for all of them, and how many calls of the network these take."""
     rank, began = orders.make(order, preset.height, preset.width), time.monotonic()
-    images = sampler.sample(net, rank, 16)
+    images = sampler.sample(net, rank, count)
     seconds = time.monotonic() - began
-    sheet.write(path, sheet.sheet(sheet.tiles(images, preset.network.bits), columns=4))
-    return seconds, sampler.drawer_of(net, rank, np.ones(rank.shape, bool)).steps
+    return images, seconds, sampler.drawer_of(net, rank, np.ones(rank.shape, bool)).steps
 
 
 def table(rows: list[Row]) -> str:

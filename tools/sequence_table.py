@@ -13,7 +13,6 @@ import argparse
 import json
 import math
 import sys
-import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -21,10 +20,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from family_table import CPU, machine, steps_in, training  # noqa: E402
+from family_table import CPU, sampled, trained, training  # noqa: E402
 from make_sequences import SIDE, make_digits, make_sounds  # noqa: E402
 
-from lmconv import orders  # noqa: E402
 from lmconv.checkpoints import checkpoint as checkpoints  # noqa: E402
 from lmconv.checkpoints.checkpoint import Checkpoint  # noqa: E402
 from lmconv.config import ImageTraining, Preset  # noqa: E402
@@ -32,9 +30,8 @@ from lmconv.data import datasets, sounds  # noqa: E402
 from lmconv.data.datasets import ImageSet  # noqa: E402
 from lmconv.evaluation import likelihoods  # noqa: E402
 from lmconv.family.settings import FAMILY  # noqa: E402
-from lmconv.sampling import sampler, sheet  # noqa: E402
+from lmconv.sampling import sheet  # noqa: E402
 from lmconv.training.distillation import Distillation  # noqa: E402
-from lmconv.training.run import train  # noqa: E402
 from lmconv.training.tasks import ImageTask  # noqa: E402
 
 TEACHER, STUDENT, VIDEO = "wavenet_mixture", "parallel_wavenet", "video_pixel"
@@ -77,17 +74,14 @@ def measure(name: str, preset: Preset, source: Path, out: Path, minutes: float, 
         for split in ("train", "test")
     )
     test, config = test.first(min(count, len(test))), training(preset, min(count, len(images) // 5))
-    known = out / name / "last.safetensors"
-    if known.exists():
-        steps = int(checkpoints.load(known).training["steps"])
+    state = trained(out / name, config, minutes, lambda config: task_of(name, images, config, preset, out))
+    drawn, seconds, calls = sampled(state.net(), "raster", preset, 4)
+    if name == VIDEO:
+        sheet.write(out / f"{name}.png", sheet.sheet(sheet.tiles(drawn, preset.network.bits), columns=4))
     else:
-        steps = steps_in(task_of(name, images, config, preset, out), minutes)
-    config = replace(config, steps=steps, evaluate_every=max(1, steps // 12))
-    task = task_of(name, images, config, preset, out)
-    state = checkpoints.load(train(task, out / name, machine(progress=True), resume="auto"))
-    seconds, calls = drawn(state, preset, out / name)
+        sounds.write(out / f"{name}.wav", drawn[:, 0, 0])
     parameters = sum(parameter.numel() for parameter in state.net().parameters())
-    return Row(name, parameters, steps, minutes, tested(name, state, test), calls, seconds)
+    return Row(name, parameters, state.step, minutes, tested(name, state, test), calls, seconds / len(drawn))
 
 
 def task_of(name: str, images: ImageSet, config: ImageTraining, preset: Preset, out: Path) -> ImageTask:
@@ -114,19 +108,6 @@ def tested(name: str, state: Checkpoint, test: ImageSet) -> str:
         found = likelihoods.joint(state.net(), network, test.levels, ["raster"], CPU, region, batch=8)
         frames.append(float(found.mean()))
     return f"{frames[0]:.1f} nats the first frame, {np.mean(frames[1:]):.1f} each one after"
-
-
-def drawn(state: Checkpoint, preset: Preset, path: Path) -> tuple[float, int]:
-    """Seconds for a sound or video, of four at once, and the calls of the network that these take."""
-    net, rank = state.net(), orders.make("raster", preset.height, preset.width)
-    began = time.monotonic()
-    images = sampler.sample(net, rank, 4)
-    seconds = time.monotonic() - began
-    if preset.height == 1:
-        sounds.write(path.with_suffix(".wav"), images[:, 0, 0])
-    else:
-        sheet.write(path.with_suffix(".png"), sheet.sheet(sheet.tiles(images, preset.network.bits), columns=4))
-    return seconds / 4, sampler.drawer_of(net, rank, np.ones(rank.shape, bool)).steps
 
 
 def table(rows: list[Row]) -> str:

@@ -4,8 +4,8 @@ A plain network of full layers whose masks leave no way from a pixel to itself o
 a degree m, sees units (or pixels of rank) up to m, and is seen by those of degrees from m on (equations 8 and 9); a
 pixel sees units of degrees below its rank. All conditionals come out of one pass. Ensembles of masks (section 4.2):
 each order is trained with degrees of its own, drawn uniformly between the smallest of the layer before and D - 1, here
-from a seed that the order itself gives, so that it always has the same. Direct arcs from inputs to outputs are those of
-equation 10. Hidden units are ReLUs as in the paper's experiments, inputs from 0 to 1.
+from a seed that the order itself gives, so that it always has the same. Direct arcs go from inputs to outputs.
+Hidden units are ReLUs as in the paper's experiments, inputs from 0 to 1.
 """
 
 import zlib
